@@ -1,0 +1,16 @@
+"""The nouns of seisflow: frozen dataclasses over NumPy. Units are in every docstring."""
+
+from __future__ import annotations
+
+from seisflow.domain.event import Event, Force, MomentTensor, SourceTimeFunction
+from seisflow.domain.gather import Gather, TimeSpan
+from seisflow.domain.geography import Projection
+from seisflow.domain.grid import FloatArray, Grid
+from seisflow.domain.model import Kernel, Model
+from seisflow.domain.station import Station
+from seisflow.domain.window import Measurement, Measurements, Rejection, Window
+
+__all__ = [
+    "Event", "FloatArray", "Force", "Gather", "Grid", "Kernel", "Measurement", "Measurements", "Model",
+    "MomentTensor", "Projection", "Rejection", "SourceTimeFunction", "Station", "TimeSpan", "Window",
+]

@@ -1,0 +1,88 @@
+"""Misfit windows and what is measured in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seisflow.domain.gather import Gather
+
+__all__ = ["Measurement", "Measurements", "Rejection", "Window"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of one trace in which observed and synthetic are compared.
+
+    Parameters
+    ----------
+    station : str
+        ``NET.STA``.
+    component : str
+    start, end : float
+        s from the origin time, both on samples.
+    correlation : float
+        Largest normalised cross-correlation of observed and synthetic when it was selected.
+    shift : float
+        Its lag in s, positive where the observed comes late.
+    dlna : float
+        0.5 ln(energy observed / energy synthetic).
+    weight : float
+        Factor of its misfit in the sum.
+    """
+
+    station: str
+    component: str
+    start: float
+    end: float
+    correlation: float = 1.0
+    shift: float = 0.0
+    dlna: float = 0.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A candidate window, or a whole trace, that was not taken: the stage, and the value that decided.
+
+    ``start`` and ``end`` are s from the origin time; ``count`` is how many candidates of the trace fell at that stage
+    with this one as the example.
+    """
+
+    station: str
+    component: str
+    stage: str
+    reason: str
+    start: float | None = None
+    end: float | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The misfit of one window: ``value`` (weight included), and lag (s), amplitude and correlation where measured."""
+
+    window: Window
+    value: float
+    shift: float | None = None
+    dlna: float | None = None
+    correlation: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """All measurements of one event.
+
+    Parameters
+    ----------
+    rows : tuple of Measurement
+    adjoint : Gather
+        The adjoint source: dJ/d(synthetic sample) / interval, on the axes of the synthetic gather, forward time.
+    """
+
+    rows: tuple[Measurement, ...]
+    adjoint: Gather
+
+    @property
+    def value(self) -> float:
+        """The misfit of the event: the sum over windows, in the order of the rows."""
+        return float(sum(row.value for row in self.rows))
