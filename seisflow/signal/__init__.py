@@ -1,1 +1,8 @@
+"""Gather to gather: response, quantity, resampling, detrend, taper, band-pass, rotation."""
 
+from __future__ import annotations
+
+from seisflow.signal.config import SignalConfig, TimeAxis
+from seisflow.signal.pipeline import Pipeline
+
+__all__ = ["Pipeline", "SignalConfig", "TimeAxis"]
