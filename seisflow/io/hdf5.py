@@ -1,0 +1,188 @@
+"""HDF5 files that are written once, carry a checksum on every dataset, and are equal where their content is equal.
+
+Superblock and object headers are of the formats of HDF5 1.8 to 1.10, which checksum themselves and which all libraries in
+use can read. Files are never changed after they were published, so no locks are taken: they fail on some file systems,
+and a refused lock has been seen to empty a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
+from seisflow.io.atomic import publish
+
+__all__ = ["FORMATS", "attribute_text", "damage", "put", "reading", "writing"]
+
+FORMATS = ("v108", "v110")
+"""Oldest and newest HDF5 file formats that may be written (``libver`` of h5py)."""
+
+_GZIP_LEVEL = 4
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """A new HDF5 file, published when it is complete and opens again.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    h5py.File
+        Open for writing.
+
+    Raises
+    ------
+    WorkError
+        If it could not be written; the old file stays.
+    """
+    with publish(path) as temporary:
+        try:
+            with h5py.File(temporary, "w", libver=FORMATS, locking=False) as file:
+                yield file
+                wanted = _names(file)
+            with h5py.File(temporary, "r", locking=False) as file:
+                found = _names(file)
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, SeisflowError) or getattr(error, "errno", None) is not None:
+                raise
+            raise WorkError(
+                f"{path}: could not be written, {_first_line(error)}; is the disk full?"
+            ) from error
+        if found != wanted:
+            raise WorkError(
+                f"{path}: {len(found)} of {len(wanted)} parts arrived on disk; check the disk and run again"
+            )
+
+
+def _names(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visit(names.append)
+    return names
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """A published HDF5 file, open for reading.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    h5py.File
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If it is no HDF5 file, is truncated, fails a checksum or lacks a part that is asked for inside the context.
+    """
+    if not Path(path).is_file():
+        raise MissingError(f"{path}: there is no such file")
+    with damage(path), h5py.File(path, "r", locking=False) as file:
+        yield file
+
+
+@contextmanager
+def damage(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what libraries raise on a broken file into an InputError that names the file.
+
+    Parameters
+    ----------
+    path : path
+        The file that is read inside the context.
+
+    Raises
+    ------
+    InputError
+        For whatever HDF5, NumPy or the decoders inside could not digest.
+    """
+    try:
+        yield
+    except SeisflowError:
+        raise
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError) as error:
+        raise InputError(
+            f"{path}: cannot be read, it is damaged, cut short or of another kind ({_first_line(error)}); "
+            "restore it from a copy, or delete it and make it again"
+        ) from error
+
+
+def put(
+    group: h5py.Group,
+    name: str,
+    data: npt.NDArray[Any],
+    attributes: Mapping[str, object] | None = None,
+    *,
+    compress: bool = False,
+) -> h5py.Dataset:
+    """Add a dataset with a checksum.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    name : str
+        May hold slashes: groups are made on the way.
+    data : ndarray
+        Of one or more dimensions; without elements it is stored whole in its (checksummed) header.
+    attributes : mapping, optional
+        Texts are stored as fixed-length UTF-8, all else as NumPy has it; in the order of the names.
+    compress : bool
+        Whether to shuffle and gzip.
+
+    Returns
+    -------
+    h5py.Dataset
+    """
+    options: dict[str, Any] = {}
+    if data.size:
+        options = {"chunks": data.shape, "maxshape": (None,) * data.ndim, "fletcher32": True}
+        if data.nbytes >= 2**31:
+            options["chunks"] = True
+        if compress:
+            options |= {"compression": "gzip", "compression_opts": _GZIP_LEVEL, "shuffle": True}
+    dataset = group.create_dataset(name, data=data, **options)
+    for key, value in sorted((attributes or {}).items()):
+        dataset.attrs[key] = np.bytes_(value.encode() + b"\x00") if isinstance(value, str) else value
+    return dataset
+
+
+def attribute_text(attributes: Mapping[str, Any], name: str) -> str:
+    """A text among the attributes of a dataset, however it was stored.
+
+    Parameters
+    ----------
+    attributes : mapping
+        ``attrs`` of h5py.
+    name : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    KeyError
+        If it is not there.
+    """
+    value = attributes[name]
+    if isinstance(value, bytes):
+        value = value.decode()
+    return str(value).rstrip("\x00")
