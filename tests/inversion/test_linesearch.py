@@ -1,0 +1,134 @@
+"""The line search, on functions of one variable."""
+
+import math
+
+import numpy as np
+import pytest
+
+from seisflow.errors import InputError
+from seisflow.inversion import Accept, Direction, Fail, InversionConfig, LineSearch, Next, Trial
+
+
+def run(function, slope, first, limit=100.0, max_trials=5):
+    search = LineSearch(slope, first, limit, max_trials)
+    trials = [Trial(0.0, function(0.0))]
+    while isinstance(answer := search.decide(trials), Next):
+        assert 0 < answer.step <= limit
+        trials.append(Trial(answer.step, function(answer.step)))
+        assert len(trials) <= max_trials + 1
+    return answer, trials
+
+
+def parabola(minimum, depth=1.0, level=10.0):
+    return (lambda a: level + depth * ((a / minimum - 1) ** 2 - 1)), -2 * depth / minimum
+
+
+@pytest.mark.parametrize("minimum", [0.75, 1.0, 1.3])
+def test_step_near_the_minimum_is_taken_at_once(minimum):
+    function, slope = parabola(minimum)
+    answer, trials = run(function, slope, 1.0)
+    assert isinstance(answer, Accept) and answer.step == 1.0 and len(trials) == 2
+    assert answer.misfit == function(1.0) and "parabola" in answer.reason
+
+
+@pytest.mark.parametrize("minimum", [0.3, 2.0, 3.5])
+def test_parabola_finds_a_far_minimum_in_two_trials(minimum):
+    function, slope = parabola(minimum)
+    answer, trials = run(function, slope, 1.0)
+    assert isinstance(answer, Accept) and answer.step == pytest.approx(minimum) and len(trials) == 3
+
+
+def test_growth_is_bounded_and_so_is_the_step():
+    function, slope = parabola(50.0)
+    answer, trials = run(function, slope, 1.0, limit=10.0)
+    assert [trial.step for trial in trials] == [0.0, 1.0, 4.0, 10.0]
+    assert answer.step == 10.0
+
+
+def test_overshoot_is_halved_until_the_misfit_falls():
+    def function(a):
+        return 10 - a + 400 * a**4
+
+    answer, trials = run(function, -1.0, 1.0)
+    assert isinstance(answer, Accept) and answer.misfit < 10
+    assert function(answer.step) < 10 - 0.9 * (10 - function(0.0855))
+    assert trials[1].step > trials[2].step > trials[3].step
+
+
+def test_broken_trials_count_as_infinite():
+    def function(a):
+        return math.nan if a > 0.3 else 10 - a + a**2
+
+    answer, trials = run(function, -1.0, 1.0)
+    assert [trial.step for trial in trials[1:]] == [1.0, 0.25, 0.5]
+    assert isinstance(answer, Accept) and answer.step == 0.25
+
+
+def test_linear_fall_goes_to_the_limit():
+    answer, _ = run(lambda a: 10 - a, -1.0, 1.0, limit=7.0)
+    assert answer.step == 7.0
+
+
+def test_small_decrease_is_kept_rather_than_lost():
+    """The gradient promised a lot, the misfit falls by a millionth: accept when the trials are used up."""
+    answer, trials = run(lambda a: 1 - 1e-6 * min(a, 0.01), -1.0, 1.0)
+    assert isinstance(answer, Accept) and answer.misfit == pytest.approx(1 - 1e-8, abs=1e-12)
+    assert answer.misfit == min(trial.misfit for trial in trials)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_never_fails_when_some_trial_decreased(seed):
+    rng = np.random.default_rng(seed)
+
+    def function(a):
+        return 1.0 if a == 0 else 1.0 + rng.standard_normal() * 10.0 ** rng.integers(-6, 1)
+
+    answer, trials = run(function, -(10.0 ** rng.integers(-6, 1)), 1.0, limit=4.0)
+    best = min(trial.misfit for trial in trials[1:])
+    if best < 1.0:
+        assert isinstance(answer, Accept) and answer.misfit == best
+    else:
+        assert isinstance(answer, Fail) and len(trials) == 6 and "none of 5 trials" in answer.reason
+
+
+def test_fall_of_ten_percent_without_a_bracket_is_accepted():
+    """The misfit falls at each trial and never rises: no bracket is needed."""
+    function, slope = parabola(1000.0, depth=50.0)
+    answer, _ = run(function, slope, 1.0, limit=1e6, max_trials=4)
+    assert isinstance(answer, Accept) and answer.misfit < function(0.0)
+
+
+def test_rising_misfit_fails_after_the_trials():
+    answer, trials = run(lambda a: 1 + a, -1e-3, 1.0, max_trials=3)
+    assert isinstance(answer, Fail) and len(trials) == 4
+    assert trials[-1].step <= 0.25 * trials[1].step
+
+
+def test_decisions_depend_on_the_trials_alone():
+    def function(a):
+        return 10 - a + 3 * abs(a) ** 1.7
+
+    _, trials = run(function, -1.0, 2.0)
+    for count in range(1, len(trials)):
+        replay = LineSearch(-1.0, 2.0, 100.0).decide(trials[:count])
+        assert replay == Next(trials[count].step)
+
+
+def test_first_step_follows_the_kind_of_direction():
+    config = InversionConfig(first_change=0.01, max_change=0.04)
+    values = np.array([0.5, -2.0, 1.0])
+    steepest = LineSearch.along(Direction(values, -1.0, "steepest descent", 1.0), config)
+    assert steepest.first == pytest.approx(0.005) and steepest.limit == pytest.approx(0.02)
+    newton = LineSearch.along(Direction(0.01 * values, -1.0, "lbfgs", 0.5), config, slope=-0.25)
+    assert newton.first == 1.0 and newton.limit == pytest.approx(2.0) and newton.slope == -0.25
+    assert LineSearch.along(Direction(values, -1.0, "lbfgs", 0.5), config).first == pytest.approx(0.02)
+
+
+def test_wrong_use_is_refused():
+    with pytest.raises(InputError, match="misfit falls"):
+        LineSearch(0.0, 1.0, 1.0)
+    with pytest.raises(InputError, match="within the limit"):
+        LineSearch(-1.0, 2.0, 1.0)
+    for trials in ([], [Trial(1.0, 1.0)], [Trial(0.0, math.nan)]):
+        with pytest.raises(InputError, match="first trial must be step 0"):
+            LineSearch(-1.0, 1.0, 1.0).decide(trials)
