@@ -1,0 +1,111 @@
+/* The 3D isotropic elastic wave equation on a velocity-stress staggered grid: what C and CUDA share.
+ *
+ *   node I = (i, j, k); x east, y north, z down; k = 0 lies on the free surface
+ *
+ *       I ---- vx ---- +            sxx syy szz   (i    , j    , k    )     vx  (i+1/2, j    , k    )
+ *       |      |       |            sxy           (i+1/2, j+1/2, k    )     vy  (i    , j+1/2, k    )
+ *       vy --- sxy --- vy           sxz           (i+1/2, j    , k+1/2)     vz  (i    , j    , k+1/2)
+ *       |      |       |            syz           (i    , j+1/2, k+1/2)
+ *       + ---- vx ---- +
+ *
+ *   v(n+1/2) = v(n-1/2) + dt/rho (div s(n) + f(n)),    s(n+1) = s(n) + dt C D v(n+1/2) - dt m(n+1/2)
+ *
+ * Interior derivatives are of order 4. The free surface is a summation-by-parts closure of the four levels below it:
+ * with diagonal weights H_I (integer levels) and H_H (half levels)
+ *
+ *   d/dz of vx, vy at half levels    Q1 / H_H          d/dz of vz at integer levels        Q2 / H_I
+ *   d/dz of sxz, syz                -Q1' / H_I         d/dz of szz                        -Q2' / H_H
+ *
+ * so that the discrete operator is skew-symmetric in the product of those weights and the scheme, its reverse in time,
+ * is its own adjoint. At k = 0 szz is zero and the moduli are those of plane stress.
+ *
+ * The field outside the grid is zero, density and 1/mu are infinite there: nothing moves.
+ */
+#ifndef SEISFLOW_ELASTIC3D_H
+#define SEISFLOW_ELASTIC3D_H
+
+#ifdef __CUDACC_RTC__
+typedef long long int64_t;
+#else
+#include <stdint.h>
+#endif
+
+#define ELASTIC3D_C1 (9.0 / 8)
+#define ELASTIC3D_C2 (-1.0 / 24)
+#define ELASTIC3D_HALO 2   /* points that a stencil reaches */
+#define ELASTIC3D_ROWS 4   /* levels that the closure of the free surface changes */
+#define ELASTIC3D_TAPS 6   /* levels that it reads */
+#define ELASTIC3D_ALIGN 16 /* elements; rows and the slab at the bottom start on multiples of it */
+
+/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2 (twice mu)
+ * are dt/h times the moduli, imu is h/(dt mu); lam holds 2 lambda mu / (lambda + 2 mu) at k = 0. */
+enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, LAM, MU2, IMU, ARRAYS };
+
+typedef struct {
+    int64_t nx, ny, nz;                /* points */
+    int64_t row, plane, array, origin; /* strides in elements; where point (0, 0, 0) is in an array */
+    int64_t cells;                     /* width of the absorbing layer on four sides and at the bottom */
+    int64_t bottom;                    /* first level of the slab of memory variables at the bottom, a multiple of 16 */
+    int64_t block;                     /* rows of a block along y, 0 for whole planes */
+    int64_t threads;
+    void *fields;       /* ARRAYS arrays */
+    void *psi_x;        /* memory variables [2 cells + 1][ny][6][row] */
+    void *psi_y;        /* [nx][2 cells + 1][6][row] */
+    void *psi_z;        /* [nx][ny][6][row - bottom] */
+    const void *pml_x;  /* a at nodes, b at nodes, a at half nodes, b at half nodes: [4][nx] */
+    const void *pml_y;  /* [4][ny] */
+    const void *pml_z;  /* [4][row] */
+} elastic3d_grid;
+
+/* What is added to fields: weight[e] samples[step][signal[e]] to element offset[e] of the arena. Entries are sorted by
+ * plane; first[x] is the first entry of plane x. */
+typedef struct {
+    int64_t signals;
+    const int64_t *first; /* [nx + 1] */
+    const int64_t *offset;
+    const int64_t *y;
+    const int64_t *signal;
+    const double *weight;
+    const double *samples;
+} elastic3d_sources;
+
+/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r + 1]. */
+typedef struct {
+    int64_t count;
+    const int64_t *first; /* [count + 1] */
+    const int64_t *offset;
+    const double *weight;
+    double *out;
+} elastic3d_receivers;
+
+/* Velocity stored at steps n with n % every == phase in slot n / every: [slot][3][x1 - x0][y1 - y0][z1]. */
+typedef struct {
+    int64_t every, phase; /* every 0: nothing is stored */
+    int64_t x0, x1, y0, y1, z1;
+    void *data;
+} elastic3d_snapshots;
+
+/* Sums over snapshots on nodes x0 <= x < x1, y0 <= y < y1, z < z1, each [x1 - x0][y1 - y0][z1]. */
+enum { SUM_LAM, SUM_MU, SUM_XY, SUM_XZ, SUM_YZ, SUM_RHO, SUM_FORWARD, SUM_ADJOINT, SUMS };
+
+typedef struct {
+    int64_t x0, x1, y0, y1, z1;
+    void *sums; /* SUMS arrays */
+} elastic3d_gradient;
+
+/* clang-format off */
+#define ELASTIC3D_HI {0.32944260589183827, 1.303338848991145, 0.8216611510088558, 1.0455573941081595}
+#define ELASTIC3D_HH {1.142779616330379, 0.6966611510088585, 1.2200055156578098, 0.940553717002951}
+#define ELASTIC3D_Q1 { \
+    {-1.1173073542960597, 1.0663628302274215, 0.07641678610295694, -0.02547226203431882, 0, 0}, \
+    {-0.10322669730640846, -0.3869810590896313, 0.3869810590896312, 0.10322669730640925, 0, 0}, \
+    {0.33303680109674993, -0.9574437366235832, -0.3458951123675601, 1.0119687145610599, ELASTIC3D_C2, 0}, \
+    {-0.12815453872173457, 0.3250173331681569, -0.16445810050739468, -1.1157380272723612, ELASTIC3D_C1, ELASTIC3D_C2}}
+#define ELASTIC3D_Q2 { \
+    {0, 0, 0, 0, 0, 0}, \
+    {-1.1752516185171642, 0.919077157569205, 0.38426169142193833, -0.12808723047397885, 0, 0}, \
+    {0.0324720021867827, -0.9190771575692035, 0.9190771575692033, -0.0324720021867823, 0, 0}, \
+    {-0.010824000728927032, 0.07413866885344798, -1.203029396294941, 1.1813813948370868, ELASTIC3D_C2, 0}}
+/* clang-format on */
+
+#endif

@@ -1,0 +1,395 @@
+"""The compiled 3D elastic kernel: its grid in memory, its time loop, the sums of its gradient.
+
+The scheme is drawn in ``kernels/include/elastic3d.h``; positions here are in grid units, arrays are (x, y, z).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seisflow.domain import FloatArray
+from seisflow.errors import InputError
+from seisflow.native.library import library, pointer
+
+__all__ = ["ARRAYS", "FIELDS", "H_HALF", "H_NODE", "SUMS", "Entries", "Elastic3DGrid", "Snapshots", "memory"]
+
+FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
+ARRAYS = (*FIELDS, "rho", "lam", "mu2", "imu")
+SUMS = ("lam", "mu", "xy", "xz", "yz", "rho", "forward", "adjoint")
+H_NODE = np.array([0.32944260589183827, 1.303338848991145, 0.8216611510088558, 1.0455573941081595])
+"""Weights of the summation-by-parts rule on integer levels 0 to 3; 1 below."""
+H_HALF = np.array([1.142779616330379, 0.6966611510088585, 1.2200055156578098, 0.940553717002951])
+"""The same on half levels."""
+
+HALO = 2
+ALIGN = 16
+_STAGGER = 35 * 64
+_HUGE = 2 << 20
+_Integer = ctypes.c_int64
+_Pointer = ctypes.c_void_p
+
+
+class _Grid(ctypes.Structure):
+    _fields_: ClassVar = [
+        *((name, _Integer) for name in "nx ny nz row plane array origin cells bottom block threads".split()),
+        *((name, _Pointer) for name in "fields psi_x psi_y psi_z pml_x pml_y pml_z".split()),
+    ]
+
+
+class _Sources(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("signals", _Integer),
+        *((name, _Pointer) for name in "first offset y signal weight samples".split()),
+    ]
+
+
+class _Receivers(ctypes.Structure):
+    _fields_: ClassVar = [
+        ("count", _Integer),
+        *((name, _Pointer) for name in "first offset weight out".split()),
+    ]
+
+
+class _Snapshots(ctypes.Structure):
+    _fields_: ClassVar = [
+        *((name, _Integer) for name in "every phase x0 x1 y0 y1 z1".split()),
+        ("data", _Pointer),
+    ]
+
+
+class _Gradient(ctypes.Structure):
+    _fields_: ClassVar = [*((name, _Integer) for name in "x0 x1 y0 y1 z1".split()), ("sums", _Pointer)]
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """Weighted points of fields: what a source adds to or a receiver sums over.
+
+    Parameters
+    ----------
+    field : ndarray of int (n,)
+        Number in ``FIELDS``.
+    x, y, z : ndarray of int (n,)
+        Point of the grid.
+    weight : ndarray (n,)
+    signal : ndarray of int (n,)
+        Which time series (source) or which record (receiver) the entry belongs to.
+    """
+
+    field: npt.NDArray[np.int64]
+    x: npt.NDArray[np.int64]
+    y: npt.NDArray[np.int64]
+    z: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+    signal: npt.NDArray[np.int64]
+
+    @staticmethod
+    def join(parts: list[Entries]) -> Entries:
+        """All entries of a list, in order."""
+        if not parts:
+            none = np.zeros(0, dtype=np.int64)
+            return Entries(none, none, none, none, np.zeros(0), none)
+        names = ("field", "x", "y", "z", "weight", "signal")
+        return Entries(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """Velocity stored every so many steps.
+
+    Parameters
+    ----------
+    every, phase : int
+        Step n is stored if n % every == phase.
+    data : ndarray (slots, 3, bx + 4, by + 4, bz + 2)
+        Of the nodes of a box and two points around it.
+    """
+
+    every: int
+    phase: int
+    data: FloatArray
+
+
+def _rounded(number: int) -> int:
+    return (number + ALIGN - 1) // ALIGN * ALIGN
+
+
+def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int) -> dict[str, int]:
+    """Strides, the first level of the bottom slab, and lengths of the arrays, in elements."""
+    nx, ny, nz = shape
+    row = _rounded(nz + HALO)
+    plane = row * (ny + HALO)
+    length = (nx + 2 * HALO) * plane + 2 * HALO * row + 8 * ALIGN
+    array = -(-length * itemsize // 4096) * 4096 // itemsize + _STAGGER // itemsize
+    bottom = max((nz - 1 - cells) // ALIGN * ALIGN, ALIGN) if cells else row
+    slabs = 2 * cells + 1 if cells else 0
+    return {
+        "row": row, "plane": plane, "array": array, "bottom": bottom,
+        "psi_x": slabs * ny * 6 * row, "psi_y": nx * slabs * 6 * row, "psi_z": nx * ny * 6 * (row - bottom),
+    }  # fmt: skip
+
+
+def memory(shape: tuple[int, int, int], cells: int, itemsize: int) -> int:
+    """Bytes that the fields, the material and the absorbing layer of a grid take."""
+    sizes = _sizes(shape, cells, itemsize)
+    elements = sizes["array"] * len(ARRAYS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]
+    return elements * itemsize + 2 * _HUGE
+
+
+def _arena(elements: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Zeroed memory that starts on a huge page, with huge pages where the system has them."""
+    size = max(elements, 1) * np.dtype(dtype).itemsize
+    memory_map = mmap.mmap(-1, size + _HUGE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory_map.madvise(mmap.MADV_HUGEPAGE)
+    raw = np.frombuffer(memory_map, dtype=np.uint8)
+    skip = -raw.ctypes.data % _HUGE
+    return raw[skip : skip + size].view(dtype)
+
+
+class Elastic3DGrid:
+    """The fields and the material of one simulation in memory, and what compiled code does with them.
+
+    Parameters
+    ----------
+    shape : tuple of 3 int
+        Points along x, y, z, absorbing layers included.
+    dtype : {numpy.float32, numpy.float64}
+    cells : int
+        Width of the absorbing layers.
+    profiles : sequence of 3 ndarray, optional
+        Coefficients of the absorbing layers along x, y, z, each (4, n): a and b at nodes, a and b at half nodes.
+        Needed where ``cells`` is above 0.
+    threads : int
+    block : int
+        Rows of a block along y; 0 for whole planes. Speed only.
+
+    Raises
+    ------
+    InputError
+        If the grid is too small.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        dtype: npt.DTypeLike = np.float32,
+        *,
+        cells: int = 0,
+        profiles: tuple[FloatArray, ...] | None = None,
+        threads: int = 1,
+        block: int = 64,
+    ) -> None:
+        self.shape, self.dtype, self.cells, self.threads = shape, np.dtype(dtype), cells, threads
+        if shape[2] < ALIGN + cells or min(shape[:2]) < 2 * cells + 2:
+            raise InputError(
+                f"a simulation grid of {shape} points with {cells} absorbing cells is too small; at least "
+                f"{2 * cells + 2} points along x and y and {ALIGN + cells} along z are needed"
+            )
+        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise InputError(f"the elastic kernel has single and double precision, not {self.dtype}")
+        sizes = _sizes(shape, cells, self.dtype.itemsize)
+        self._sizes = sizes
+        self._origin = HALO * sizes["plane"] + HALO * sizes["row"] + ALIGN
+        self._fields = _arena(sizes["array"] * len(ARRAYS), self.dtype)
+        self._psi = [_arena(sizes[name], self.dtype) for name in ("psi_x", "psi_y", "psi_z")]
+        self._pml = self._padded_profiles(profiles)
+        self._raw("rho")[...] = np.inf
+        self._raw("imu")[...] = np.inf
+        self._grid = _Grid(
+            *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"], block,
+            max(1, threads), self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
+        )  # fmt: skip
+        self._keep: list[Any] = []
+        suffix = "f32" if self.dtype == np.float32 else "f64"
+        self._advance = getattr(library(), f"elastic3d_advance_{suffix}")
+        self._correlate = getattr(library(), f"elastic3d_correlate_{suffix}")
+        self._advance.restype = self._correlate.restype = _Integer
+
+    def _padded_profiles(self, profiles: tuple[FloatArray, ...] | None) -> list[npt.NDArray[Any]]:
+        result = []
+        for axis, length in enumerate((*self.shape[:2], self._sizes["row"])):
+            padded = np.zeros((4, length), dtype=self.dtype)
+            if self.cells:
+                if profiles is None or profiles[axis].shape != (4, self.shape[axis]):
+                    raise InputError(f"axis {axis} needs profiles of shape {(4, self.shape[axis])}")
+                padded[:, : self.shape[axis]] = profiles[axis]
+            result.append(padded)
+        return result
+
+    def _raw(self, name: str) -> npt.NDArray[Any]:
+        start = ARRAYS.index(name) * self._sizes["array"]
+        return self._fields[start : start + self._sizes["array"]]
+
+    def view(self, name: str) -> npt.NDArray[Any]:
+        """One of ``ARRAYS`` as an array (nx, ny, nz) that can be written to; strided."""
+        size = self.dtype.itemsize
+        return np.ndarray(
+            self.shape,
+            self.dtype,
+            buffer=self._raw(name),
+            offset=self._origin * size,
+            strides=(self._sizes["plane"] * size, self._sizes["row"] * size, size),
+        )
+
+    def set_material(self, rho: FloatArray, lam: FloatArray, mu: FloatArray, ratio: float) -> None:
+        """Set density and Lame moduli at the nodes.
+
+        Parameters
+        ----------
+        rho, lam, mu : ndarray (nx, ny, nz)
+            kg/m3 and Pa.
+        ratio : float
+            Time step over grid spacing, s/m.
+        """
+        for name, values in (("rho", rho), ("lam", lam), ("mu", mu)):
+            if values.shape != self.shape:
+                raise InputError(f"{name} has shape {values.shape}, the simulation grid {self.shape}")
+        self.view("rho")[...] = rho / ratio
+        self.view("lam")[...] = ratio * lam
+        top, bottom = lam[:, :, 0], mu[:, :, 0]
+        self.view("lam")[:, :, 0] = ratio * 2 * top * bottom / (top + 2 * bottom)
+        self.view("mu2")[...] = 2 * ratio * mu
+        self.view("imu")[...] = 1 / (ratio * mu)
+
+    def reset(self) -> None:
+        """Set all fields and memory variables to zero."""
+        for name in FIELDS:
+            self._raw(name)[...] = 0
+        for psi in self._psi:
+            psi[...] = 0
+
+    def _offsets(self, entries: Entries) -> npt.NDArray[np.int64]:
+        sizes = self._sizes
+        inside = (entries.field >= 0) & (entries.field < len(FIELDS))
+        for values, count in zip((entries.x, entries.y, entries.z), self.shape, strict=True):
+            inside &= (values >= 0) & (values < count)
+        if not inside.all():
+            raise InputError("a source or receiver has points outside the simulation grid")
+        place = self._origin + entries.x * sizes["plane"] + entries.y * sizes["row"] + entries.z
+        return np.ascontiguousarray(entries.field * sizes["array"] + place)
+
+    def sources(self, entries: Entries, samples: FloatArray) -> Any:
+        """What ``advance`` adds to fields: ``weight * samples[step, signal]`` of every entry.
+
+        Parameters
+        ----------
+        entries : Entries
+        samples : ndarray (steps, signals)
+        """
+        order = np.argsort(entries.x, kind="stable")
+        ordered = Entries(*(np.ascontiguousarray(getattr(entries, name)[order]) for name in
+                            ("field", "x", "y", "z", "weight", "signal")))  # fmt: skip
+        samples = np.ascontiguousarray(samples, dtype=np.float64)
+        if ordered.signal.size and int(ordered.signal.max()) >= samples.shape[1]:
+            raise InputError(f"a source entry has signal {ordered.signal.max()} of {samples.shape[1]}")
+        first = np.searchsorted(ordered.x, np.arange(self.shape[0] + 1)).astype(np.int64)
+        offset, count = self._offsets(ordered), (ordered.x.size,)
+        self._keep += [first, offset, ordered, samples]
+        return _Sources(
+            samples.shape[1],
+            pointer(first, np.int64, (self.shape[0] + 1,), "first"),
+            pointer(offset, np.int64, count, "offset"),
+            pointer(ordered.y, np.int64, count, "y"),
+            pointer(ordered.signal, np.int64, count, "signal"),
+            pointer(ordered.weight, np.float64, count, "weight"),
+            pointer(samples, np.float64, samples.shape, "samples"),
+        )
+
+    def receivers(self, entries: Entries, out: npt.NDArray[np.float64]) -> Any:
+        """What ``advance`` records: ``out[step, r]``, the weighted sum of the entries with signal r.
+
+        Parameters
+        ----------
+        entries : Entries
+            Sorted by signal.
+        out : ndarray of float64 (steps, records)
+            Filled by ``advance``.
+        """
+        if np.any(np.diff(entries.signal) < 0):
+            raise InputError("the entries of receivers must be sorted by record")
+        first = np.searchsorted(entries.signal, np.arange(out.shape[1] + 1)).astype(np.int64)
+        offset, weight = self._offsets(entries), np.ascontiguousarray(entries.weight)
+        self._keep += [first, offset, weight, out]
+        return _Receivers(
+            out.shape[1],
+            pointer(first, np.int64, (out.shape[1] + 1,), "first"),
+            pointer(offset, np.int64, entries.x.shape, "offset"),
+            pointer(weight, np.float64, entries.x.shape, "weight"),
+            pointer(out, np.float64, out.shape, "out"),
+        )
+
+    @property
+    def box(self) -> tuple[int, int, int]:
+        """Nodes outside the absorbing layers, along x, y, z."""
+        nx, ny, nz = self.shape
+        return nx - 2 * self.cells, ny - 2 * self.cells, nz - self.cells
+
+    def snapshot_shape(self, slots: int) -> tuple[int, int, int, int, int]:
+        """Shape of ``Snapshots.data``."""
+        bx, by, bz = self.box
+        return slots, 3, bx + 2 * HALO, by + 2 * HALO, bz + HALO
+
+    def snapshots(self, stored: Snapshots | None) -> Any:
+        """Where ``advance`` stores the velocity, and ``correlate`` finds it; None stores nothing."""
+        if stored is None:
+            return _Snapshots(0, 0, 0, 0, 0, 0, 0, None)
+        nx, ny, nz = self.shape
+        cells = self.cells
+        address = pointer(stored.data, self.dtype, self.snapshot_shape(stored.data.shape[0]), "snapshots")
+        return _Snapshots(
+            stored.every, stored.phase, cells - HALO, nx - cells + HALO, cells - HALO, ny - cells + HALO,
+            nz - cells + HALO, address,
+        )  # fmt: skip
+
+    def advance(self, forces: Any, moments: Any, receivers: Any, snapshots: Any, first: int, steps: int) -> int:
+        """Advance by ``steps`` time steps, the first of which is number ``first``.
+
+        Parameters
+        ----------
+        forces, moments
+            Of ``sources``: what is added to velocity, and to stress.
+        receivers, snapshots
+            Of the methods of that name.
+
+        Returns
+        -------
+        int
+            0, or the step (counted from 1) after which the velocity was found infinite or NaN.
+        """
+        return int(
+            self._advance(
+                ctypes.byref(self._grid), ctypes.byref(forces), ctypes.byref(moments), ctypes.byref(receivers),
+                ctypes.byref(snapshots), _Integer(first), _Integer(steps),
+            )
+        )  # fmt: skip
+
+    def correlate(self, snapshots: Any, slot: int, sums: npt.NDArray[Any], *, after: bool) -> None:
+        """Add the correlation of one stored velocity with the present adjoint fields to the sums.
+
+        Parameters
+        ----------
+        snapshots
+            Of the method of that name.
+        slot : int
+        sums : ndarray (8, bx, by, bz)
+            In the order of ``SUMS``; see ``kernels/c/elastic3d_gradient.h``.
+        after : bool
+            False before the adjoint step, True after it.
+        """
+        nx, ny, nz = self.shape
+        address = pointer(sums, self.dtype, (len(SUMS), *self.box), "sums")
+        cells = self.cells
+        gradient = _Gradient(cells, nx - cells, cells, ny - cells, nz - cells, address)
+        status = self._correlate(
+            ctypes.byref(self._grid), ctypes.byref(snapshots), _Integer(slot), ctypes.byref(gradient),
+            _Integer(int(after)),
+        )  # fmt: skip
+        if status != 0:
+            raise InputError(f"the box of the gradient, {self.box} nodes, does not fit the stored velocity")

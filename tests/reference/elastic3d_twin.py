@@ -1,0 +1,143 @@
+"""The slow, obvious twin of the compiled elastic kernel: dense derivative matrices, NumPy, float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+HI = [0.32944260589183827, 1.303338848991145, 0.8216611510088558, 1.0455573941081595]
+HH = [1.142779616330379, 0.6966611510088585, 1.2200055156578098, 0.940553717002951]
+Q1 = [
+    [-1.1173073542960597, 1.0663628302274215, 0.07641678610295694, -0.02547226203431882, 0.0, 0.0],
+    [-0.10322669730640846, -0.3869810590896313, 0.3869810590896312, 0.10322669730640925, 0.0, 0.0],
+    [0.33303680109674993, -0.9574437366235832, -0.3458951123675601, 1.0119687145610599, -1 / 24, 0.0],
+    [-0.12815453872173457, 0.3250173331681569, -0.16445810050739468, -1.1157380272723612, 1.125, -1 / 24],
+]
+Q2 = [
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [-1.1752516185171642, 0.919077157569205, 0.38426169142193833, -0.12808723047397885, 0.0, 0.0],
+    [0.0324720021867827, -0.9190771575692035, 0.9190771575692033, -0.0324720021867823, 0.0, 0.0],
+    [-0.010824000728927032, 0.07413866885344798, -1.203029396294941, 1.1813813948370868, -1 / 24, 0.0],
+]
+POSITION = {
+    "vx": "HNN", "vy": "NHN", "vz": "NNH",
+    "sxx": "NNN", "syy": "NNN", "szz": "NNN", "sxy": "HHN", "sxz": "HNH", "syz": "NHH",
+}  # fmt: skip
+NAMES = tuple(POSITION)
+
+
+def matrices(n, surface):
+    """Derivatives along one axis of n nodes (h = 1): velocity to half, to node, stress to node, to half; weights."""
+    q1 = np.zeros((n, n))
+    for i in range(n - 1):  # the last half node lies outside
+        for tap, value in ((0, -9 / 8), (1, 9 / 8), (-1, 1 / 24), (2, -1 / 24)):
+            if 0 <= i + tap < n:
+                q1[i, i + tap] = value
+    q2 = -q1.T.copy()
+    node, half = np.ones(n), np.ones(n)
+    if surface:
+        q1[:4, :6], q2[:4, :6] = Q1, Q2
+        node[:4], half[:4] = HI, HH
+    return q1 / half[:, None], q2 / node[:, None], -q1.T / node[:, None], -q2.T / half[:, None], node, half
+
+
+def apply(matrix, array, axis):
+    return np.moveaxis(np.tensordot(matrix, array, axes=(1, axis)), 0, axis)
+
+
+class Twin:
+    """profiles[axis] is (4, n): a, b at nodes, a, b at half nodes; material in scaled units (dt/h included)."""
+
+    def __init__(self, rho, lam, mu, ratio, profiles):
+        self.shape = rho.shape
+        self.m = [matrices(n, axis == 2) for axis, n in enumerate(self.shape)]
+        self.profiles = profiles
+        self.fields = {name: np.zeros(self.shape) for name in NAMES}
+        self.psi = {}
+        self.ratio = ratio
+        lam = lam.copy()
+        lam[:, :, 0] = 2 * lam[:, :, 0] * mu[:, :, 0] / (lam[:, :, 0] + 2 * mu[:, :, 0])
+        self.lam, self.mu = lam, mu
+        pad = lambda a: np.pad(a, ((0, 1),) * 3, constant_values=np.inf)  # noqa: E731
+        r, c = pad(rho), pad(1 / mu)
+        inner = (slice(0, -1),) * 3
+
+        def moved(a, *axes):
+            return a[tuple(slice(1, None) if axis in axes else slice(0, -1) for axis in range(3))]
+
+        self.buoyancy = [2 / (r[inner] + moved(r, axis)) for axis in range(3)]
+        self.shear = {
+            name: 4 / (c[inner] + moved(c, a) + moved(c, b) + moved(c, a, b))
+            for name, a, b in (("sxy", 0, 1), ("sxz", 0, 2), ("syz", 1, 2))
+        }
+
+    def weights(self, name):
+        w = [self.m[axis][5 if p == "H" else 4] for axis, p in enumerate(POSITION[name])]
+        return w[0][:, None, None] * w[1][None, :, None] * w[2][None, None, :]
+
+    def derivative(self, key, number, name, axis, half):
+        d = apply(self.m[axis][number], self.fields[name], axis)
+        a, b = self.profiles[axis][2:] if half else self.profiles[axis][:2]
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        self.psi[key] = b.reshape(shape) * self.psi.get(key, 0) + a.reshape(shape) * d
+        return d + self.psi[key]
+
+    def velocity(self):
+        d = self.derivative
+        force = (
+            d("x0", 3, "sxx", 0, True) + d("y0", 2, "sxy", 1, False) + d("z0", 2, "sxz", 2, False),
+            d("x1", 2, "sxy", 0, False) + d("y1", 3, "syy", 1, True) + d("z1", 2, "syz", 2, False),
+            d("x2", 2, "sxz", 0, False) + d("y2", 2, "syz", 1, False) + d("z2", 3, "szz", 2, True),
+        )
+        for name, b, f in zip(("vx", "vy", "vz"), self.buoyancy, force, strict=True):
+            self.fields[name] = self.fields[name] + self.ratio * b * f
+
+    def stress(self):
+        d, s, q = self.derivative, self.fields, self.ratio
+        exx, eyy = d("x3", 1, "vx", 0, False), d("y3", 1, "vy", 1, False)
+        ezz = d("z3", 1, "vz", 2, False)
+        gxy = d("x4", 0, "vy", 0, True) + d("y4", 0, "vx", 1, True)
+        gxz = d("x5", 0, "vz", 0, True) + d("z4", 0, "vx", 2, True)
+        gyz = d("y5", 0, "vz", 1, True) + d("z5", 0, "vy", 2, True)
+        trace = self.lam * (exx + eyy + ezz)
+        s["sxx"] = s["sxx"] + q * (trace + 2 * self.mu * exx)
+        s["syy"] = s["syy"] + q * (trace + 2 * self.mu * eyy)
+        s["szz"] = s["szz"] + q * (trace + 2 * self.mu * ezz)
+        s["szz"][:, :, 0] = 0
+        for name, g in (("sxy", gxy), ("sxz", gxz), ("syz", gyz)):
+            s[name] = s[name] + q * self.shear[name] * g
+
+    def inject(self, entries, sample):
+        for f, x, y, z, w, i in zip(
+            entries.field, entries.x, entries.y, entries.z, entries.weight, entries.signal, strict=True
+        ):
+            self.fields[NAMES[f]][x, y, z] += w * sample[i]
+
+    def run(self, steps, forces, force_samples, moments, moment_samples, receivers, count):
+        out = np.zeros((steps, count))
+        for n in range(steps):
+            self.velocity()
+            self.inject(forces, force_samples[n])
+            for f, x, y, z, w, i in zip(
+                receivers.field, receivers.x, receivers.y, receivers.z, receivers.weight, receivers.signal, strict=True
+            ):
+                out[n, i] += w * self.fields[NAMES[f]][x, y, z]
+            self.stress()
+            self.inject(moments, moment_samples[n])
+        return out
+
+    def energy(self, previous):
+        """Conserved energy: 1/2 <v(n-1/2), rho v(n+1/2)> + 1/2 <s(n), S s(n)>; ``previous`` holds v(n-1/2)."""
+        total = 0.0
+        for name, b in zip(("vx", "vy", "vz"), self.buoyancy, strict=True):
+            total += 0.5 * np.sum(self.weights(name) * np.where(b > 0, previous[name] * self.fields[name] / np.where(b > 0, b, 1), 0))
+        s, lam, mu = self.fields, self.lam, self.mu
+        bulk = 3 * lam + 2 * mu
+        bulk[:, :, 0] = 2 * lam[:, :, 0] + 2 * mu[:, :, 0]
+        trace = (s["sxx"] + s["syy"] + s["szz"]) / bulk
+        for name in ("sxx", "syy", "szz"):
+            total += 0.5 * np.sum(self.weights(name) * s[name] * (s[name] - lam * trace) / (2 * mu))
+        for name in ("sxy", "sxz", "syz"):
+            m = self.shear[name]
+            total += 0.5 * np.sum(self.weights(name) * np.where(m > 0, s[name] ** 2 / np.where(m > 0, m, 1), 0))
+        return total
