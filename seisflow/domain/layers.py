@@ -63,7 +63,7 @@ class Layers:
         return np.concatenate([[0.0], np.cumsum(self.thickness[:-1])])
 
     def at_period(self, period: float) -> Layers:
-        """The layers as waves of one period see them: physical dispersion of a constant Q.
+        """Shift the speeds to what waves of one period see: physical dispersion of a constant Q.
 
         v(f) = v0 (1 + ln(f / f0) / (pi Q)) (Aki & Richards 2002, eq. 5.94).
 
@@ -95,22 +95,24 @@ class Layers:
 
 
 def _shares(tops: FloatArray, edges: FloatArray) -> FloatArray:
-    """Share of each layer in each cell between neighbouring edges, shape (cells, layers); the rows sum to 1."""
+    """Give the share of each layer in each cell between edges, shape (cells, layers); rows sum to 1."""
     bottoms = np.concatenate([tops[1:], [np.inf]])
     starts = np.concatenate([[-np.inf], tops[1:]])
     upper = np.maximum(edges[:-1, None], starts[None, :])
     lower = np.minimum(edges[1:, None], bottoms[None, :])
-    return np.maximum(lower - upper, 0.0) / np.diff(edges)[:, None]
+    shares: FloatArray = np.maximum(lower - upper, 0.0) / np.diff(edges)[:, None]
+    return shares
 
 
 def layered_model(
     layers: Layers, grid: Grid, projection: Projection, reference_period: float | None = None
 ) -> Model:
-    """A layered Earth on a grid, averaged exactly over the cell of each node.
+    """Put a layered Earth on a grid, averaged exactly over the cell of each node.
 
-    The cell of a node reaches half-way to its neighbours (half cells at the edges of the grid). Over it the density is
-    averaged arithmetically, bulk and shear modulus harmonically: thin layers act as their effective medium, and an
-    interface may lie between nodes (Moczo et al. 2002). Above z = 0 the first layer goes on.
+    The cell of a node reaches half-way to its neighbours (half cells at the edges of the grid). Over it the
+    density is averaged arithmetically, bulk and shear modulus harmonically: thin layers act as their
+    effective medium, and an interface may lie between nodes (Moczo et al. 2002). Above z = 0 the first layer
+    goes on.
 
     Parameters
     ----------
@@ -137,8 +139,8 @@ def layered_model(
     if kappa.min() <= 0:
         worst = int(np.argmin(kappa))
         raise InputError(
-            f"layered model, layer {worst + 1}: vp = {layers.vp[worst]:g} m/s with vs = {layers.vs[worst]:g} m/s; "
-            "vp/vs must be above 1.155"
+            f"layer {worst + 1}: vp = {layers.vp[worst]:g} m/s with vs = {layers.vs[worst]:g} m/s, "
+            "but vp/vs must be above 1.155"
         )
     z = grid.z
     edges = np.concatenate([z[:1], 0.5 * (z[:-1] + z[1:]), z[-1:]])

@@ -37,8 +37,9 @@ def _sync(path: Path) -> None:
 def publish(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file so that others see the old one, or the whole new one, never a part.
 
-    The folder is made if it is missing. The temporary file lies beside the target, its hidden name holds host and
-    process; it is synced to the disk, renamed, and the folder is synced, so that a power cut keeps it too.
+    The folder is made if it is missing. The temporary file lies beside the target, its hidden name holds host
+    and process; it is synced to the disk, renamed, and the folder is synced, so that a power cut keeps it
+    too.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ def publish(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     WorkError
-        If the disk is full (a quota and a file size limit count as full) or nothing was written. As with any other
-        error inside, the old file stays and the temporary file is removed.
+        If the disk is full (a quota and a file size limit count as full) or nothing was written. As with any
+        other error inside, the old file stays and the temporary file is removed.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,13 @@ from seisflow.io.atomic import publish
 from seisflow.io.hdf5 import damage
 
 __all__ = [
-    "event_uri", "quakeml", "quakeml_events", "read_cmtsolution", "read_quakeml", "scan_quakeml", "write_quakeml",
+    "event_uri",
+    "quakeml",
+    "quakeml_events",
+    "read_cmtsolution",
+    "read_quakeml",
+    "scan_quakeml",
+    "write_quakeml",
 ]
 
 NAMESPACE = "https://seisflow.org/quakeml/1"
@@ -30,7 +36,7 @@ _PARTS = ("rr", "tt", "pp", "rt", "rp", "tp")
 _NO_NAMES = {"event", "query", "origin", ""}
 
 
-# ---------------------------------------------------------------------------------------------------------- reading
+# --- reading
 
 
 def read_quakeml(path: str | os.PathLike[str]) -> list[Event]:
@@ -44,8 +50,8 @@ def read_quakeml(path: str | os.PathLike[str]) -> list[Event]:
     Returns
     -------
     list of Event
-        In the order of the file. Time and place are those of the origin that the tensor refers to (the centroid), else
-        of the preferred origin, else of the first.
+        In the order of the file. Time and place are those of the origin that the tensor refers to (the
+        centroid), else of the preferred origin, else of the first.
 
     Raises
     ------
@@ -135,7 +141,9 @@ def _event(found: Any, where: str) -> Event:
     what = f"{where}: event {name}"
     tensor = None if "force" in extra else _tensor(found)
     if "force" not in extra and tensor is None:
-        raise InputError(f"{what} has no moment tensor; take it from a catalogue with tensors, or leave it out")
+        raise InputError(
+            f"{what} has no moment tensor; take it from a catalogue with tensors, or leave it out"
+        )
     origin = _origin(found, tensor)
     if origin is None:
         raise InputError(f"{what} has no origin with time, latitude, longitude and depth; add one")
@@ -154,23 +162,27 @@ def _event(found: Any, where: str) -> Event:
         function = SourceTimeFunction(**{**values, "samples": tuple(values["samples"])})
     else:
         function = SourceTimeFunction(half_duration=_half_duration(tensor))
-    return Event(name, time, float(origin.latitude), float(origin.longitude), float(origin.depth), source, function)
+    return Event(
+        name, time, float(origin.latitude), float(origin.longitude), float(origin.depth), source, function
+    )
 
 
 def _extra(found: Any, where: str) -> dict[str, Any]:
-    """What seisflow has added to the event when it wrote it."""
+    """Give what seisflow has added to the event when it wrote it."""
     entry = getattr(found, "extra", {}).get(_ELEMENT)
     if entry is None or entry["namespace"] != NAMESPACE:
         return {}
     try:
         content = json.loads(entry["value"])
     except json.JSONDecodeError as error:
-        raise InputError(f"{where}: the seisflow element of an event is not JSON ({error}); remove it") from error
+        raise InputError(
+            f"{where}: the seisflow element of an event is not JSON ({error}); remove it"
+        ) from error
     return dict(content)
 
 
 def _tensor(found: Any) -> Any:
-    """The moment tensor with all six parts: of the preferred mechanism, else of the first that has one."""
+    """Find the tensor with all six parts: of the preferred mechanism, else of the first that has one."""
     mechanisms = list(found.focal_mechanisms)
     mechanisms.sort(key=lambda mechanism: mechanism.resource_id != found.preferred_focal_mechanism_id)
     for mechanism in mechanisms:
@@ -183,11 +195,13 @@ def _tensor(found: Any) -> Any:
 
 
 def _origin(found: Any, tensor: Any) -> Any:
-    """The complete origin that says most about the source: of the tensor, preferred, first."""
+    """Find the complete origin that says most about the source: of the tensor, preferred, first."""
     wanted = [tensor.derived_origin_id if tensor is not None else None, found.preferred_origin_id]
     needed = ("time", "latitude", "longitude", "depth")
     complete = [each for each in found.origins if all(getattr(each, name) is not None for name in needed)]
-    complete.sort(key=lambda each: wanted.index(each.resource_id) if each.resource_id in wanted else len(wanted))
+    complete.sort(
+        key=lambda each: wanted.index(each.resource_id) if each.resource_id in wanted else len(wanted)
+    )
     return complete[0] if complete else None
 
 
@@ -200,9 +214,11 @@ def _half_duration(tensor: Any) -> float:
 
 
 def _name(found: Any) -> str:
-    """A name of letters, digits, dots, underscores and hyphens: the event name, else from the resource id."""
+    """Make a name of letters, digits and ``._-``: the event name, else from the resource id."""
     for description in found.event_descriptions:
-        if description.type == "earthquake name" and re.fullmatch(r"[\w.-]+", description.text or "", re.ASCII):
+        if description.type == "earthquake name" and re.fullmatch(
+            r"[\w.-]+", description.text or "", re.ASCII
+        ):
             return str(description.text)
     uri = str(found.resource_id.id)
     asked = re.search(r"eventid=([^&#]+)", uri, re.IGNORECASE)
@@ -243,7 +259,14 @@ def read_cmtsolution(path: str | os.PathLike[str]) -> Event:
         key, colon, value = line.partition(":")
         if colon:
             values[key.strip().lower()] = value.strip()
-    needed = ["time shift", "half duration", "latitude", "longitude", "depth", *(f"m{part}" for part in _PARTS)]
+    needed = [
+        "time shift",
+        "half duration",
+        "latitude",
+        "longitude",
+        "depth",
+        *(f"m{part}" for part in _PARTS),
+    ]
     numbers = {key: _number(values, key, path) for key in needed}
     if abs(numbers["latitude"]) > 90 or abs(numbers["longitude"]) > 360:
         raise InputError(
@@ -255,7 +278,9 @@ def read_cmtsolution(path: str | os.PathLike[str]) -> Event:
         id=_safe(values.get("event name", Path(path).stem)),
         time=round(_head_time(head, path) + numbers["time shift"], 6),
         latitude=numbers["latitude"],
-        longitude=(numbers["longitude"] + 180) % 360 - 180 if abs(numbers["longitude"]) > 180 else numbers["longitude"],
+        longitude=(numbers["longitude"] + 180) % 360 - 180
+        if abs(numbers["longitude"]) > 180
+        else numbers["longitude"],
         depth=numbers["depth"] * 1000,
         source=tensor,
         time_function=SourceTimeFunction(half_duration=numbers["half duration"]),
@@ -275,14 +300,18 @@ def _head_time(head: str, path: str | os.PathLike[str]) -> float:
     """Hypocentre time of the first line, POSIX seconds."""
     match = re.match(r"\s*\S*?\s*(\d{4})\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+(?:\.\d*)?)", head)
     if match is None:
-        raise InputError(f"{path}: the first line, {head[:60]!r}, has no date; it reads 'PDE 2011 8 23 17 51 4.6 ...'")
+        raise InputError(
+            f"{path}: the first line, {head[:60]!r}, has no date; it reads 'PDE 2011 8 23 17 51 4.6 ...'"
+        )
     year, month, day, hour, minute = (int(number) for number in match.groups()[:5])
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 25 and minute < 61):
-        raise InputError(f"{path}: the first line has the date {year}-{month}-{day} {hour}:{minute}, which is none")
+        raise InputError(
+            f"{path}: the first line has the date {year}-{month}-{day} {hour}:{minute}, which is none"
+        )
     return timegm((year, month, day, hour, minute, 0)) + float(match[6])
 
 
-# ---------------------------------------------------------------------------------------------------------- writing
+# --- writing
 
 
 def write_quakeml(path: str | os.PathLike[str], events: Event | Sequence[Event]) -> None:
@@ -321,8 +350,8 @@ def event_uri(event: Event) -> str:
 def quakeml(events: Sequence[Event]) -> bytes:
     """Encode events as QuakeML 1.2.
 
-    What QuakeML has no place for (forces, other time functions than a triangle, the exact number of the time) is in one
-    more element, as JSON. It holds the name too.
+    What QuakeML has no place for (forces, other time functions than a triangle, the exact number of the time)
+    is in one more element, as JSON. It holds the name too.
 
     Parameters
     ----------
@@ -390,7 +419,9 @@ def _add_tensor(found: Any, event: Event, source: MomentTensor) -> None:
     )
     function = event.time_function
     if function.kind == "gaussian":
-        tensor.source_time_function = oe.SourceTimeFunction(type="triangle", duration=2 * function.half_duration)
+        tensor.source_time_function = oe.SourceTimeFunction(
+            type="triangle", duration=2 * function.half_duration
+        )
     found.focal_mechanisms = [
         oe.FocalMechanism(resource_id=oe.ResourceIdentifier(f"{uri}/mechanism"), moment_tensor=tensor)
     ]

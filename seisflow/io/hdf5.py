@@ -1,8 +1,8 @@
-"""HDF5 files that are written once, carry a checksum on every dataset, and are equal where their content is equal.
+"""HDF5 files that are written once, with a checksum on every dataset; equal content gives equal files.
 
-Superblock and object headers are of the formats of HDF5 1.8 to 1.10, which checksum themselves and which all libraries in
-use can read. Files are never changed after they were published, so no locks are taken: they fail on some file systems,
-and a refused lock has been seen to empty a file.
+Superblock and object headers are of the formats of HDF5 1.8 to 1.10, which checksum themselves and which all
+libraries in use can read. Files are never changed after they were published, so no locks are taken: they fail
+on some file systems, and a refused lock has been seen to empty a file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GZIP_LEVEL = 4
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """A new HDF5 file, published when it is complete and opens again.
+    """Open a new HDF5 file that is published when it is complete and opens again.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """A published HDF5 file, open for reading.
+    """Open a published HDF5 file for reading.
 
     Parameters
     ----------
@@ -92,7 +92,8 @@ def reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     MissingError
         If there is no such file.
     InputError
-        If it is no HDF5 file, is truncated, fails a checksum or lacks a part that is asked for inside the context.
+        If it is no HDF5 file, is truncated, fails a checksum or lacks a part that is asked for inside the
+        context.
     """
     if not Path(path).is_file():
         raise MissingError(f"{path}: there is no such file")
@@ -165,7 +166,7 @@ def put(
 
 
 def attribute_text(attributes: Mapping[str, Any], name: str) -> str:
-    """A text among the attributes of a dataset, however it was stored.
+    """Give a text among the attributes of a dataset, however it was stored.
 
     Parameters
     ----------

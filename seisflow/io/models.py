@@ -175,7 +175,8 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     MissingError
         If there is no such file.
     InputError
-        If it is damaged, lacks a variable, has other units or an uneven axis, or holds values that no rock has.
+        If it is damaged, lacks a variable, has other units or an uneven axis, or holds values that no rock
+        has.
     """
     with reading(path) as file:
         grid = _read_grid(path, file)
@@ -253,7 +254,7 @@ def _regular(
     if not (step > 0 and abs(steps[place] - step) <= 1e-6 * step):
         raise InputError(
             f"{path}: coordinate {name} must grow in even steps, but goes from {values[place]:g} to "
-            f"{values[place + 1]:g} m where the mean step is {step:g} m; interpolate the model onto an even axis"
+            f"{values[place + 1]:g} m where the mean step is {step:g} m; interpolate to an even axis"
         )
     if "spacing" in attributes and abs(_number(attributes, "spacing") - step) <= 1e-6 * step:
         step = _number(attributes, "spacing")
@@ -261,7 +262,7 @@ def _regular(
 
 
 def _number(attributes: Any, name: str) -> float:
-    """A number among attributes; NetCDF keeps it as an array of one."""
+    """Give a number among attributes; NetCDF keeps it as an array of one."""
     return float(np.ravel(attributes[name])[0])
 
 
@@ -316,5 +317,6 @@ def _check_units(path: str | os.PathLike[str], fields: Mapping[str, tuple[FloatA
             raise InputError(f"{path}: {name} is in {units!r}; convert it and set units to {wanted!r}")
         if np.nanmax(values) < 20:
             raise InputError(
-                f"{path}: {name} is {np.nanmax(values):g} at most, which looks like km/s or g/cm3; it must be in {wanted}"
+                f"{path}: {name} is {np.nanmax(values):g} at most, "
+                f"which looks like km/s or g/cm3; it must be in {wanted}"
             )

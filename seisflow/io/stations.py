@@ -16,7 +16,11 @@ from seisflow.io.atomic import publish
 from seisflow.io.hdf5 import damage
 
 __all__ = [
-    "inventory_stations", "read_inventory", "read_stationxml", "stationxml", "write_stationxml",
+    "inventory_stations",
+    "read_inventory",
+    "read_stationxml",
+    "stationxml",
+    "write_stationxml",
 ]
 
 _SAME_PLACE = 1e-3  # degrees, about 100 m
@@ -96,8 +100,8 @@ def inventory_stations(inventories: Iterable[tuple[str, Any]]) -> tuple[list[Sta
     Returns
     -------
     list of Station
-        By network and code, each once; those with problems are left out. A station that is described twice within
-        100 m counts as one, the last description is taken.
+        By network and code, each once; those with problems are left out. A station that is described twice
+        within 100 m counts as one, the last description is taken.
     list of str
         One sentence for each station in two places.
     """
@@ -111,7 +115,7 @@ def inventory_stations(inventories: Iterable[tuple[str, Any]]) -> tuple[list[Sta
                 other, there = places.get(key, (station, where))
                 if not _same_place(station, other):
                     torn[key] = (
-                        f"station {station.id} is in two places: {other.latitude}, {other.longitude} in {there} and "
+                        f"{station.id} is in two places: {other.latitude}, {other.longitude} in {there} and "
                         f"{station.latitude}, {station.longitude} in {where}; remove the wrong one"
                     )
                 places[key] = (station, where)
@@ -123,7 +127,12 @@ def _station(network: str, entry: Any) -> Station:
     depths = Counter(float(channel.depth) for channel in entry if channel.depth is not None)
     burial = min(depths, key=lambda depth: (-depths[depth], depth)) if depths else 0.0
     return Station(
-        network, entry.code, float(entry.latitude), float(entry.longitude), float(entry.elevation or 0.0), burial
+        network,
+        entry.code,
+        float(entry.latitude),
+        float(entry.longitude),
+        float(entry.elevation or 0.0),
+        burial,
     )
 
 

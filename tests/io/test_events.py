@@ -8,7 +8,15 @@ from seisflow.errors import InputError, MissingError
 from seisflow.io.events import read_cmtsolution, read_quakeml, scan_quakeml, write_quakeml
 
 TENSOR = MomentTensor(-1.661e14, -2.931e15, 3.717e15, 8.376e14, -8.608e14, 1.133e15 / 3)
-EVENT = Event("nc73225421", 1563307861.470003, 37.818667, -121.756833, 12380.1, TENSOR, SourceTimeFunction(half_duration=0.3))
+EVENT = Event(
+    "nc73225421",
+    1563307861.470003,
+    37.818667,
+    -121.756833,
+    12380.1,
+    TENSOR,
+    SourceTimeFunction(half_duration=0.3),
+)
 
 CMT = """ PDEW2011  8 23 17 51  4.60  37.9400  -77.9300   6.0 5.9 5.8 VIRGINIA
 event name:     201108231751A
@@ -34,7 +42,8 @@ Mtp:      -1.230000e+24
         dataclasses.replace(EVENT, time=-86400.25, id="before-1970"),
         dataclasses.replace(EVENT, time_function=SourceTimeFunction("ricker", period=2.5)),
         dataclasses.replace(
-            EVENT, time_function=SourceTimeFunction("samples", samples=(0.0, 1 / 3, 0.0), start=-0.1, interval=0.1)
+            EVENT,
+            time_function=SourceTimeFunction("samples", samples=(0.0, 1 / 3, 0.0), start=-0.1, interval=0.1),
         ),
         dataclasses.replace(EVENT, source=Force(0.1, -0.2, 1e15), depth=0.0),
     ],
@@ -81,7 +90,9 @@ def test_centroid_of_the_tensor_is_preferred_to_the_hypocentre(tmp_path):
     found = catalogue[0]
     del found.extra
     found.event_descriptions = []
-    found.resource_id = ResourceIdentifier("quakeml:us.anss.org/event/query?eventid=us70004lr0&format=quakeml")
+    found.resource_id = ResourceIdentifier(
+        "quakeml:us.anss.org/event/query?eventid=us70004lr0&format=quakeml"
+    )
     hypocentre = Origin(time=UTCDateTime(0), latitude=1, longitude=2, depth=3e3)
     found.origins.insert(0, hypocentre)
     found.preferred_origin_id = hypocentre.resource_id
@@ -96,10 +107,15 @@ def test_centroid_of_the_tensor_is_preferred_to_the_hypocentre(tmp_path):
 def test_events_without_tensor_are_named_and_the_others_taken(tmp_path):
     from obspy import read_events
 
-    write_quakeml(tmp_path / "e.xml", [EVENT, dataclasses.replace(EVENT, id="bare"), dataclasses.replace(EVENT, id="b2")])
+    write_quakeml(
+        tmp_path / "e.xml",
+        [EVENT, dataclasses.replace(EVENT, id="bare"), dataclasses.replace(EVENT, id="b2")],
+    )
     catalogue = read_events(str(tmp_path / "e.xml"))
     catalogue[1].focal_mechanisms = []
-    catalogue.write(str(tmp_path / "f.xml"), format="QUAKEML", nsmap={"seisflow": "https://seisflow.org/quakeml/1"})
+    catalogue.write(
+        str(tmp_path / "f.xml"), format="QUAKEML", nsmap={"seisflow": "https://seisflow.org/quakeml/1"}
+    )
     events, problems = scan_quakeml(tmp_path / "f.xml")
     assert [event.id for event in events] == ["nc73225421", "b2"]
     assert len(problems) == 1
@@ -141,7 +157,9 @@ def test_cmtsolution_faults_are_named(tmp_path, old, new, words):
 def test_missing_and_foreign_files(tmp_path):
     with pytest.raises(MissingError):
         read_quakeml(tmp_path / "none.xml")
-    (tmp_path / "cut.xml").write_text('<?xml version="1.0"?><q:quakeml xmlns:q="http://quakeml.org/xmlns/quakeml/1.2"><a')
+    (tmp_path / "cut.xml").write_text(
+        '<?xml version="1.0"?><q:quakeml xmlns:q="http://quakeml.org/xmlns/quakeml/1.2"><a'
+    )
     with pytest.raises(InputError, match=r"cut\.xml"):
         read_quakeml(tmp_path / "cut.xml")
 
@@ -150,6 +168,6 @@ def test_missing_and_foreign_files(tmp_path):
 def test_the_bay_area_event(shared_data):
     (event,) = read_quakeml(shared_data / "bayarea_m43" / "event.xml")
     assert event.id == "11076275"
-    assert event.source.scalar_moment == pytest.approx(4.03e15, rel=0.06)
+    assert abs(np.linalg.eigvalsh(event.source.cartesian())).max() == pytest.approx(4.03e15, rel=1e-3)
     assert event.depth == 12380.0
     assert event.utc.isoformat() == "2019-07-16T20:11:01.470000+00:00"

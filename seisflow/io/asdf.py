@@ -1,0 +1,423 @@
+"""Recordings of an event in an ASDF file, and the parts that all ASDF files share.
+
+The format is ASDF 1.0.3 (Krischer et al. 2016), written through h5py with a checksum on every dataset; pyasdf
+reads it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from seisflow.domain import Event
+from seisflow.errors import InputError
+from seisflow.io import provenance as prov
+from seisflow.io.events import event_uri, quakeml, quakeml_events
+from seisflow.io.hdf5 import attribute_text, put, reading, writing
+from seisflow.io.provenance import Provenance
+from seisflow.io.stations import read_inventory
+
+__all__ = [
+    "band_code",
+    "channel_code",
+    "put_bytes",
+    "put_head",
+    "put_trace",
+    "read_asdf_events",
+    "read_observed",
+    "read_provenance",
+    "read_source",
+    "text_table",
+    "trace_name",
+    "write_observed",
+]
+
+RAW = "raw_recording"
+"""Tag of recordings as they came."""
+
+_BANDS = ((1000, "F"), (250, "C"), (80, "H"), (10, "B"), (1 + 1e-6, "M"), (0.1 + 1e-6, "L"))
+_DTYPES = {np.dtype(code) for code in ("i2", "i4", "i8", "f4", "f8")}
+_TAG = re.compile(r"[a-z_0-9]+")
+_PROVENANCE = "seisflow"
+_Path = str | os.PathLike[str]
+
+
+def band_code(interval: float) -> str:
+    """Band code of SEED for broadband data (SEED manual 2.4, appendix A).
+
+    Parameters
+    ----------
+    interval : float
+        Sampling interval in s.
+
+    Returns
+    -------
+    str
+        F, C, H, B, M, L or V, from 1000 Hz and more down to 0.1 Hz and less.
+    """
+    for lowest_rate, code in _BANDS:
+        if 1 / interval >= lowest_rate * (1 - 1e-9):
+            return code
+    return "V"
+
+
+def channel_code(component: str, interval: float) -> str:
+    """Channel code of a synthetic or processed trace: band, X for no instrument, component.
+
+    Parameters
+    ----------
+    component : str
+        E, N, Z, R or T.
+    interval : float
+        s.
+
+    Returns
+    -------
+    str
+        For example MXZ.
+    """
+    return f"{band_code(interval)}X{component}"
+
+
+# --- writing
+
+
+def put_head(file: h5py.File, event: Event, provenance: Provenance) -> None:
+    """Add what every ASDF file starts with: the format, the groups, the event, where it comes from.
+
+    Parameters
+    ----------
+    file : h5py.File
+        New.
+    event : Event
+    provenance : Provenance
+    """
+    file.attrs["file_format"] = np.bytes_(b"ASDF\x00")
+    file.attrs["file_format_version"] = np.bytes_(b"1.0.3\x00")
+    for name in ("AuxiliaryData", "Provenance", "Waveforms"):
+        file.create_group(name)
+    put_bytes(file, "QuakeML", quakeml([event]))
+    put_bytes(file["Provenance"], _PROVENANCE, prov.encode(provenance))
+
+
+def put_bytes(group: h5py.Group, name: str, content: bytes) -> None:
+    """Add a document, byte by byte as ASDF wants it.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    name : str
+    content : bytes
+    """
+    put(group, name, np.frombuffer(content, dtype=np.int8), compress=True)
+
+
+def trace_name(identity: str, start: int, samples: int, interval: float, tag: str) -> str:
+    """Name of a trace within the group of its station.
+
+    Parameters
+    ----------
+    identity : str
+        ``NET.STA.LOC.CHA``.
+    start : int
+        Time of the first sample, POSIX nanoseconds.
+    samples : int
+    interval : float
+        s.
+    tag : str
+        Lower case letters, digits, underscores.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If the tag has other characters.
+    """
+    if not _TAG.fullmatch(tag):
+        raise InputError(
+            f"tag {tag!r} of waveforms: only lower case letters, digits and underscores are allowed"
+        )
+    times = [start, start + round((samples - 1) * interval * 1e9)]
+    texts = [datetime.fromtimestamp(time // 10**9, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S") for time in times]
+    if texts[0] == texts[1]:
+        texts = [f"{text}.{time % 10**9:09d}" for text, time in zip(texts, times, strict=True)]
+    return f"{identity}__{texts[0]}__{texts[1]}__{tag}"
+
+
+def put_trace(
+    file: h5py.File,
+    name: str,
+    data: npt.NDArray[Any],
+    attributes: dict[str, object],
+    *,
+    compress: bool = False,
+) -> None:
+    """Add a trace to the waveforms.
+
+    Parameters
+    ----------
+    file : h5py.File
+    name : str
+        By ``trace_name``.
+    data : ndarray (nt,)
+        Integers, float32 or float64.
+    attributes : dict
+        ``starttime`` (POSIX ns), ``sampling_rate`` (Hz), ids.
+    compress : bool
+
+    Raises
+    ------
+    InputError
+        If a trace of that name is there already, or the samples are of another kind.
+    """
+    group = file["Waveforms"].require_group(".".join(name.split(".")[:2]))
+    if name in group:
+        raise InputError(
+            f"{name}: two recordings of one channel start and end in the same second; remove one"
+        )
+    if isinstance(data, np.ma.MaskedArray) or data.dtype.newbyteorder("=") not in _DTYPES or data.ndim != 1:
+        kind = (
+            "samples that are masked (gaps)"
+            if isinstance(data, np.ma.MaskedArray)
+            else f"samples {data.dtype}"
+        )
+        raise InputError(f"{name}: has {kind}; integers, float32 or float64 without gaps can be stored")
+    put(group, name, data, attributes, compress=compress)
+
+
+def write_observed(path: _Path, event: Event, stream: Any, inventory: Any, *, provenance: Provenance) -> None:
+    """Write the recordings of an event as they came, with all that is known about their instruments.
+
+    Parameters
+    ----------
+    path : path
+    event : Event
+    stream : obspy.Stream
+        Without gaps; stored bit for bit, in the order of ids and times.
+    inventory : obspy.Inventory
+        Must describe every station of the stream; stations without recordings are not stored.
+    provenance : Provenance
+
+    Raises
+    ------
+    InputError
+        If there are no recordings, some have gaps, or some stations are not described (all are named).
+    WorkError
+        If the disk is full.
+    """
+    traces = sorted(stream, key=lambda trace: (trace.id, trace.stats.starttime.ns))
+    stations = sorted({(trace.stats.network, trace.stats.station) for trace in traces})
+    if not traces:
+        raise InputError(f"{path}: there are no recordings of event {event.id} to write")
+    documents = {station: _station_document(inventory, station) for station in stations}
+    missing = [".".join(station) for station, document in documents.items() if document is None]
+    if missing:
+        raise InputError(
+            f"{path}: no StationXML describes {', '.join(missing)}; import it, or leave them out"
+        )
+    ids = {"event_id": event_uri(event), "provenance_id": prov.waveform_id(provenance)}
+    with writing(path) as file:
+        put_head(file, event, provenance)
+        for (network, station), document in documents.items():
+            put_bytes(file["Waveforms"].create_group(f"{network}.{station}"), "StationXML", document or b"")
+        for trace in traces:
+            stats = trace.stats
+            start = int(stats.starttime.ns)
+            name = trace_name(trace.id, start, stats.npts, stats.delta, RAW)
+            rate = np.float64(stats.sampling_rate)
+            put_trace(
+                file, name, trace.data, {"starttime": start, "sampling_rate": rate, **ids}, compress=True
+            )
+
+
+def _station_document(inventory: Any, station: tuple[str, str]) -> bytes | None:
+    """StationXML of one station, or None if the inventory does not know it."""
+    selected = inventory.select(network=station[0], station=station[1])
+    if not any(len(network) for network in selected):
+        return None
+    selected.networks = [network for network in selected if len(network)]
+    buffer = io.BytesIO()
+    selected.write(buffer, format="STATIONXML")
+    return buffer.getvalue()
+
+
+# --- reading
+
+
+def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
+    """Read recordings and instruments of an ASDF file, by seisflow or others.
+
+    Parameters
+    ----------
+    path : path
+    tag : str, optional
+        Only recordings with this tag.
+
+    Returns
+    -------
+    obspy.Stream
+        In the order of ids and times.
+    obspy.Inventory
+        All stations; those of one network together.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If it is damaged or no ASDF file.
+    """
+    from obspy import Inventory, Stream
+
+    stream = Stream()
+    networks: dict[str, Any] = {}
+    with reading(path) as file:
+        _check_format(path, file)
+        for station, group in sorted(file["Waveforms"].items()):
+            for name, dataset in sorted(group.items()):
+                if name == "StationXML":
+                    _gather_networks(
+                        networks, read_inventory(dataset[()].tobytes(), f"{path}: StationXML of {station}")
+                    )
+                elif tag is None or name.endswith(f"__{tag}"):
+                    stream.append(_trace(name, dataset))
+    return stream, Inventory([networks[code] for code in sorted(networks)], source="seisflow")
+
+
+def _check_format(path: _Path, file: h5py.File) -> None:
+    kind = attribute_text(file.attrs, "file_format") if "file_format" in file.attrs else "nothing known"
+    if kind != "ASDF" or "Waveforms" not in file:
+        raise InputError(f"{path}: is an HDF5 file, but no ASDF file (its format is {kind})")
+
+
+def _gather_networks(networks: dict[str, Any], inventory: Any) -> None:
+    for network in inventory:
+        if network.code in networks:
+            networks[network.code].stations.extend(network.stations)
+        else:
+            networks[network.code] = network
+
+
+def _trace(name: str, dataset: h5py.Dataset) -> Any:
+    from obspy import Trace, UTCDateTime
+
+    network, station, location, channel = name.split("__")[0].split(".")
+    trace = Trace(dataset[()])
+    trace.stats.update({"network": network, "station": station, "location": location, "channel": channel})
+    trace.stats.sampling_rate = float(dataset.attrs["sampling_rate"])
+    trace.stats.starttime = UTCDateTime(ns=int(dataset.attrs["starttime"]))
+    return trace
+
+
+def read_asdf_events(path: _Path) -> tuple[list[Event], list[str]]:
+    """Read the events of an ASDF file, by seisflow or others, and why some cannot be used.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    list of Event
+    list of str
+        One sentence for each event that cannot be used.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If it is damaged or no ASDF file.
+    """
+    with reading(path) as file:
+        _check_format(path, file)
+        if "QuakeML" not in file:
+            return [], [f"{path}: holds no event"]
+        return quakeml_events(file["QuakeML"][()].tobytes(), str(path))
+
+
+def read_source(path: _Path) -> Event:
+    """Read the one event of an ASDF file.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Event
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If it is damaged, or does not hold exactly one event that can be used.
+    """
+    events, problems = read_asdf_events(path)
+    if problems or len(events) != 1:
+        raise InputError("; ".join([f"{path}: holds {len(events)} events, needs exactly one", *problems]))
+    return events[0]
+
+
+def read_provenance(path: _Path) -> Provenance:
+    """Read where an ASDF file of seisflow comes from.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Provenance
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If it is damaged or holds no provenance of seisflow.
+    """
+    with reading(path) as file:
+        _check_format(path, file)
+        return prov.decode(file["Provenance"][_PROVENANCE][()].tobytes())
+
+
+def text_table(rows: Sequence[Sequence[object]], columns: Sequence[tuple[str, str]]) -> npt.NDArray[Any]:
+    """Make a table for HDF5 whose texts lie within the rows, where the checksum covers them.
+
+    Parameters
+    ----------
+    rows : sequence of sequences
+        Values in the order of the columns; None stands for NaN in columns of float.
+    columns : sequence of (str, str)
+        Name and NumPy type of each; ``S`` for texts of whatever length.
+
+    Returns
+    -------
+    ndarray (rows,)
+        Structured.
+    """
+    encoded: list[list[Any]] = [[] for _ in columns]
+    for row in rows:
+        for column, value in zip(encoded, row, strict=True):
+            column.append(value.encode() if isinstance(value, str) else np.nan if value is None else value)
+    types = []
+    for (name, kind), column in zip(columns, encoded, strict=True):
+        width = max((len(value) for value in column), default=0) if kind == "S" else 0
+        types.append((name, f"S{max(1, width)}" if kind == "S" else kind))
+    table = np.zeros(len(rows), dtype=types)
+    for (name, _), column in zip(columns, encoded, strict=True):
+        table[name] = column
+    return table
