@@ -111,7 +111,7 @@ class Correlation:
 
 
 class CCTraveltime:
-    """J = weight / 2 * (T / sigma)^2, with T the lag of the largest correlation, positive if observed is late.
+    """J = weight / 2 * (T / sigma)^2, T the lag of the largest correlation, positive if observed is late.
 
     T is the stationary point of the interpolated correlation of the tapered windows, so its derivative
     follows from sum s(t) d'(t + T) = 0: dT/ds(t) = -d'(t + T) / sum s d''(t + T). The usual source, with s'
