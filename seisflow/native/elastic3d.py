@@ -37,34 +37,49 @@ _Pointer = ctypes.c_void_p
 
 class _Grid(ctypes.Structure):
     _fields_: ClassVar = [
-        *((name, _Integer) for name in "nx ny nz row plane array origin cells bottom block threads".split()),
-        *((name, _Pointer) for name in "fields psi_x psi_y psi_z pml_x pml_y pml_z".split()),
+        *(
+            (name, _Integer)
+            for name in [
+                "nx",
+                "ny",
+                "nz",
+                "row",
+                "plane",
+                "array",
+                "origin",
+                "cells",
+                "bottom",
+                "block",
+                "threads",
+            ]
+        ),
+        *((name, _Pointer) for name in ["fields", "psi_x", "psi_y", "psi_z", "pml_x", "pml_y", "pml_z"]),
     ]
 
 
 class _Sources(ctypes.Structure):
     _fields_: ClassVar = [
         ("signals", _Integer),
-        *((name, _Pointer) for name in "first offset y signal weight samples".split()),
+        *((name, _Pointer) for name in ["first", "offset", "y", "signal", "weight", "samples"]),
     ]
 
 
 class _Receivers(ctypes.Structure):
     _fields_: ClassVar = [
         ("count", _Integer),
-        *((name, _Pointer) for name in "first offset weight out".split()),
+        *((name, _Pointer) for name in ["first", "offset", "weight", "out"]),
     ]
 
 
 class _Snapshots(ctypes.Structure):
     _fields_: ClassVar = [
-        *((name, _Integer) for name in "every phase x0 x1 y0 y1 z1".split()),
+        *((name, _Integer) for name in ["every", "phase", "x0", "x1", "y0", "y1", "z1"]),
         ("data", _Pointer),
     ]
 
 
 class _Gradient(ctypes.Structure):
-    _fields_: ClassVar = [*((name, _Integer) for name in "x0 x1 y0 y1 z1".split()), ("sums", _Pointer)]
+    _fields_: ClassVar = [*((name, _Integer) for name in ["x0", "x1", "y0", "y1", "z1"]), ("sums", _Pointer)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,7 +363,9 @@ class Elastic3DGrid:
             nz - cells + HALO, address,
         )  # fmt: skip
 
-    def advance(self, forces: Any, moments: Any, receivers: Any, snapshots: Any, first: int, steps: int) -> int:
+    def advance(
+        self, forces: Any, moments: Any, receivers: Any, snapshots: Any, first: int, steps: int
+    ) -> int:
         """Advance by ``steps`` time steps, the first of which is number ``first``.
 
         Parameters

@@ -105,7 +105,9 @@ def pointer(array: npt.NDArray[Any], dtype: npt.DTypeLike, shape: tuple[int, ...
     """
     if not isinstance(array, np.ndarray) or array.dtype != np.dtype(dtype):
         found = getattr(array, "dtype", type(array).__name__)
-        raise InputError(f"{name}: dtype is {found}, compiled code needs {np.dtype(dtype)}; convert it before")
+        raise InputError(
+            f"{name}: dtype is {found}, compiled code needs {np.dtype(dtype)}; convert it before"
+        )
     if array.shape != shape:
         raise InputError(f"{name}: shape is {array.shape}, compiled code needs {shape}")
     if not array.flags.c_contiguous:

@@ -93,7 +93,9 @@ class Solver(Protocol):
         """
         ...
 
-    def forward(self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None) -> Forward:
+    def forward(
+        self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None
+    ) -> Forward:
         """Simulate; with ``keep`` store what ``adjoint`` needs."""
         ...
 

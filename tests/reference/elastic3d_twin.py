@@ -119,7 +119,13 @@ class Twin:
             self.velocity()
             self.inject(forces, force_samples[n])
             for f, x, y, z, w, i in zip(
-                receivers.field, receivers.x, receivers.y, receivers.z, receivers.weight, receivers.signal, strict=True
+                receivers.field,
+                receivers.x,
+                receivers.y,
+                receivers.z,
+                receivers.weight,
+                receivers.signal,
+                strict=True,
             ):
                 out[n, i] += w * self.fields[NAMES[f]][x, y, z]
             self.stress()
@@ -130,7 +136,10 @@ class Twin:
         """Conserved energy: 1/2 <v(n-1/2), rho v(n+1/2)> + 1/2 <s(n), S s(n)>; ``previous`` holds v(n-1/2)."""
         total = 0.0
         for name, b in zip(("vx", "vy", "vz"), self.buoyancy, strict=True):
-            total += 0.5 * np.sum(self.weights(name) * np.where(b > 0, previous[name] * self.fields[name] / np.where(b > 0, b, 1), 0))
+            total += 0.5 * np.sum(
+                self.weights(name)
+                * np.where(b > 0, previous[name] * self.fields[name] / np.where(b > 0, b, 1), 0)
+            )
         s, lam, mu = self.fields, self.lam, self.mu
         bulk = 3 * lam + 2 * mu
         bulk[:, :, 0] = 2 * lam[:, :, 0] + 2 * mu[:, :, 0]
@@ -139,5 +148,7 @@ class Twin:
             total += 0.5 * np.sum(self.weights(name) * s[name] * (s[name] - lam * trace) / (2 * mu))
         for name in ("sxy", "sxz", "syz"):
             m = self.shear[name]
-            total += 0.5 * np.sum(self.weights(name) * np.where(m > 0, s[name] ** 2 / np.where(m > 0, m, 1), 0))
+            total += 0.5 * np.sum(
+                self.weights(name) * np.where(m > 0, s[name] ** 2 / np.where(m > 0, m, 1), 0)
+            )
         return total

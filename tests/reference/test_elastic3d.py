@@ -57,7 +57,9 @@ def initial(shape, seed=5):
 
 
 def compiled(shape, dtype, cells, steps, *, threads=1, block=0, chunks=(), snapshots=None):
-    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=profiles(shape, cells), threads=threads, block=block)
+    grid = Elastic3DGrid(
+        shape, dtype, cells=cells, profiles=profiles(shape, cells), threads=threads, block=block
+    )
     grid.set_material(*medium(shape), RATIO)
     for name, values in initial(shape).items():
         grid.view(name)[...] = values
@@ -79,7 +81,8 @@ def state(grid):
 
 
 @pytest.mark.parametrize(
-    ("shape", "cells"), [((17, 19, 27), 4), ((14, 25, 49), 5), ((11, 9, 16), 0), ((23, 22, 33), 10), ((9, 8, 45), 1)]
+    ("shape", "cells"),
+    [((17, 19, 27), 4), ((14, 25, 49), 5), ((11, 9, 16), 0), ((23, 22, 33), 10), ((9, 8, 45), 1)],
 )
 def test_compiled_agrees_with_the_twin(shape, cells):
     steps = 40
@@ -116,7 +119,13 @@ def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype):
 
     expected = run()
     assert len(set(expected)) > 10
-    for choices in ({"threads": 2}, {"threads": 3, "block": 8}, {"block": 5}, {"block": 1}, {"chunks": (1, 7, 3)}):
+    for choices in (
+        {"threads": 2},
+        {"threads": 3, "block": 8},
+        {"block": 5},
+        {"block": 1},
+        {"chunks": (1, 7, 3)},
+    ):
         assert run(**choices) == expected, choices
     best = native.simd_level()
     try:

@@ -1,0 +1,99 @@
+"""Sources and receivers between the points of the staggered grid.
+
+Along x and y, and at depth, Kaiser-windowed sinc weights (Hicks 2002, radius 4, b = 6.31); above four cells of depth
+polynomial weights along z on the levels below the surface, which keep moments up to degree 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import i0
+
+from seisflow.domain import FloatArray
+from seisflow.native.elastic3d import FIELDS, H_HALF, H_NODE, Entries
+
+__all__ = ["RADIUS", "Place", "entries", "level_weight"]
+
+RADIUS = 4
+_KAISER = 6.31
+_HALF = {
+    "vx": (1, 0, 0), "vy": (0, 1, 0), "vz": (0, 0, 1), "sxx": (0, 0, 0), "syy": (0, 0, 0), "szz": (0, 0, 0),
+    "sxy": (1, 1, 0), "sxz": (1, 0, 1), "syz": (0, 1, 1),
+}  # fmt: skip
+_Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position in units of the grid: x and y from the first point, z from the surface."""
+
+    x: float
+    y: float
+    z: float
+
+
+def _sinc(position: float) -> tuple[_Indices, FloatArray]:
+    """Points and weights along one axis (Hicks 2002, eq. 9-11)."""
+    nearest = round(position)
+    if abs(position - nearest) < 1e-9:
+        return np.array([nearest], dtype=np.int64), np.ones(1)
+    points = np.arange(-RADIUS + 1, RADIUS + 1, dtype=np.int64) + int(np.floor(position))
+    x = points - position
+    window = i0(_KAISER * np.sqrt(np.clip(1 - (x / RADIUS) ** 2, 0, None))) / i0(_KAISER)
+    return points, np.sinc(x) * window
+
+
+def _polynomial(position: float, count: int) -> tuple[_Indices, FloatArray]:
+    """Lagrange weights on ``count`` levels around a position, none above level 0."""
+    first = max(int(np.floor(position)) - 1, 0)
+    points = np.arange(first, first + count, dtype=np.int64)
+    weights = np.ones(count)
+    for i, j in product(range(count), range(count)):
+        if i != j:
+            weights[i] *= (position - points[j]) / (points[i] - points[j])
+    return points, weights
+
+
+def _levels(depth: float, half: int) -> tuple[_Indices, FloatArray]:
+    if depth >= RADIUS:
+        return _sinc(depth - 0.5 * half)
+    if depth == 0 and half:
+        return np.arange(3, dtype=np.int64), np.array([15.0, -10.0, 3.0]) / 8
+    return _polynomial(depth - 0.5 * half, 4)
+
+
+def level_weight(levels: _Indices, half: int) -> FloatArray:
+    """Weights of the summation-by-parts rule on integer or half levels."""
+    table = H_HALF if half else H_NODE
+    return np.where(levels < table.size, table[np.minimum(levels, table.size - 1)], 1.0)
+
+
+def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
+    """The points of one field that a source adds to, or a receiver sums over, with their weights.
+
+    Parameters
+    ----------
+    name : str
+        Of the field.
+    place : Place
+    signal : int
+        Which time series or record they belong to.
+    source : bool
+        Divide by the weight of the level, as the adjoint of recording needs. ``szz`` at the surface is left out: it is
+        zero there.
+    """
+    half = _HALF[name]
+    (ix, wx), (iy, wy) = _sinc(place.x - 0.5 * half[0]), _sinc(place.y - 0.5 * half[1])
+    iz, wz = _levels(place.z, half[2])
+    if source:
+        wz = wz / level_weight(iz, half[2])
+    if name == "szz":
+        wz = np.where(iz == 0, 0.0, wz)
+    weight = (wx[:, None, None] * wy[None, :, None] * wz[None, None, :]).ravel()
+    x, y, z = (np.ascontiguousarray(a.ravel()) for a in np.meshgrid(ix, iy, iz, indexing="ij"))
+    constant = np.ones(weight.size, dtype=np.int64)
+    return Entries(FIELDS.index(name) * constant, x, y, z, weight, signal * constant)
