@@ -1,0 +1,197 @@
+"""Recordings in files of the formats that ObsPy reads."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisflow.domain import Event, TimeSpan
+
+__all__ = ["cut", "files_below", "read_waveforms"]
+
+_Path = str | os.PathLike[str]
+
+
+def files_below(paths: Iterable[_Path]) -> tuple[list[Path], list[str]]:
+    """Find the files that are meant by files and folders.
+
+    Parameters
+    ----------
+    paths : iterable of paths
+
+    Returns
+    -------
+    list of Path
+        The files, those of a folder sorted; hidden files and folders are passed over; each once.
+    list of str
+        One sentence for each path that is not there and each folder without files.
+    """
+    found: dict[Path, None] = {}
+    problems: list[str] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = [each for each in sorted(path.rglob("*")) if each.is_file() and not _hidden(each, path)]
+            if not inside:
+                problems.append(f"{path}: the folder holds no files")
+            found.update(dict.fromkeys(inside))
+        elif path.is_file():
+            found[path] = None
+        else:
+            problems.append(f"{path}: there is no such file")
+    return list(found), problems
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def read_waveforms(paths: _Path | Iterable[_Path]) -> tuple[Any, list[str]]:
+    """Read recordings from files and folders; what cannot be read is said and passed over.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        MiniSEED, SAC, GSE2 and whatever else ObsPy recognises.
+
+    Returns
+    -------
+    obspy.Stream
+        In the order of ids and times.
+    list of str
+        One sentence for each file that could not be read, or only in part.
+    """
+    from obspy import Stream
+
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    files, problems = files_below(several)
+    stream = Stream()
+    for path in files:
+        traces, complaints = _read_file(path)
+        stream.extend(traces)
+        problems.extend(complaints)
+    stream.traces.sort(key=lambda trace: (trace.id, trace.stats.starttime.ns))
+    return stream, problems
+
+
+def _read_file(path: Path) -> tuple[list[Any], list[str]]:
+    from obspy import read
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return [], [f"{path}: cannot be read ({error.strerror})"]
+    if not content:
+        return [], [f"{path}: is empty"]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            traces = list(read(io.BytesIO(content)))
+        except TypeError:
+            return [], [f"{path}: is not of a waveform format that ObsPy knows"]
+        except Exception as error:  # the readers of ObsPy raise whatever they please
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            return [], [f"{path}: cannot be read as waveforms, it may be damaged or cut short ({reason})"]
+    problems = [f"{path}: {str(each.message).splitlines()[0]}" for each in said]
+    problems.extend(_cut_short(path, traces, len(content)))
+    good = [trace for trace in traces if trace.stats.npts > 0]
+    if not good:
+        problems.append(f"{path}: holds no samples")
+    return good, problems
+
+
+def _cut_short(path: Path, traces: list[Any], size: int) -> list[str]:
+    """MiniSEED files are whole records; ObsPy drops a torn last one without a word."""
+    lengths = {trace.stats.mseed.record_length for trace in traces if "mseed" in trace.stats}
+    if len(lengths) == 1 and size % min(lengths):
+        return [
+            f"{path}: is cut short, its last record is torn; the whole records were taken, fetch it again"
+        ]
+    return []
+
+
+def cut(
+    stream: Any, event: Event, start: float, end: float, least: TimeSpan | None = None
+) -> tuple[Any, list[str]]:
+    """Cut the recordings of an event out of longer ones.
+
+    Pieces that join are joined, and what is there twice is taken once; nothing is interpolated or filled.
+
+    Parameters
+    ----------
+    stream : obspy.Stream
+        Is left as it is.
+    event : Event
+    start, end : float
+        s from the origin time.
+    least : TimeSpan, optional
+        What a recording must cover, s from the origin time; ``start`` to ``end``, if left out.
+
+    Returns
+    -------
+    obspy.Stream
+        One trace a channel, in the order of ids; samples as they were.
+    list of str
+        One sentence for each channel that was left out: gaps, overlaps that disagree, a change of the
+        sampling rate, or not all that is needed is there. Channels without any sample in the span are passed
+        over silently.
+    """
+    from obspy import Stream, UTCDateTime
+
+    origin = UTCDateTime(ns=round(event.time * 1e9))
+    span = least or TimeSpan(start, end)
+    groups: dict[str, list[Any]] = {}
+    for trace in stream:
+        piece = trace.slice(origin + start, origin + end, nearest_sample=True)
+        if piece.stats.npts > 0:
+            groups.setdefault(trace.id, []).append(piece)
+    kept, problems = Stream(), []
+    for identity in sorted(groups):
+        joined, complaint = _join(groups[identity])
+        if joined is not None:
+            complaint = _lacking(joined, origin, span)
+        if joined is None or complaint:
+            problems.append(f"{identity}, event {event.id}: {complaint}; it was left out")
+        else:
+            kept.append(joined)
+    return kept, problems
+
+
+def _join(pieces: list[Any]) -> tuple[Any, str]:
+    """One trace of all the pieces of a channel, or None and the reason."""
+    from obspy import Stream
+
+    rates = sorted({piece.stats.sampling_rate for piece in pieces})
+    if len(rates) > 1:
+        return None, f"its sampling rate changes ({', '.join(f'{rate:g}' for rate in rates)} Hz)"
+    kinds = {piece.data.dtype.newbyteorder("=") for piece in pieces}
+    if len(kinds) > 1:
+        pieces = [piece.copy() for piece in pieces]
+        for piece in pieces:
+            piece.data = piece.data.astype(np.result_type(*kinds))
+    joined = Stream([piece.copy() for piece in pieces]).merge(method=-1)
+    if len(joined) == 1:
+        return joined[0], ""
+    ordered = sorted(joined, key=lambda trace: trace.stats.starttime.ns)
+    for before, after in pairwise(ordered):
+        distance = after.stats.starttime - before.stats.endtime
+        if distance > 1.5 * before.stats.delta:
+            return None, f"has a gap of {distance - before.stats.delta:.3f} s at {before.stats.endtime}"
+    return None, f"has overlapping pieces that disagree at {ordered[1].stats.starttime}"
+
+
+def _lacking(trace: Any, origin: Any, span: TimeSpan) -> str:
+    """Say what a trace lacks, if anything."""
+    first, last = trace.stats.starttime - origin, trace.stats.endtime - origin
+    if first <= span.start + trace.stats.delta and last >= span.end - trace.stats.delta:
+        return ""
+    return (
+        f"covers {first:.1f} to {last:.1f} s after the origin, "
+        f"but {span.start:.1f} to {span.end:.1f} s is needed"
+    )

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from seisflow.domain import Event, MomentTensor, TimeSpan
+from seisflow.io.waveforms import cut, read_waveforms
+
+obspy = pytest.importorskip("obspy")
+EVENT = Event("e1", 1.0e9, 0, 0, 1e4, MomentTensor(1e15, 0, -1e15, 0, 0, 0))
+
+
+def trace(start: float, count: int, channel: str = "BHZ", rate: float = 10.0, scale: int = 1, dtype=np.int32):
+    """Samples whose values are their number since the origin time: pieces of one recording agree."""
+    first = round(start * rate)
+    data = (scale * np.arange(first, first + count)).astype(dtype)
+    header = {"network": "XX", "station": "A", "channel": channel, "sampling_rate": rate}
+    return obspy.Trace(data, {**header, "starttime": obspy.UTCDateTime(EVENT.time) + first / rate})
+
+
+def cut_one(*traces, start=0.0, end=60.0, least=None):
+    return cut(obspy.Stream(list(traces)), EVENT, start, end, least)
+
+
+def test_pieces_are_joined_and_duplicates_dropped():
+    stream, problems = cut_one(trace(-50, 800), trace(30, 500), trace(30, 500), trace(-20, 300))
+    assert problems == []
+    assert len(stream) == 1
+    np.testing.assert_array_equal(stream[0].data, np.arange(0, 601))
+    assert stream[0].stats.starttime.timestamp == EVENT.time
+
+
+def test_input_is_left_as_it_is():
+    before = obspy.Stream([trace(-50, 800), trace(30, 500)])
+    copy = before.copy()
+    cut(before, EVENT, 0.0, 60.0)
+    assert before == copy
+
+
+@pytest.mark.parametrize(
+    ("traces", "words"),
+    [
+        ([trace(-50, 700), trace(30, 500)], r"gap of 10\.000 s at 2001"),
+        ([trace(-50, 700), trace(0, 800, scale=2)], "disagree"),
+        ([trace(-50, 700), trace(20, 1000, rate=20.0)], r"sampling rate changes \(10, 20 Hz\)"),
+        ([trace(5, 700)], r"covers 5\.0 to 60\.0 s after the origin, but 0\.0 to 60\.0 s is needed"),
+        ([trace(-50, 700)], r"covers 0\.0 to 19\.9 s"),
+    ],
+    ids=["gap", "overlap", "rate", "late", "short"],
+)
+def test_what_cannot_be_used_is_named_and_left_out(traces, words):
+    stream, problems = cut_one(*traces, trace(-10, 1000, "BHN"))
+    assert [each.stats.channel for each in stream] == ["BHN"]
+    (problem,) = problems
+    assert problem.startswith("XX.A..BHZ, event e1: ")
+    np.testing.assert_array_equal(stream[0].data, np.arange(0, 601))
+    import re
+
+    assert re.search(words, problem)
+
+
+def test_least_says_what_must_be_covered():
+    stream, problems = cut_one(trace(5, 700), least=TimeSpan(10.0, 50.0))
+    assert problems == []
+    assert stream[0].stats.npts == 551
+    assert cut_one(trace(5, 700), least=TimeSpan(0.0, 50.0))[1]
+
+
+def test_channels_outside_the_span_are_passed_over():
+    stream, problems = cut_one(trace(-500, 100), trace(-10, 1000, "BHN"))
+    assert len(stream) == 1
+    assert problems == []
+
+
+def test_pieces_of_different_types_are_joined():
+    stream, problems = cut_one(trace(-50, 700), trace(20, 700, dtype=np.float64))
+    assert problems == []
+    np.testing.assert_array_equal(stream[0].data, np.arange(0, 601))
+
+
+def test_files_and_folders_are_read_and_broken_ones_named(tmp_path):
+    folder = tmp_path / "day"
+    folder.mkdir()
+    trace(0, 3000).write(str(folder / "b.mseed"), format="MSEED", reclen=512)
+    trace(0, 100, "BHE").write(str(folder / "a.sac"), format="SAC")
+    content = (folder / "b.mseed").read_bytes()
+    (folder / "torn.mseed").write_bytes(content[:-100])
+    (folder / "stub.mseed").write_bytes(content[:300])
+    (folder / "empty.mseed").write_bytes(b"")
+    (folder / "noise.bin").write_bytes(bytes(range(256)) * 10)
+    (folder / ".hidden").write_bytes(b"x")
+    stream, problems = read_waveforms([folder, tmp_path / "none"])
+    assert [each.stats.channel for each in stream] == ["BHE", "BHZ", "BHZ"]
+    said = {problem.split(":")[0].rsplit("/", 1)[-1]: problem for problem in problems}
+    assert set(said) == {"torn.mseed", "stub.mseed", "empty.mseed", "noise.bin", "none"}
+    assert "cut short" in said["torn.mseed"]
+    assert all("\n" not in problem for problem in problems)
+
+
+def test_one_file(tmp_path):
+    trace(0, 100).write(str(tmp_path / "a.mseed"), format="MSEED")
+    stream, problems = read_waveforms(tmp_path / "a.mseed")
+    assert len(stream) == 1
+    assert problems == []
