@@ -1,6 +1,6 @@
 """The compiled 3D elastic kernel: its grid in memory, its time loop, the sums of its gradient.
 
-The scheme is drawn in ``kernels/include/elastic3d.h``; positions here are in grid units, arrays are (x, y, z).
+The scheme is drawn in ``kernels/include/elastic3d.h``; positions are in grid units, arrays are (x, y, z).
 """
 
 from __future__ import annotations
@@ -179,8 +179,8 @@ class Elastic3DGrid:
     cells : int
         Width of the absorbing layers.
     profiles : sequence of 3 ndarray, optional
-        Coefficients of the absorbing layers along x, y, z, each (4, n): a and b at nodes, a and b at half nodes.
-        Needed where ``cells`` is above 0.
+        Coefficients of the absorbing layers along x, y, z, each (4, n): a and b at nodes, a and b at half
+        nodes. Needed where ``cells`` is above 0.
     threads : int
     block : int
         Rows of a block along y; 0 for whole planes. Speed only.
@@ -291,7 +291,7 @@ class Elastic3DGrid:
         return np.ascontiguousarray(entries.field * sizes["array"] + place)
 
     def sources(self, entries: Entries, samples: FloatArray) -> Any:
-        """What ``advance`` adds to fields: ``weight * samples[step, signal]`` of every entry.
+        """Prepare what ``advance`` adds to fields: ``weight * samples[step, signal]`` of every entry.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class Elastic3DGrid:
         )
 
     def receivers(self, entries: Entries, out: npt.NDArray[np.float64]) -> Any:
-        """What ``advance`` records: ``out[step, r]``, the weighted sum of the entries with signal r.
+        """Prepare what ``advance`` records: ``out[step, r]``, the weighted sum of entries with signal r.
 
         Parameters
         ----------
@@ -352,7 +352,7 @@ class Elastic3DGrid:
         return slots, 3, bx + 2 * HALO, by + 2 * HALO, bz + HALO
 
     def snapshots(self, stored: Snapshots | None) -> Any:
-        """Where ``advance`` stores the velocity, and ``correlate`` finds it; None stores nothing."""
+        """Say where ``advance`` stores the velocity and ``correlate`` finds it; None stores nothing."""
         if stored is None:
             return _Snapshots(0, 0, 0, 0, 0, 0, 0, None)
         nx, ny, nz = self.shape
@@ -380,12 +380,8 @@ class Elastic3DGrid:
         int
             0, or the step (counted from 1) after which the velocity was found infinite or NaN.
         """
-        return int(
-            self._advance(
-                ctypes.byref(self._grid), ctypes.byref(forces), ctypes.byref(moments), ctypes.byref(receivers),
-                ctypes.byref(snapshots), _Integer(first), _Integer(steps),
-            )
-        )  # fmt: skip
+        structures = (self._grid, forces, moments, receivers, snapshots)
+        return int(self._advance(*map(ctypes.byref, structures), _Integer(first), _Integer(steps)))
 
     def correlate(self, snapshots: Any, slot: int, sums: npt.NDArray[Any], *, after: bool) -> None:
         """Add the correlation of one stored velocity with the present adjoint fields to the sums.

@@ -1,6 +1,6 @@
 """The compiled library: finding it, and checking what is handed to it.
 
-Every array that crosses into C passes ``pointer``: dtype, C order and shape are checked there and nowhere else.
+Every array that crosses into C passes ``pointer``: dtype, C order and shape are checked there, nowhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REMEDY = "build it with `make setup` (or `pip install -e .`), which needs a C c
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
-    """The compiled kernels.
+    """Load the compiled kernels.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def library() -> ctypes.CDLL:
 
 
 def simd_level() -> str:
-    """The instruction set that the kernels use: ``baseline``, or x86-64 ``v3`` (AVX2) or ``v4`` (AVX-512)."""
+    """Name the instruction set in use: ``baseline``, or x86-64 ``v3`` (AVX2) or ``v4`` (AVX-512)."""
     return bytes(library().seisflow_simd_level()).decode()
 
 
@@ -74,7 +74,7 @@ def openmp() -> bool:
 
 
 def cores() -> int:
-    """Number of processor cores that this process may use."""
+    """Count the processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

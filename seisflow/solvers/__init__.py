@@ -7,7 +7,8 @@ from seisflow.solvers.base import Forward, Plan, Progress, Simulation, Solver
 from seisflow.solvers.elastic3d import Elastic3D, Elastic3DConfig
 
 __all__ = [
-    "Elastic3D", "Elastic3DConfig", "Forward", "Plan", "Progress", "Simulation", "Solver", "SolverConfig", "create",
+    "Elastic3D", "Elastic3DConfig", "Forward", "Plan", "Progress", "Simulation", "Solver", "SolverConfig",
+    "create",
 ]  # fmt: skip
 
 SolverConfig = Elastic3DConfig
@@ -15,7 +16,7 @@ SolverConfig = Elastic3DConfig
 
 
 def create(config: SolverConfig, threads: int = 1) -> Solver:
-    """The solver that settings ask for.
+    """Make the solver that settings ask for.
 
     Parameters
     ----------

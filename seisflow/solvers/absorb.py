@@ -14,11 +14,12 @@ _REFLECTION = 1e-4
 def profiles(
     shape: tuple[int, int, int], cells: int, ratio: float, step: float, frequency: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A and b at nodes and a and b at half nodes, (4, n) along each axis; none at the surface.
+    """Coefficients a, b at nodes and a, b at half nodes, (4, n) along each axis; none at the surface.
 
-    With x the depth into a layer of width L: sigma = sigma0 (x/L)^2, sigma0 = 3 vp ln(1/R) / (2L) with R = 1e-4,
-    alpha = pi f (1 - x/L), b = exp(-(sigma + alpha) dt), a = sigma / (sigma + alpha) (b - 1); the memory variable
-    follows psi = b psi + a d and d + psi replaces the derivative d (Komatitsch & Martin 2007, eq. 21-25).
+    With x the depth into a layer of width L: sigma = sigma0 (x/L)^2, sigma0 = 3 vp ln(1/R) / (2L), R = 1e-4,
+    alpha = pi f (1 - x/L), b = exp(-(sigma + alpha) dt), a = sigma / (sigma + alpha) (b - 1); the memory
+    variable follows psi = b psi + a d, and d + psi replaces the derivative d (Komatitsch & Martin 2007, eq.
+    21-25).
 
     Parameters
     ----------

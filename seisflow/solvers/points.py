@@ -1,7 +1,7 @@
 """Sources and receivers between the points of the staggered grid.
 
-Along x and y, and at depth, Kaiser-windowed sinc weights (Hicks 2002, radius 4, b = 6.31); above four cells of depth
-polynomial weights along z on the levels below the surface, which keep moments up to degree 3.
+Along x and y, and at depth, Kaiser-windowed sinc weights (Hicks 2002, radius 4, b = 6.31); above four cells
+of depth polynomial weights along z on the levels below the surface, which keep moments up to degree 3.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def level_weight(levels: _Indices, half: int) -> FloatArray:
 
 
 def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
-    """The points of one field that a source adds to, or a receiver sums over, with their weights.
+    """List the points of one field that a source adds to, or a receiver sums over, with their weights.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
     signal : int
         Which time series or record they belong to.
     source : bool
-        Divide by the weight of the level, as the adjoint of recording needs. ``szz`` at the surface is left out: it is
-        zero there.
+        Divide by the weight of the level, as the adjoint of recording needs. ``szz`` at the surface is left
+        out: it is zero there.
     """
     half = _HALF[name]
     (ix, wx), (iy, wy) = _sinc(place.x - 0.5 * half[0]), _sinc(place.y - 0.5 * half[1])

@@ -1,8 +1,9 @@
 """From the grid of the model to the grid of the simulation, and gradients back.
 
-One linear operator, the cell average over a simulation cell of the piecewise-linear interpolant on the model nodes
-(constant beyond the edges), applied to density and to the reciprocals of bulk and shear modulus: arithmetic density and
-harmonic moduli (Moczo et al. 2002). Its exact transpose, with the chain rule at the nodes, takes gradients back.
+One linear operator, the cell average over a simulation cell of the piecewise-linear interpolant on the model
+nodes (constant beyond the edges), applied to density and to the reciprocals of bulk and shear modulus:
+arithmetic density and harmonic moduli (Moczo et al. 2002). Its exact transpose, with the chain rule at the
+nodes, takes gradients back.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def averages(nodes: FloatArray, low: FloatArray, high: FloatArray) -> csr_array:
         area[:, -1] += np.maximum(ends - nodes[-1], 0) - width * (
             0.5 - 0.5 * (1 - np.maximum(u[:, -1], 0)) ** 2
         )
-        return area
+        result: FloatArray = area
+        return result
 
     weights = (integral(high) - integral(low)) / (high - low)[:, None]
     weights[np.abs(weights) < 1e-14] = 0
@@ -177,16 +179,16 @@ class Regrid:
         )
 
     def transpose(self, values: FloatArray) -> FloatArray:
-        """The transpose of the operator, from the points outside the absorbing layers to the model nodes."""
+        """Apply the transpose of the operator, from the points outside the absorbing layers to the model nodes."""
         expected = tuple(m.shape[0] for m in self._inner)
         if values.shape != expected:
             raise InputError(
-                f"values have shape {values.shape}, outside the absorbing layers it is {expected}"
+                f"values have shape {values.shape}, not {expected} as outside the absorbing layers"
             )
         a, b, c = (m.T.tocsr() for m in self._inner)
         return _apply((a, b, c), np.asarray(values, dtype=np.float64))
 
     def mean(self, values: FloatArray) -> FloatArray:
-        """Values of the simulation grid averaged around each model node, with the weights of the transpose."""
+        """Average values of the simulation grid around each model node, with the weights of the transpose."""
         weight = self.transpose(np.ones(values.shape))
         return np.divide(self.transpose(values), weight, out=np.zeros_like(weight), where=weight > 0)

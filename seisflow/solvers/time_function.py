@@ -21,9 +21,9 @@ class SampledSource:
     step : float
         Time step in s. A gaussian shorter than two steps is widened to two.
     shortest_period : float
-        s. Where the spectrum at periods below 0.8 of it exceeds 1e-3 of its largest value, the function is filtered:
-        flat (to 0.3 percent) at the shortest period, -50 dB at half of it, no shift in time. The grid does not carry
-        shorter waves, and stored snapshots would alias them.
+        s. Where the spectrum at periods below 0.8 of it exceeds 1e-3 of its largest value, the function is
+        filtered: flat (to 0.3 percent) at the shortest period, -50 dB at half of it, no shift in time. The
+        grid does not carry shorter waves, and stored snapshots would alias them.
     """
 
     def __init__(self, function: SourceTimeFunction, step: float, shortest_period: float) -> None:
@@ -43,10 +43,12 @@ class SampledSource:
     def _raw(self, times: FloatArray) -> FloatArray:
         f = self.function
         if f.kind == "gaussian":
-            return np.exp(-((times / self.width) ** 2)) / (self.width * np.sqrt(np.pi))
+            pulse: FloatArray = np.exp(-((times / self.width) ** 2)) / (self.width * np.sqrt(np.pi))
+            return pulse
         if f.kind == "ricker":
             w = (np.pi * times / f.period) ** 2
-            return (1 - 2 * w) * np.exp(-w)
+            wavelet: FloatArray = (1 - 2 * w) * np.exp(-w)
+            return wavelet
         grid = f.start + f.interval * np.arange(len(f.samples))
         return np.interp(times, grid, np.asarray(f.samples, dtype=np.float64), left=0.0, right=0.0)
 

@@ -1,0 +1,125 @@
+"""One pass of elastic3d through time, forward or adjoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from seisflow.domain import FloatArray, Gather
+from seisflow.errors import PhysicsError
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
+from seisflow.solvers.base import Progress
+from seisflow.solvers.setup import Setup, geographic, receiver_entries
+
+__all__ = ["Drive", "Run"]
+
+_CHUNKS = 50
+"""Pieces of a run between which progress is told and an interrupt is noticed."""
+
+
+_IMPEDANCE = 1e7
+"""Stress over velocity, Pa s/m: brings both to one scale."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """What sets the fields in motion.
+
+    Parameters
+    ----------
+    force, moment : Entries
+        Added to velocity, and to stress.
+    samples : ndarray (steps, signals)
+        Time series of the entries.
+    """
+
+    force: Entries
+    moment: Entries
+    samples: FloatArray
+
+    def scaled(self) -> tuple[Drive, float]:
+        """Scale fields to order one; also the power of two by which results are to be multiplied."""
+        force = np.abs(self.force.weight).max(initial=0.0)
+        moment = np.abs(self.moment.weight).max(initial=0.0) / _IMPEDANCE
+        peak = max(force, moment) * np.abs(self.samples).max(initial=0.0)
+        scale = float(np.exp2(np.round(np.log2(peak)))) if peak > 0 else 1.0
+        return replace(self, samples=self.samples / scale), scale
+
+
+class Run:
+    """One pass through time.
+
+    Parameters
+    ----------
+    grid : Elastic3DGrid
+        At rest, with its material.
+    setup : Setup
+    drive : Drive
+    record : bool
+        Whether the stations record.
+    """
+
+    def __init__(self, grid: Elastic3DGrid, setup: Setup, drive: Drive, *, record: bool) -> None:
+        self.grid, self.setup = grid, setup
+        self.forces = grid.sources(drive.force, drive.samples)
+        self.moments = grid.sources(drive.moment, drive.samples)
+        points = receiver_entries(setup) if record else Entries.join([])
+        self.records = np.zeros((setup.plan.steps, 3 * len(setup.simulation.stations) if record else 0))
+        self.receivers = grid.receivers(points, self.records)
+
+    def advance(self, stored: Any, first: int, steps: int) -> None:
+        """Advance, and refuse a field that is not finite."""
+        if steps == 0:
+            return
+        bad = self.grid.advance(self.forces, self.moments, self.receivers, stored, first, steps)
+        if bad:
+            plan = self.setup.plan
+            raise PhysicsError(
+                f"event {self.setup.simulation.event.id}: the wave field is infinite or NaN at step {bad} of "
+                f"{plan.steps}; check the source and the model, or give elastic3d a time_step below "
+                f"{plan.time_step:g} s"
+            )
+
+    def simulate(self, stored: Snapshots | None, progress: Progress | None) -> None:
+        """Advance to the end, storing snapshots; in pieces, between which an interrupt is noticed."""
+        steps = self.setup.plan.steps
+        size = max(1, -(-steps // _CHUNKS))
+        kept = self.grid.snapshots(stored)
+        for first in range(0, steps, size):
+            count = min(size, steps - first)
+            self.advance(kept, first, count)
+            if progress is not None:
+                progress((first + count) / steps)
+
+    def correlate(self, stored: Snapshots, sums: FloatArray, progress: Progress | None) -> None:
+        """Advance the adjoint run, adding to the sums at every stored step."""
+        steps = self.setup.plan.steps
+        kept, none = self.grid.snapshots(stored), self.grid.snapshots(None)
+        done, told = 0, 0.0
+        for slot in reversed(range(stored.data.shape[0])):
+            meets = steps - 1 - (stored.phase + slot * stored.every)
+            self.advance(none, done, meets - done)
+            self.grid.correlate(kept, slot, sums, after=False)
+            self.advance(none, meets, 1)
+            self.grid.correlate(kept, slot, sums, after=True)
+            done = meets + 1
+            if progress is not None and done / steps >= told + 1 / _CHUNKS:
+                told = done / steps
+                progress(told)
+        if progress is not None:
+            progress(1.0)
+
+    def gather(self, scale: float) -> Gather:
+        """Make a gather of the records."""
+        setup = self.setup
+        step = setup.plan.time_step
+        return Gather(
+            stations=setup.simulation.stations,
+            components=("E", "N", "Z"),
+            data=geographic(setup, self.records * scale),
+            start=setup.first * step,
+            interval=step,
+            quantity="velocity",
+        )

@@ -1,0 +1,206 @@
+"""What is chosen before a run of elastic3d: its grid, and where sources and receivers act on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seisflow.domain import FloatArray, Force, MomentTensor
+from seisflow.errors import InputError
+from seisflow.native.elastic3d import Entries
+from seisflow.solvers.base import Plan, Simulation
+from seisflow.solvers.points import RADIUS, Place, entries, level_weight
+from seisflow.solvers.regrid import Layout
+from seisflow.solvers.time_function import SampledSource
+
+__all__ = ["Setup", "box", "geographic", "local", "receiver_entries", "receiver_forces", "source_entries"]
+
+_LEVELS = 16
+"""Levels that the compiled kernel wants above the absorbing layer."""
+_VELOCITIES = ("vx", "vy", "vz")
+_STRESSES = (("sxx", 0, 0), ("syy", 1, 1), ("szz", 2, 2), ("sxy", 0, 1), ("sxz", 0, 2), ("syz", 1, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """All that is chosen before a run.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    plan : Plan
+    layout : Layout
+    source : SampledSource
+    first : int
+        The first velocity sample is at ``first`` time steps from the origin time.
+    phase : int
+        The first step that is stored.
+    fastest : float
+        Largest vp in m/s.
+    """
+
+    simulation: Simulation
+    plan: Plan
+    layout: Layout
+    source: SampledSource
+    first: int
+    phase: int
+    fastest: float
+
+
+def box(simulation: Simulation, spacing: float, cells: int) -> Layout:
+    """Lay the grid over the model, extended so that the absorbing layers stay clear of source and stations.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    spacing : float
+        m.
+    cells : int
+        Width of the absorbing layers.
+
+    Raises
+    ------
+    InputError
+        If the source or a station lies outside the model or above the surface.
+    """
+    grid, event = simulation.model.grid, simulation.event
+    project = simulation.model.projection.to_local
+    places = [(f"event {event.id}", *project(event.latitude, event.longitude), event.depth)]
+    places += [(f"station {s.id}", *project(s.latitude, s.longitude), s.burial) for s in simulation.stations]
+    before, after = [0, 0], [int(np.ceil((grid.end[a] - grid.origin[a]) / spacing - 1e-9)) for a in (0, 1)]
+    deepest = int(np.ceil(grid.end[2] / spacing - 1e-9))
+    for name, x, y, z in places:
+        _check_inside(name, (x, y, z), grid.origin, grid.end)
+        for axis, value in enumerate((x, y)):
+            place = (value - grid.origin[axis]) / spacing
+            before[axis] = max(before[axis], int(np.ceil(RADIUS - place)))
+            after[axis] = max(after[axis], int(np.ceil(place + RADIUS)))
+        deepest = max(deepest, int(np.ceil(z / spacing + RADIUS)))
+    deepest = max(deepest, _LEVELS)
+    shape = (
+        after[0] + before[0] + 1 + 2 * cells,
+        after[1] + before[1] + 1 + 2 * cells,
+        deepest + 1 + cells,
+    )
+    origin = (
+        grid.origin[0] - (before[0] + cells) * spacing,
+        grid.origin[1] - (before[1] + cells) * spacing,
+    )
+    return Layout(spacing, origin, shape, cells)
+
+
+def _check_inside(
+    name: str, place: tuple[float, float, float], low: tuple[float, ...], high: tuple[float, ...]
+) -> None:
+    x, y, z = place
+    for axis, value in (("x", x), ("y", y)):
+        number = "xy".index(axis)
+        if not low[number] <= value <= high[number]:
+            raise InputError(
+                f"{name} lies at {axis} = {value:.0f} m, the model reaches from {low[number]:.0f} to "
+                f"{high[number]:.0f} m; leave it out or use a larger model"
+            )
+    if z < 0:
+        raise InputError(f"{name} has depth {z:g} m; elastic3d has a flat surface, it must be 0 or more")
+    if z > high[2]:
+        raise InputError(f"{name} lies {z:.0f} m deep, the model ends at {high[2]:.0f} m; use a deeper model")
+
+
+def _rotation(simulation: Simulation, latitude: float, longitude: float) -> FloatArray:
+    """Matrix from local (x, y) to geographic (east, north) components at a point."""
+    angle = simulation.model.projection.convergence(latitude, longitude)
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def _place(setup: Setup, latitude: float, longitude: float, depth: float) -> Place:
+    layout = setup.layout
+    x, y = setup.simulation.model.projection.to_local(latitude, longitude)
+    h = layout.spacing
+    return Place((x - layout.origin[0]) / h, (y - layout.origin[1]) / h, depth / h)
+
+
+def _buoyancy(rho: FloatArray, points: Entries, axis: int) -> FloatArray:
+    """1 / density at the half points of entries of one velocity component."""
+    place = [points.x, points.y, points.z]
+    other = list(place)
+    other[axis] = other[axis] + 1
+    result: FloatArray = 2 / (rho[tuple(place)] + rho[tuple(other)])
+    return result
+
+
+def source_entries(setup: Setup, rho: FloatArray) -> tuple[Entries, Entries, FloatArray]:
+    """Entries of the source in velocity and in stress, and its samples (steps, 1)."""
+    event, plan = setup.simulation.event, setup.plan
+    place = _place(setup, event.latitude, event.longitude, event.depth)
+    turn = np.eye(3)
+    turn[:2, :2] = _rotation(setup.simulation, event.latitude, event.longitude)
+    unit = plan.time_step / plan.spacing**3
+    times = plan.time_step * (setup.first + np.arange(plan.steps))
+    if isinstance(event.source, MomentTensor):
+        tensor = turn.T @ event.source.cartesian() @ turn
+        parts = []
+        for name, i, j in _STRESSES:
+            part = entries(name, place, 0, source=True)
+            parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
+        return Entries.join([]), Entries.join(parts), setup.source(times)[:, None]
+    return (
+        _force_entries(event.source, turn, place, rho, unit),
+        Entries.join([]),
+        setup.source(times - 0.5 * plan.time_step)[:, None],
+    )
+
+
+def _force_entries(force: Force, turn: FloatArray, place: Place, rho: FloatArray, unit: float) -> Entries:
+    vector = turn.T @ np.array([force.east, force.north, -force.up])
+    parts = []
+    for axis, name in enumerate(_VELOCITIES):
+        part = entries(name, place, 0, source=True)
+        parts.append(replace(part, weight=unit * vector[axis] * _buoyancy(rho, part, axis) * part.weight))
+    return Entries.join(parts)
+
+
+def receiver_entries(setup: Setup) -> Entries:
+    """Weighted points of vx, vy and vz that the stations record, three records a station."""
+    parts = []
+    for number, station in enumerate(setup.simulation.stations):
+        place = _place(setup, station.latitude, station.longitude, station.burial)
+        parts += [entries(n, place, 3 * number + axis, source=False) for axis, n in enumerate(_VELOCITIES)]
+    return Entries.join(parts)
+
+
+def receiver_forces(setup: Setup, rho: FloatArray) -> Entries:
+    """Turn recording around: forces at the receivers.
+
+    Without 1/h^3, so that the sums over the nodes are derivatives with respect to node values.
+    """
+    recorded = receiver_entries(setup)
+    weight = recorded.weight.copy()
+    for axis in range(3):
+        mine = recorded.field == axis
+        part = Entries(*(getattr(recorded, n)[mine] for n in ("field", "x", "y", "z", "weight", "signal")))
+        density = _buoyancy(rho, part, axis) / level_weight(part.z, int(axis == 2))
+        weight[mine] *= setup.plan.time_step * density
+    return replace(recorded, weight=weight)
+
+
+def local(setup: Setup, data: FloatArray) -> FloatArray:
+    """E, N, Z samples (ns, 3, nt) as local x, y, z forces (nt, 3 ns): the transpose of ``geographic``."""
+    result = np.empty((data.shape[2], 3 * data.shape[0]))
+    for number, station in enumerate(setup.simulation.stations):
+        turn = _rotation(setup.simulation, station.latitude, station.longitude)
+        result[:, 3 * number : 3 * number + 2] = data[number, :2].T.astype(np.float64) @ turn
+        result[:, 3 * number + 2] = -data[number, 2]
+    return result
+
+
+def geographic(setup: Setup, records: FloatArray) -> FloatArray:
+    """Local x, y, z records (nt, 3 ns) as E, N, Z samples (ns, 3, nt)."""
+    stations = setup.simulation.stations
+    result = np.empty((len(stations), 3, records.shape[0]))
+    for number, station in enumerate(stations):
+        turn = _rotation(setup.simulation, station.latitude, station.longitude)
+        result[number, :2] = turn @ records[:, 3 * number : 3 * number + 2].T
+        result[number, 2] = -records[:, 3 * number + 2]
+    return result
