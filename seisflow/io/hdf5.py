@@ -1,12 +1,13 @@
 """HDF5 files that are written once, with a checksum on every dataset; equal content gives equal files.
 
-Superblock and object headers are of the formats of HDF5 1.8 to 1.10, which checksum themselves and which all
-libraries in use can read. Files are never changed after they were published, so no locks are taken: they fail
-on some file systems, and a refused lock has been seen to empty a file.
+They are of the file format of HDF5 1.10 (2016), which checksums its own structure and which later libraries
+read. Files are never changed after they were published, so no locks are taken: they fail on some file
+systems, and a refused lock has been seen to empty a file.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,20 +18,25 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
+from seisflow.errors import InputError, MissingError, SeisflowError
 from seisflow.io.atomic import publish
 
 __all__ = ["FORMATS", "attribute_text", "damage", "put", "reading", "writing"]
 
-FORMATS = ("v108", "v110")
+FORMATS = ("v110", "v110")
 """Oldest and newest HDF5 file formats that may be written (``libver`` of h5py)."""
 
 _GZIP_LEVEL = 4
+_BLOCK = 2**22
+_COUNTER = itertools.count()
 
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Open a new HDF5 file that is published when it is complete and opens again.
+    """Open a new HDF5 file that is published when it is complete.
+
+    It is built in memory and goes to the disk in one piece: a disk that fills up under the HDF5 library has
+    been seen to end the process.
 
     Parameters
     ----------
@@ -39,36 +45,20 @@ def writing(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     Yields
     ------
     h5py.File
-        Open for writing.
+        Open for writing, in memory.
 
     Raises
     ------
     WorkError
         If it could not be written; the old file stays.
     """
+    memory = {"driver": "core", "backing_store": False, "block_size": _BLOCK}
+    with h5py.File(f"memory {next(_COUNTER)}", "w", libver=FORMATS, locking=False, **memory) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
     with publish(path) as temporary:
-        try:
-            with h5py.File(temporary, "w", libver=FORMATS, locking=False) as file:
-                yield file
-                wanted = _names(file)
-            with h5py.File(temporary, "r", locking=False) as file:
-                found = _names(file)
-        except (OSError, RuntimeError) as error:
-            if isinstance(error, SeisflowError) or getattr(error, "errno", None) is not None:
-                raise
-            raise WorkError(
-                f"{path}: could not be written, {_first_line(error)}; is the disk full?"
-            ) from error
-        if found != wanted:
-            raise WorkError(
-                f"{path}: {len(found)} of {len(wanted)} parts arrived on disk; check the disk and run again"
-            )
-
-
-def _names(file: h5py.File) -> list[str]:
-    names: list[str] = []
-    file.visit(names.append)
-    return names
+        temporary.write_bytes(image)
 
 
 def _first_line(error: BaseException) -> str:
@@ -154,7 +144,7 @@ def put(
     """
     options: dict[str, Any] = {}
     if data.size:
-        options = {"chunks": data.shape, "maxshape": (None,) * data.ndim, "fletcher32": True}
+        options = {"chunks": data.shape, "fletcher32": True}
         if data.nbytes >= 2**31:
             options["chunks"] = True
         if compress:

@@ -11,9 +11,8 @@ import numpy as np
 
 from seisflow import __version__
 from seisflow.domain import FloatArray, Grid, Kernel, Model, Projection
-from seisflow.errors import InputError, SeisflowError, WorkError
-from seisflow.io.atomic import publish
-from seisflow.io.hdf5 import FORMATS, attribute_text, reading
+from seisflow.errors import InputError
+from seisflow.io.hdf5 import attribute_text, reading, writing
 
 __all__ = ["read_kernel", "read_model", "write_kernel", "write_model"]
 
@@ -91,23 +90,15 @@ def _write(
 ) -> None:
     import h5netcdf
 
-    with publish(path) as temporary:
-        try:
-            with h5netcdf.File(temporary, "w", libver=FORMATS, locking=False) as file:
-                file.attrs.update(
-                    {"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"}
-                )
-                file.dimensions = dict(zip("xyz", grid.shape, strict=True))
-                _write_axes(file, grid)
-                if projection is not None:
-                    crs = file.create_variable("crs", (), "i4", data=np.int32(0))
-                    crs.attrs.update(_grid_mapping(projection))
-                for name, (values, attributes) in fields.items():
-                    _write_field(file, name, values, attributes, projection is not None)
-        except RuntimeError as error:
-            if isinstance(error, SeisflowError):
-                raise
-            raise WorkError(f"{path}: could not be written ({error}); is the disk full?") from error
+    with writing(path) as store, h5netcdf.File(store, "w") as file:
+        file.attrs.update({"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"})
+        file.dimensions = dict(zip("xyz", grid.shape, strict=True))
+        _write_axes(file, grid)
+        if projection is not None:
+            crs = file.create_variable("crs", (), "i4", data=np.int32(0))
+            crs.attrs.update(_grid_mapping(projection))
+        for name, (values, attributes) in fields.items():
+            _write_field(file, name, values, attributes, projection is not None)
 
 
 def _write_axes(file: Any, grid: Grid) -> None:
