@@ -68,16 +68,7 @@ def draw_waveforms(
     InputError
         If the gathers do not hold the same traces, or there is no such page.
     """
-    if observed.stations != synthetic.stations or observed.components != synthetic.components:
-        raise InputError(
-            f"event {event.id}: observed and synthetic seismograms are not of the same stations and "
-            "components; "
-            "draw gathers that went through the same selection"
-        )
-    if not 0 <= page < waveform_pages(observed):
-        raise InputError(
-            f"page {page} is not there; event {event.id} has {waveform_pages(observed)} pages, from 0"
-        )
+    _check(event, observed, synthetic, page)
     distances = _distances(event, observed)
     order = sorted(range(len(distances)), key=lambda n: (distances[n], observed.stations[n].id))
     rows = order[page * STATIONS_PER_PAGE : (page + 1) * STATIONS_PER_PAGE]
@@ -94,6 +85,19 @@ def draw_waveforms(
         figure.suptitle(_title(event, observed, windows, band, note, page), fontsize=10)
         _legend(figure, observed.quantity)
     return figure
+
+
+def _check(event: Event, observed: Gather, synthetic: Gather, page: int) -> None:
+    if observed.stations != synthetic.stations or observed.components != synthetic.components:
+        raise InputError(
+            f"event {event.id}: observed and synthetic seismograms are not of the same stations and "
+            "components; "
+            "draw gathers that went through the same selection"
+        )
+    if not 0 <= page < waveform_pages(observed):
+        raise InputError(
+            f"page {page} is not there; event {event.id} has {waveform_pages(observed)} pages, from 0"
+        )
 
 
 def _distances(event: Event, gather: Gather) -> list[float]:
