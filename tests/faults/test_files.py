@@ -201,6 +201,8 @@ for _ in range(2):
         print(error)
     else:
         sys.exit("no error")
+    if path.read_text() != "old":
+        sys.exit("the old file is gone")
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 t.WRITERS[path.name](path)
 t.fingerprint(path)
