@@ -9,6 +9,7 @@ import numpy as np
 from seisflow.domain import Gather, Measurement, Measurements, Window
 from seisflow.errors import InputError, MissingError, PhysicsError
 from seisflow.misfits.base import Misfit
+from seisflow.signal.alike import check_alike
 
 __all__ = ["measure_gather"]
 
@@ -38,7 +39,7 @@ def measure_gather(
     PhysicsError
         If a misfit or an adjoint source is not finite, or a misfit cannot be measured.
     """
-    _check_alike(observed, synthetic)
+    check_alike(observed, synthetic)
     adjoint = np.zeros(synthetic.data.shape)
     rows: list[Measurement] = []
     for window in windows:
@@ -53,24 +54,6 @@ def measure_gather(
         rows.append(row)
         adjoint[station, component] += source
     return Measurements(tuple(rows), synthetic.with_data(adjoint, live=None))
-
-
-def _check_alike(observed: Gather, synthetic: Gather) -> None:
-    if observed.stations != synthetic.stations or observed.components != synthetic.components:
-        raise InputError(
-            "observed and synthetic seismograms differ in stations or components: "
-            f"{len(observed.stations)} x {' '.join(observed.components)} against "
-            f"{len(synthetic.stations)} x {' '.join(synthetic.components)}"
-        )
-    for name, tolerance in (("start", 1e-3 * synthetic.interval), ("interval", 1e-6 * synthetic.interval)):
-        found = getattr(observed, name), getattr(synthetic, name)
-        if abs(found[0] - found[1]) > tolerance:
-            raise InputError(f"{name} of observed ({found[0]:g} s) and synthetic ({found[1]:g} s) differ")
-    if observed.samples != synthetic.samples or observed.quantity != synthetic.quantity:
-        raise InputError(
-            f"observed holds {observed.samples} samples of {observed.quantity}, "
-            f"synthetic {synthetic.samples} of {synthetic.quantity}"
-        )
 
 
 def _trace_number(observed: Gather, window: Window) -> tuple[int, int]:
