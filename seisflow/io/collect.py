@@ -17,7 +17,8 @@ from seisflow.io.events import read_cmtsolution, scan_quakeml
 from seisflow.io.hdf5 import reading
 from seisflow.io.layers import read_layers
 from seisflow.io.models import read_model
-from seisflow.io.stations import inventory_stations, read_inventory
+from seisflow.io.specfem import read_forcesolution, read_stations
+from seisflow.io.stations import inventory_stations, read_inventory, stationxml
 from seisflow.io.waveforms import files_below, read_waveforms
 
 __all__ = ["Collected", "collect", "sniff"]
@@ -77,8 +78,9 @@ def sniff(path: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        ``quakeml``, ``ndk``, ``stationxml``, ``cmtsolution``, ``asdf``, ``model`` (NetCDF), ``layers``,
-        ``waveforms`` (anything binary, and text that ObsPy may know) or ``unknown``.
+        ``quakeml``, ``ndk``, ``stationxml``, ``cmtsolution``, ``forcesolution``, ``stations``, ``asdf``,
+        ``model`` (NetCDF), ``layers``, ``waveforms`` (anything binary, and text that ObsPy may know) or
+        ``unknown``.
 
     Raises
     ------
@@ -104,6 +106,10 @@ def sniff(path: str | os.PathLike[str]) -> str:
         return {"quakeml": "quakeml", "fdsnstationxml": "stationxml"}.get(kind, "unknown")
     if re.search(r"^\s*Mrr\s*:", text, re.MULTILINE | re.IGNORECASE):
         return "cmtsolution"
+    if re.search(r"^factor force source\s*:", text, re.MULTILINE):
+        return "forcesolution"
+    if re.fullmatch(r"\w+\s+\w+(\s+[-+.\deE]+){4}", next(iter(text.strip().splitlines()), "").strip()):
+        return "stations"
     if Path(path).suffix.lower() == ".ndk":
         return "ndk"
     return "layers" if _looks_like_layers(path, text) else "waveforms"
@@ -136,8 +142,8 @@ def collect(paths: Iterable[str | os.PathLike[str]]) -> Collected:
     Parameters
     ----------
     paths : iterable of paths
-        QuakeML, ndk, CMTSOLUTION, StationXML, ASDF, gridded models (NetCDF), layered models (text), and
-        recordings in any format that ObsPy knows. Hidden files are passed over.
+        QuakeML, ndk, CMTSOLUTION, FORCESOLUTION, StationXML, STATIONS, ASDF, gridded models (NetCDF), layered
+        models (text), and recordings in any format that ObsPy knows. Hidden files are passed over.
 
     Returns
     -------
@@ -173,6 +179,10 @@ def _add(found: Collected, inventories: list[tuple[str, Any]], path: Path) -> No
         found.stream.extend(stream)
         inventories.append((str(path), inventory))
 
+    def stations() -> None:
+        content = stationxml(read_stations(path), ())
+        inventories.append((str(path), read_inventory(content, str(path))))
+
     def waveforms() -> None:
         stream, problems = read_waveforms(path)
         found.stream.extend(stream)
@@ -182,6 +192,8 @@ def _add(found: Collected, inventories: list[tuple[str, Any]], path: Path) -> No
         "quakeml": events,
         "ndk": events,
         "cmtsolution": lambda: _add_events(found, path, [read_cmtsolution(path)], []),
+        "forcesolution": lambda: _add_events(found, path, [read_forcesolution(path)], []),
+        "stations": stations,
         "stationxml": lambda: inventories.append((str(path), read_inventory(path))),
         "asdf": asdf,
         "model": lambda: found.models.append((path, read_model(path))),

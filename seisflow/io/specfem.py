@@ -1,0 +1,140 @@
+"""Point forces and stations in the text files of SPECFEM3D."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from seisflow.domain import Event, Force, SourceTimeFunction, Station
+from seisflow.errors import InputError, MissingError
+
+__all__ = ["FORCE_TIME", "read_forcesolution", "read_stations"]
+
+FORCE_TIME = 946684800.0
+"""2000-01-01 00:00:00 UTC: the time that forces get, as their files hold none."""
+
+_KEYS = {
+    "shift": ("time shift",),
+    "half_duration": ("f0", "hdurorf0"),
+    "latitude": ("latorutm", "latitude"),
+    "longitude": ("longorutm", "longitude"),
+    "depth": ("depth",),
+    "factor": ("factor force source",),
+    "east": ("component dir vect source e",),
+    "north": ("component dir vect source n",),
+    "up": ("component dir vect source z_up",),
+}
+
+_Path = str | os.PathLike[str]
+
+
+def _lines(path: _Path) -> list[str]:
+    if not Path(path).is_file():
+        raise MissingError(f"{path}: there is no such file")
+    return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def read_forcesolution(path: _Path, time: float = FORCE_TIME) -> Event:
+    """Read a FORCESOLUTION file.
+
+    Parameters
+    ----------
+    path : path
+        What follows ``FORCESOLUTION_`` in its name becomes the name of the event.
+    time : float
+        Origin time, POSIX seconds; the time shift of the file is added.
+
+    Returns
+    -------
+    Event
+        The force in N: the factor times the direction, which is normalised. ``f0`` is the half duration of a
+        Gaussian in s.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If a line is missing or is no number, or the place is not in degrees.
+    """
+    found = {}
+    for line in _lines(path):
+        key, colon, value = line.partition(":")
+        if colon:
+            found[key.strip().lower()] = value.strip()
+    numbers = {name: _number(path, found, keys) for name, keys in _KEYS.items()}
+    if abs(numbers["latitude"]) > 90 or abs(numbers["longitude"]) > 360:
+        raise InputError(
+            f"{path}: latitude {numbers['latitude']:g}, longitude {numbers['longitude']:g} are no degrees; "
+            "convert UTM coordinates to WGS84"
+        )
+    direction = np.array([numbers["east"], numbers["north"], numbers["up"]])
+    if not direction.any() or numbers["factor"] == 0:
+        raise InputError(f"{path}: the force is zero; give it a factor and a direction")
+    force = numbers["factor"] * direction / np.linalg.norm(direction)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(path).name.removeprefix("FORCESOLUTION").strip("_"))
+    return Event(
+        id=name or "force",
+        time=time + numbers["shift"],
+        latitude=numbers["latitude"],
+        longitude=numbers["longitude"],
+        depth=numbers["depth"] * 1000,
+        source=Force(*(float(part) for part in force)),
+        time_function=SourceTimeFunction(half_duration=numbers["half_duration"]),
+    )
+
+
+def _number(path: _Path, found: dict[str, str], keys: tuple[str, ...]) -> float:
+    key = next((each for each in keys if each in found), None)
+    if key is None:
+        raise InputError(f"{path}: has no line '{keys[0]}:', which a FORCESOLUTION file must have")
+    try:
+        return float(found[key].split()[0].lower().replace("d", "e"))
+    except (ValueError, IndexError) as error:
+        raise InputError(f"{path}: {key}: {found[key]!r} is no number") from error
+
+
+def read_stations(path: _Path) -> list[Station]:
+    """Read a STATIONS file: station, network, latitude, longitude, elevation (m), burial (m), a line a station.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    list of Station
+        In the order of the file.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If a line cannot be understood, or a station is there twice.
+    """
+    stations: dict[str, Station] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        try:
+            code, network, *rest = words
+            latitude, longitude, elevation, burial = (float(word) for word in rest)
+        except ValueError as error:
+            raise InputError(
+                f"{path}, line {number}: {line.strip()[:60]!r} is not 'station network latitude longitude "
+                "elevation burial'"
+            ) from error
+        station = Station(network, code, latitude, longitude, elevation, burial)
+        if abs(latitude) > 90 or abs(longitude) > 360:
+            raise InputError(
+                f"{path}, line {number}: {station.id} is at {latitude:g}, {longitude:g}: no degrees"
+            )
+        if station.id in stations:
+            raise InputError(f"{path}, line {number}: {station.id} is there twice; remove one")
+        stations[station.id] = station
+    return list(stations.values())
