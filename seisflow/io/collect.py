@@ -218,10 +218,10 @@ def _add_events(found: Collected, path: Path, events: list[Event], problems: lis
 
 
 def _merge(inventory: Any, other: Any) -> None:
-    """Add the networks and stations of another inventory."""
+    """Add the networks and stations of another inventory; what is there already is not added."""
     for network in other:
         same = next((each for each in inventory if each.code == network.code), None)
         if same is None:
             inventory.networks.append(network)
         else:
-            same.stations.extend(network.stations)
+            same.stations.extend(station for station in network if station not in same.stations)

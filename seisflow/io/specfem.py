@@ -98,7 +98,7 @@ def _number(path: _Path, found: dict[str, str], keys: tuple[str, ...]) -> float:
 
 
 def read_stations(path: _Path) -> list[Station]:
-    """Read a STATIONS file: station, network, latitude, longitude, elevation (m), burial (m), a line a station.
+    """Read a STATIONS file: station, network, latitude, longitude, elevation and burial in m, a line each.
 
     Parameters
     ----------
@@ -131,9 +131,7 @@ def read_stations(path: _Path) -> list[Station]:
             ) from error
         station = Station(network, code, latitude, longitude, elevation, burial)
         if abs(latitude) > 90 or abs(longitude) > 360:
-            raise InputError(
-                f"{path}, line {number}: {station.id} is at {latitude:g}, {longitude:g}: no degrees"
-            )
+            raise InputError(f"{path}, line {number}: {latitude:g}, {longitude:g} are no degrees")
         if station.id in stations:
             raise InputError(f"{path}, line {number}: {station.id} is there twice; remove one")
         stations[station.id] = station

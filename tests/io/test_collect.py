@@ -99,6 +99,13 @@ def test_every_broken_file_gives_one_sentence(tmp_path):
         assert any(name in problem for problem in found.problems), name
 
 
+def test_a_station_in_two_files_is_there_once(tmp_path):
+    write_stationxml(tmp_path / "a.xml", STATIONS)
+    write_stationxml(tmp_path / "b.xml", STATIONS[1:])
+    found = collect([tmp_path])
+    assert [station.code for station in found.inventory[0]] == ["A", "B"]
+
+
 def test_conflicting_events_are_named(tmp_path):
     import dataclasses
 
