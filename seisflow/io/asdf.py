@@ -243,9 +243,12 @@ def write_observed(path: _Path, event: Event, stream: Any, inventory: Any, *, pr
 
 def _station_document(inventory: Any, station: tuple[str, str]) -> bytes | None:
     """StationXML of one station, or None if the inventory does not know it."""
+    from obspy import UTCDateTime
+
     selected = inventory.select(network=station[0], station=station[1])
     if not any(len(network) for network in selected):
         return None
+    selected.created = UTCDateTime(0)  # when it was written says nothing about the station
     selected.networks = [network for network in selected if len(network)]
     buffer = io.BytesIO()
     selected.write(buffer, format="STATIONXML")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ __all__ = [
     "read_inventory",
     "read_stationxml",
     "stationxml",
+    "write_inventory",
     "write_stationxml",
 ]
 
@@ -200,3 +202,35 @@ def _obspy_station(station: Station, channels: Sequence[str]) -> Any:
         azimuth, dip = _ORIENTATIONS[code[-1]]
         found.append(Channel(code, "", depth=station.burial, azimuth=azimuth, dip=dip, **where))
     return ObspyStation(station.code, site=Site(station.id), channels=found, **where)
+
+
+def write_inventory(path: str | os.PathLike[str], inventory: Any, *, keep: bool = True) -> str:
+    """Write an ObsPy inventory as StationXML, with everything that it knows (responses).
+
+    Parameters
+    ----------
+    path : path
+    inventory : obspy.Inventory
+    keep : bool
+        Leave a file alone that is there and differs.
+
+    Returns
+    -------
+    str
+        ``new``, ``same`` (it was there already), ``kept`` (another was there) or ``replaced``.
+    """
+    buffer = io.BytesIO()
+    inventory.write(buffer, format="STATIONXML")
+    # the time of writing says nothing about the station, and equal content shall give equal bytes
+    content = re.sub(
+        rb"<Created>[^<]*</Created>", b"<Created>1970-01-01T00:00:00Z</Created>", buffer.getvalue()
+    )
+    target = Path(path)
+    old = target.read_bytes() if target.is_file() else None
+    if old == content:
+        return "same"
+    if old is not None and keep:
+        return "kept"
+    with publish(target) as temporary:
+        temporary.write_bytes(content)
+    return "new" if old is None else "replaced"

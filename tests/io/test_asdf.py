@@ -232,6 +232,18 @@ def test_observed_round_trip_and_pyasdf(tmp_path, capsys):
     assert "2 good station(s)" in capsys.readouterr().out
 
 
+def test_equal_recordings_give_equal_bytes(tmp_path):
+    from obspy import Inventory
+
+    stream = make_observed(tmp_path / "a.h5")
+    networks = read_inventory(stationxml(STATIONS, ("BHN", "BHZ"))).networks
+    inventory = Inventory(networks, source="elsewhere")  # stamped with the time of now
+    for name in ("b.h5", "c.h5"):
+        inventory.created += 5
+        write_observed(tmp_path / name, EVENT, stream, inventory, provenance=PROVENANCE)
+    assert (tmp_path / "b.h5").read_bytes() == (tmp_path / "c.h5").read_bytes()
+
+
 def test_a_file_by_pyasdf_is_read(tmp_path):
     import pyasdf
     from obspy import Stream, read_events

@@ -2,7 +2,13 @@ import pytest
 
 from seisflow.domain import Station
 from seisflow.errors import InputError, MissingError
-from seisflow.io.stations import inventory_stations, read_inventory, read_stationxml, write_stationxml
+from seisflow.io.stations import (
+    inventory_stations,
+    read_inventory,
+    read_stationxml,
+    write_inventory,
+    write_stationxml,
+)
 
 STATIONS = [
     Station("BK", "CVS", 38.34526, -122.4584, 295.1, 23.2),
@@ -55,6 +61,20 @@ def test_missing_and_broken_files(tmp_path):
     (tmp_path / "s.xml").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"s\.xml: cannot be read"):
         read_stationxml(tmp_path / "s.xml")
+
+
+def test_an_inventory_is_written_once_and_kept(tmp_path):
+    write_stationxml(tmp_path / "s.xml", STATIONS[:1])
+    write_stationxml(tmp_path / "t.xml", STATIONS[1:2])
+    one, other = (read_inventory(tmp_path / name) for name in ("s.xml", "t.xml"))
+    target = tmp_path / "out.xml"
+    assert write_inventory(target, one) == "new"
+    one.created += 1000
+    assert write_inventory(target, one) == "same"
+    assert write_inventory(target, other) == "kept"
+    assert read_stationxml(target) == STATIONS[:1]
+    assert write_inventory(target, other, keep=False) == "replaced"
+    assert read_stationxml(target) == STATIONS[1:2]
 
 
 @pytest.mark.realdata
