@@ -1,0 +1,1 @@
+"""Files that come with seisflow: the template of a project, and complete examples."""

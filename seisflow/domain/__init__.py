@@ -11,6 +11,20 @@ from seisflow.domain.station import Station
 from seisflow.domain.window import Measurement, Measurements, Rejection, Window
 
 __all__ = [
-    "Event", "FloatArray", "Force", "Gather", "Grid", "Kernel", "Measurement", "Measurements", "Model",
-    "MomentTensor", "Projection", "Rejection", "SourceTimeFunction", "Station", "TimeSpan", "Window",
+    "Event",
+    "FloatArray",
+    "Force",
+    "Gather",
+    "Grid",
+    "Kernel",
+    "Measurement",
+    "Measurements",
+    "Model",
+    "MomentTensor",
+    "Projection",
+    "Rejection",
+    "SourceTimeFunction",
+    "Station",
+    "TimeSpan",
+    "Window",
 ]

@@ -81,12 +81,20 @@ class SourceTimeFunction:
 
     def __post_init__(self) -> None:
         wanted = {
-            "gaussian": (self.half_duration >= 0, f"half_duration = {self.half_duration} s: must not be negative"),
+            "gaussian": (
+                self.half_duration >= 0,
+                f"half_duration = {self.half_duration} s: must not be negative",
+            ),
             "ricker": (self.period > 0, f"period = {self.period} s: must be positive"),
-            "samples": (len(self.samples) > 1 and self.interval > 0, "needs 2 samples and a positive interval"),
+            "samples": (
+                len(self.samples) > 1 and self.interval > 0,
+                "needs 2 samples and a positive interval",
+            ),
         }
         if self.kind not in wanted:
-            raise InputError(f"source time function {self.kind!r} is not known; use one of {', '.join(wanted)}")
+            raise InputError(
+                f"source time function {self.kind!r} is not known; use one of {', '.join(wanted)}"
+            )
         good, complaint = wanted[self.kind]
         if not good:
             raise InputError(f"source time function {self.kind}: {complaint}")

@@ -55,7 +55,9 @@ class Gather:
     def __post_init__(self) -> None:
         shape = (len(self.stations), len(self.components))
         if self.data.ndim != 3 or self.data.shape[:2] != shape:
-            raise InputError(f"gather of {shape[0]} stations, {shape[1]} components has data {self.data.shape}")
+            raise InputError(
+                f"gather of {shape[0]} stations, {shape[1]} components has data {self.data.shape}"
+            )
         if self.interval <= 0:
             raise InputError(f"sampling interval must be positive, found {self.interval} s")
         if self.live is None:

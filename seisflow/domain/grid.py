@@ -36,7 +36,9 @@ class Grid:
         if min(self.shape) < 2:
             raise InputError(f"a grid needs at least 2 nodes along each axis, found shape {self.shape}")
         if min(self.spacing) <= 0 or not np.all(np.isfinite(self.spacing + self.origin)):
-            raise InputError(f"grid spacing must be positive, found {self.spacing} m with origin {self.origin} m")
+            raise InputError(
+                f"grid spacing must be positive, found {self.spacing} m with origin {self.origin} m"
+            )
 
     def axis(self, number: int) -> FloatArray:
         """Coordinates of the nodes along axis 0 (x), 1 (y) or 2 (z), in m."""

@@ -52,7 +52,7 @@ class Model:
 
     def with_fields(self, **fields: FloatArray) -> Model:
         """A new model with some of the fields replaced."""
-        return replace(self, **fields)
+        return replace(self, **fields)  # type: ignore[arg-type]
 
     def check(self, where: str = "model") -> None:
         """Refuse values that no rock has.
@@ -66,7 +66,9 @@ class Model:
         for name, values in self.fields().items():
             bad = ~np.isfinite(values) | (values <= 0)
             if bad.any():
-                self._complain(where, bad, f"{name} = {values[tuple(np.argwhere(bad)[0])]}", "finite and positive")
+                self._complain(
+                    where, bad, f"{name} = {values[tuple(np.argwhere(bad)[0])]}", "finite and positive"
+                )
         bad = self.vp**2 <= 4.0 / 3.0 * self.vs**2
         if bad.any():
             place = tuple(np.argwhere(bad)[0])

@@ -14,7 +14,7 @@ import numpy as np
 
 from seisflow.domain import Event, TimeSpan
 
-__all__ = ["cut", "files_below", "read_waveforms"]
+__all__ = ["cut", "described", "files_below", "read_waveforms"]
 
 _Path = str | os.PathLike[str]
 
@@ -161,6 +161,37 @@ def cut(
         else:
             kept.append(joined)
     return kept, problems
+
+
+def described(stream: Any, inventory: Any) -> tuple[Any, list[str]]:
+    """Keep the recordings of stations that an inventory describes; others cannot be placed.
+
+    Parameters
+    ----------
+    stream : obspy.Stream
+        Is left as it is.
+    inventory : obspy.Inventory
+
+    Returns
+    -------
+    obspy.Stream
+    list of str
+        One sentence for each station that was left out.
+    """
+    from obspy import Stream
+
+    known = {(network.code, station.code) for network in inventory for station in network}
+    kept, missing = Stream(), {}
+    for trace in stream:
+        station = (trace.stats.network, trace.stats.station)
+        if station in known:
+            kept.append(trace)
+        else:
+            missing[station] = missing.get(station, 0) + 1
+    return kept, [
+        f"{'.'.join(station)}: no StationXML describes it, {count} recordings were left out; import its StationXML"
+        for station, count in sorted(missing.items())
+    ]
 
 
 def _join(pieces: list[Any]) -> tuple[Any, str]:

@@ -1,1 +1,1 @@
-
+"""Plain functions, disk to disk: what one task of a flow does."""

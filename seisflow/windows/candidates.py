@@ -59,7 +59,7 @@ class Landscape:
         start, interval = times
         values = short_over_long(synthetic, interval, band[0])
         peaks, troughs = extrema(values)
-        first = (arrivals.first - config.max_time_before_arrival - start) / interval
+        first = (arrivals.first - config.lead(band[0]) - start) / interval
         last = min((arrivals.last + band[1] - start) / interval, len(values) - 1)
         inside = troughs[(troughs >= first) & (troughs <= last)]
         ends = max(int(np.ceil(first)), 0), int(np.floor(last))

@@ -9,11 +9,11 @@ from seisflow.errors import InputError
 
 __all__ = ["WindowConfig"]
 
-POSITIVE = ("water_level", "max_shift", "max_dlna", "min_length", "min_velocity", "max_velocity")
+POSITIVE = ("water_level", "max_dlna", "min_length", "min_velocity", "max_velocity")
+OPTIONAL = ("max_shift", "max_time_before_arrival")
 NOT_NEGATIVE = (
     "min_correlation", "min_signal_to_noise", "interior_minima", "prominence", "separation_height",
-    "separation_time", "curtail_left", "curtail_right", "max_time_before_arrival", "min_trace_energy_ratio",
-    "min_trace_peak_ratio",
+    "separation_time", "curtail_left", "curtail_right", "min_trace_energy_ratio", "min_trace_peak_ratio",
 )  # fmt: skip
 
 
@@ -28,9 +28,10 @@ class WindowConfig:
     ----------
     water_level : float
         [w_E] Peaks of E(t) above it make windows.
-    max_shift, shift_reference : float
-        [delta tau_0, tau ref] Largest lag in s between observed and synthetic, and the lag it is counted
-        from.
+    max_shift : float, optional
+        [delta tau_0] Largest lag in s between observed and synthetic; half of T, if left out: more may be a cycle.
+    shift_reference : float
+        [tau ref] The lag in s that ``max_shift`` is counted from.
     max_dlna, dlna_reference : float
         [delta ln A_0, ln A ref] Largest logarithmic amplitude ratio, and the ratio it is counted from.
     min_correlation : float
@@ -57,8 +58,8 @@ class WindowConfig:
         m/s. Windows start before the waves that travel along the surface with it; not with ``none``.
     max_velocity : float
         m/s. Of the first arrival, with ``velocities``.
-    max_time_before_arrival : float
-        s. Windows start at most so long before the first arrival.
+    max_time_before_arrival : float, optional
+        s. Windows start at most so long before the first arrival; 1.5 T, if left out.
     check_trace : bool
         Refuse whole traces on which signal does not stand out from noise.
     min_trace_energy_ratio, min_trace_peak_ratio : float
@@ -69,7 +70,7 @@ class WindowConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     water_level: float = 0.07
-    max_shift: float = 10.0
+    max_shift: float | None = None
     shift_reference: float = 0.0
     max_dlna: float = 1.3
     dlna_reference: float = 0.0
@@ -86,12 +87,15 @@ class WindowConfig:
     travel_times: Literal["ak135", "iasp91", "velocities", "none"] = "ak135"
     min_velocity: float = 3000.0
     max_velocity: float = 8000.0
-    max_time_before_arrival: float = 50.0
+    max_time_before_arrival: float | None = None
     check_trace: bool = False
     min_trace_energy_ratio: float = 3.5
     min_trace_peak_ratio: float = 3.0
 
     def __post_init__(self) -> None:
+        for name in OPTIONAL:
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise InputError(f"{name} = {getattr(self, name)} s: must be positive, or left out")
         for name in POSITIVE:
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} = {getattr(self, name)}: must be positive")
@@ -104,3 +108,12 @@ class WindowConfig:
             raise InputError(
                 f"max_velocity = {self.max_velocity} m/s must be above min_velocity = {self.min_velocity} m/s"
             )
+
+    def largest_shift(self, shortest_period: float) -> float:
+        """Give ``max_shift`` in s, or what stands for it."""
+        return 0.5 * shortest_period if self.max_shift is None else self.max_shift
+
+    def lead(self, shortest_period: float) -> float:
+        """Give ``max_time_before_arrival`` in s, or what stands for it."""
+        given = self.max_time_before_arrival
+        return 1.5 * shortest_period if given is None else given

@@ -53,14 +53,15 @@ def fits(
     return Fits(table[:, 0], table[:, 1], table[:, 2])
 
 
-def judge_fits(found: Fits, config: WindowConfig) -> list[Verdict]:
+def judge_fits(found: Fits, config: WindowConfig, shortest_period: float) -> list[Verdict]:
     """Stage 13: limits on lag, amplitude and correlation, in this order."""
+    largest = config.largest_shift(shortest_period)
     return [
         Verdict(
             "shift",
-            np.abs(found.shift - config.shift_reference) < config.max_shift,
+            np.abs(found.shift - config.shift_reference) < largest,
             found.shift,
-            f"lag {{}} s, not within {config.max_shift:g} s of {config.shift_reference:g} s",
+            f"lag {{}} s, not within {largest:g} s of {config.shift_reference:g} s",
         ),
         Verdict(
             "amplitude",

@@ -105,7 +105,7 @@ def _select_trace(
     left, right = left[verdict.keep], right[verdict.keep]
     found = fits(observed, synthetic, tally.interval, left, right)
     keep = np.ones(len(left), dtype=bool)
-    for verdict in judge_fits(found, config):
+    for verdict in judge_fits(found, config, band[0]):
         tally.note(Verdict(verdict.stage, verdict.keep | ~keep, verdict.values, verdict.text), left, right)
         keep &= verdict.keep
     numbers = np.flatnonzero(keep)

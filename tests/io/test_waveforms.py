@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from seisflow.domain import Event, MomentTensor, TimeSpan
-from seisflow.io.waveforms import cut, read_waveforms
+from seisflow.domain import Event, MomentTensor, Station, TimeSpan
+from seisflow.io.stations import read_inventory, stationxml
+from seisflow.io.waveforms import cut, described, read_waveforms
 
 obspy = pytest.importorskip("obspy")
 EVENT = Event("e1", 1.0e9, 0, 0, 1e4, MomentTensor(1e15, 0, -1e15, 0, 0, 0))
@@ -93,6 +94,15 @@ def test_files_and_folders_are_read_and_broken_ones_named(tmp_path):
     assert set(said) == {"torn.mseed", "stub.mseed", "empty.mseed", "noise.bin", "none"}
     assert "cut short" in said["torn.mseed"]
     assert all("\n" not in problem for problem in problems)
+
+
+def test_stations_that_nothing_describes_are_left_out():
+    other = trace(0, 10)
+    other.stats.station = "B"
+    inventory = read_inventory(stationxml([Station("XX", "A", 1.0, 2.0)], ("MXZ",)))
+    stream, problems = described(obspy.Stream([trace(0, 10), other, other]), inventory)
+    assert [each.stats.station for each in stream] == ["A"]
+    assert problems == ["XX.B: no StationXML describes it, 2 recordings were left out; import its StationXML"]
 
 
 def test_one_file(tmp_path):

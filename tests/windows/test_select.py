@@ -36,7 +36,8 @@ def gather(*traces, components=("R", "T", "Z"), live=None):
 
 
 def config(**changes):
-    return WindowConfig(**({"travel_times": "velocities", "min_velocity": 1500.0} | changes))
+    usual = {"max_shift": 10.0, "max_time_before_arrival": 50.0, "min_velocity": 1500.0}
+    return WindowConfig(**({"travel_times": "velocities"} | usual | changes))
 
 
 def three(trace):
@@ -224,7 +225,7 @@ def test_geographic_components_and_no_travel_times_work():
 
 def test_waves_slower_than_the_slowest_get_no_window():
     slow = three(seismogram(140.0))  # the surface wave comes at 260 s: 1.3 km/s
-    windows, _ = select(slow, slow, EVENT, config(min_velocity=3000.0, max_time_before_arrival=0.0), BAND)
+    windows, _ = select(slow, slow, EVENT, config(min_velocity=3000.0, max_time_before_arrival=1.0), BAND)
     assert all(w.start <= 334e3 / 3000 + BAND[1] for w in windows)
     assert not any(w.start <= 260 <= w.end for w in windows)
 
@@ -274,11 +275,28 @@ def test_observed_equal_to_synthetic_is_found():
 
 @pytest.mark.parametrize(
     "change",
-    [{"water_level": 0.0}, {"min_correlation": 1.5}, {"max_velocity": 100.0}, {"curtail_left": -1.0}],
+    [
+        {"water_level": 0.0},
+        {"min_correlation": 1.5},
+        {"max_velocity": 100.0},
+        {"curtail_left": -1.0},
+        {"max_shift": 0.0},
+    ],
 )
 def test_impossible_settings_are_refused(change):
     with pytest.raises(InputError, match=next(iter(change))):
         WindowConfig(**change)
+
+
+def test_limits_left_out_follow_the_shortest_period():
+    free = WindowConfig()
+    assert (free.largest_shift(10.0), free.lead(10.0)) == (5.0, 15.0)
+    settings = WindowConfig(travel_times="velocities", min_velocity=1500.0)
+    first = expected_arrivals(EVENT, (STATION,), settings)[0].first
+    windows, rejections = select(three(seismogram(6.0)), three(seismogram()), EVENT, settings, BAND)
+    assert windows == [] and any("not within 5 s" in r.reason for r in rejections)
+    windows, _ = select(three(seismogram(2.0)), three(seismogram()), EVENT, settings, BAND)
+    assert windows and min(w.start for w in windows) >= first - 15
 
 
 def test_a_reversed_band_is_refused():

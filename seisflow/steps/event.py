@@ -1,0 +1,308 @@
+"""One event at one model: simulate, select windows, measure, adjoint run.
+
+The four parts run one after the other in one process, so the snapshots of the forward run stay in memory; on disk
+they are one step with one record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from seisflow.config import digest
+from seisflow.domain import Event, Gather, Kernel, Measurements, Rejection, Station, Window
+from seisflow.errors import PhysicsError
+from seisflow.io.asdf import read_observed
+from seisflow.io.event_file import EventFile, read_event, write_event
+from seisflow.io.models import write_kernel
+from seisflow.io.provenance import Provenance
+from seisflow.misfits import create as create_misfit
+from seisflow.misfits import measure_gather
+from seisflow.project import Project, Task, iteration_name, step_name
+from seisflow.signal import Pipeline, TimeAxis, prepare_observed
+from seisflow.solvers import Forward, Solver
+from seisflow.solvers import create as create_solver
+from seisflow.steps.inputs import event_of, model_of, simulation_of, stations_of
+from seisflow.windows import check_not_identical, select
+
+__all__ = ["EventStep", "Stage", "run_event", "windows_iteration"]
+
+SYNTHETIC, OBSERVED = "synthetic_processed", "observed_processed"
+
+Stage = Callable[[str, Callable[[], None]], None]
+"""Runs one named part of a step; a flow makes a task of its own of it."""
+
+
+def windows_iteration(project: Project, iteration: int) -> int:
+    """The iteration whose windows an iteration uses: itself, or an earlier one of its stage."""
+    stage, within = project.config.stage_of(iteration)
+    return iteration - within % project.config.stages[stage].reselect
+
+
+@dataclass
+class EventStep:
+    """One event at one model.
+
+    Parameters
+    ----------
+    project : Project
+    iteration : int
+    step : int
+        0 is the model that the iteration starts from, with windows and (unless the event is held out) the event
+        kernel; others are trials of the line search, measured in the same windows.
+    event : str
+    threads : int
+        For the solver.
+    progress : callable
+        Gets the fraction that is done.
+    """
+
+    project: Project
+    iteration: int
+    step: int
+    event: str
+    threads: int = 1
+    progress: Callable[[float], None] = lambda fraction: None
+
+    def __post_init__(self) -> None:
+        config = self.project.config
+        self.stage, _ = config.stage_of(self.iteration)
+        self.signal = config.signal(self.stage)
+        self.with_kernel = self.step == 0 and self.event not in config.hold_out
+        folder = self.project.step_folder(self.iteration, self.step)
+        self.model_path = folder / "model.nc" if self.step else self.project.model_path(self.iteration - 1)
+        self.windows_from: int | None = windows_iteration(self.project, self.iteration)
+        if self.step == 0 and self.windows_from == self.iteration:
+            self.windows_from = None
+        elif self.step:
+            self.windows_from = self.iteration
+        self.rejections: tuple[Rejection, ...] = ()
+        self.windows: tuple[Window, ...] = ()
+        self.forward: Forward | None = None
+        self.kernel: Kernel | None = None
+        self.work = 0.0
+
+    @cached_property
+    def task(self) -> Task:
+        """What decides the result of this step."""
+        project, config = self.project, self.project.config
+        stage = config.stages[self.stage]
+        inputs = {"model": self.model_path, "event": project.event_path(self.event)}
+        if self.windows_from is None:
+            inputs["observed"] = project.observed_path(self.event)
+        else:
+            inputs["windows"] = project.event_file(self.windows_from, 0, self.event)
+        inputs |= {f"stations/{path.name}": path for path in project.station_files()}
+        settings = {
+            "signal": self.signal,
+            "axis": config.data.axis(),
+            "solver": config.solver,
+            "windows": stage.windows,
+            "misfit": stage.misfit,
+            "kernel": self.with_kernel,
+        }
+        name = f"{iteration_name(self.iteration)}/{step_name(self.step)}/{self.event}"
+        return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"))
+
+    # ------------------------------------------------------------------ the four parts
+
+    @cached_property
+    def solver(self) -> Solver:
+        """The solver with its threads."""
+        return create_solver(self.project.config.solver, threads=self.threads)
+
+    @cached_property
+    def source(self) -> Event:
+        """The event itself."""
+        return event_of(self.project, self.event)
+
+    @cached_property
+    def earlier(self) -> EventFile | None:
+        """The file whose windows and observed seismograms are used again, if they are."""
+        if self.windows_from is None:
+            return None
+        return read_event(self.project.event_file(self.windows_from, 0, self.event))
+
+    @cached_property
+    def axis(self) -> TimeAxis:
+        """The times that are compared."""
+        return self.project.config.data.axis()
+
+    @cached_property
+    def observed(self) -> Gather:
+        """The treated recordings; stations without any live trace are left out and listed."""
+        if self.earlier is not None:
+            return self.earlier.gathers[OBSERVED]
+        stream, inventory = read_observed(self.project.observed_path(self.event))
+        recorded = {f"{trace.stats.network}.{trace.stats.station}" for trace in stream}
+        known = {station.id: station for station in stations_of(self.project)}
+        missing = [
+            Rejection(name, "*", "station", "recorded, but stations/ does not describe it")
+            for name in sorted(recorded - known.keys())
+        ]
+        stations = tuple(known[name] for name in sorted(recorded & known.keys()))
+        if not stations:
+            raise PhysicsError(
+                f"event {self.event}: none of its {len(recorded)} recorded stations is in stations/"
+            )
+        gather, dead = prepare_observed(stream, inventory, self.source, stations, self.axis, self.signal)
+        self.rejections = (*self.rejections, *missing, *dead)
+        return _with_live_stations(gather)
+
+    def simulate(self) -> None:
+        """Run the solver forward."""
+        if not self.observed.stations:
+            return
+        model = model_of(self.model_path)
+        simulation = simulation_of(
+            self.project.config, model, self.source, self.observed.stations, self.stage
+        )
+        self.work = self.solver.plan(simulation).gradient_work if self.with_kernel else 0.0
+        share = 1 / 3 if self.with_kernel else 1.0
+        self.forward = self.solver.forward(
+            simulation, keep=self.with_kernel, progress=lambda done: self.progress(share * done)
+        )
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """From raw to treated synthetic seismograms, and back for adjoint sources."""
+        gather = self._forward.gather
+        return Pipeline(
+            self.signal, TimeAxis.of(gather), self.axis, self.source, gather.stations, gather.quantity
+        )
+
+    @cached_property
+    def synthetic(self) -> Gather:
+        """The treated synthetic seismograms."""
+        return self.pipeline.apply(self._forward.gather)
+
+    @property
+    def _forward(self) -> Forward:
+        if self.forward is None:
+            raise PhysicsError(f"event {self.event}: nothing was simulated, it has no usable recording")
+        return self.forward
+
+    def select_windows(self) -> None:
+        """Select windows, or take those that are frozen."""
+        if self.earlier is not None:
+            self.windows, self.rejections = self.earlier.windows, self.earlier.rejections
+        elif self.forward is not None:
+            check_not_identical(self.observed, self.synthetic)
+            stage = self.project.config.stages[self.stage]
+            windows, rejections = select(
+                self.observed, self.synthetic, self.source, stage.windows, self.signal.band
+            )
+            self.windows, self.rejections = tuple(windows), (*self.rejections, *rejections)
+
+    def measure(self) -> None:
+        """Measure the misfit in all windows."""
+        if not self.windows:
+            self.measurements: Measurements | None = None
+            return
+        misfit = create_misfit(self.project.config.stages[self.stage].misfit)
+        self.measurements = measure_gather(misfit, self.observed, self.synthetic, self.windows)
+        if not np.isfinite(self.measurements.value):
+            raise PhysicsError(f"event {self.event}: the misfit is {self.measurements.value}")
+
+    def adjoint(self) -> None:
+        """Run the solver backward from the adjoint sources."""
+        if self.with_kernel and self.measurements is not None:
+            source = self.pipeline.adjoint(self.measurements.adjoint)
+            self.kernel = self.solver.adjoint(
+                self._forward, source, progress=lambda done: self.progress(1 / 3 + 2 / 3 * done)
+            )
+
+    # ------------------------------------------------------------------ to disk
+
+    def finish(self, started: float) -> dict[str, Any]:
+        """Write the results and the record; the big arrays are dropped."""
+        project, measured = self.project, self.measurements
+        results: dict[str, Any] = {
+            "misfit": measured.value if measured else 0.0,
+            "windows": len(self.windows),
+            "rejected": len(self.rejections),
+        }
+        numbers = dict(results)
+        if self.work:
+            results["work"] = self.work
+        outputs = []
+        if self.step == 0:
+            path = project.event_file(self.iteration, 0, self.event)
+            write_event(path, self._content(numbers))
+            outputs.append(path)
+        if self.with_kernel and self.kernel is None:
+            project.kernel_path(self.iteration, self.event).unlink(missing_ok=True)  # of an earlier run
+        if self.kernel is not None:
+            path = project.kernel_path(self.iteration, self.event)
+            write_kernel(path, self.kernel, project.config.region.projection())
+            outputs.append(path)
+        if measured is not None:
+            results["shifts"] = [None if row.shift is None else round(row.shift, 6) for row in measured.rows]
+        self.project.record(self.task, outputs, results, time.monotonic() - started)
+        return results
+
+    def _content(self, results: dict[str, Any]) -> EventFile:
+        project = self.project
+        parents = [
+            (name, project.hash_of(path) or "") for name, path in self.task.inputs.items() if name != "model"
+        ]
+        return EventFile(
+            event=self.source,
+            provenance=Provenance(
+                "event_gradient" if self.with_kernel else "event_misfit",
+                digest(self.task.settings),
+                project.hash_of(self.model_path) or "",
+                tuple(parents),
+                version=self.task.code,
+            ),
+            gathers={OBSERVED: self.observed, **({SYNTHETIC: self.synthetic} if self.forward else {})},
+            windows=self.windows,
+            rejections=self.rejections,
+            measurements=self.measurements.rows if self.measurements else (),
+            adjoint=self.measurements.adjoint if self.measurements else None,
+            results=results,
+        )
+
+
+def _call(name: str, part: Callable[[], None]) -> None:
+    part()
+
+
+def run_event(step: EventStep, stage: Stage = _call) -> dict[str, Any]:
+    """Run one event at one model, unless its record holds.
+
+    Parameters
+    ----------
+    step : EventStep
+    stage : callable
+        Runs the parts by name.
+
+    Returns
+    -------
+    dict
+        ``misfit`` (sum over windows), ``windows``, ``rejected``, ``shifts``.
+    """
+    done = step.project.done(step.task)
+    if done is None:
+        started = time.monotonic()
+        stage("simulate", step.simulate)
+        stage("select windows", step.select_windows)
+        stage("measure", step.measure)
+        if step.with_kernel:
+            stage("adjoint", step.adjoint)
+        done = step.finish(started)
+    step.progress(1.0)
+    return done
+
+
+def _with_live_stations(gather: Gather) -> Gather:
+    live = np.asarray(gather.live)
+    keep = [number for number in range(len(gather.stations)) if live[number].any()]
+    stations: tuple[Station, ...] = tuple(gather.stations[number] for number in keep)
+    return gather.with_data(gather.data[keep], stations=stations, live=live[keep])

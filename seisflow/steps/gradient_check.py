@@ -1,0 +1,169 @@
+"""The Taylor test of the whole chain on the user's own project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from seisflow.domain import FloatArray, Gather, Kernel, Measurements, Model, Window
+from seisflow.errors import InputError, PhysicsError
+from seisflow.inversion import gaussian_smooth
+from seisflow.misfits import create as create_misfit
+from seisflow.misfits import measure_gather
+from seisflow.project import Project
+from seisflow.signal import Pipeline, TimeAxis
+from seisflow.solvers import Forward, Solver, create
+from seisflow.steps.event import EventStep
+from seisflow.steps.inputs import model_of, simulation_of
+
+__all__ = ["TaylorRow", "check_gradient"]
+
+HALVINGS = 4
+
+
+@dataclass(frozen=True)
+class TaylorRow:
+    """Taylor remainders along a random smooth relative perturbation of one parameter.
+
+    Parameters
+    ----------
+    parameter : str
+    lengths : tuple of float
+        Largest relative change of each trial.
+    remainders : tuple of float
+        abs(J(m + e d) - J(m) - e dJ.d), relative to J(m).
+    ratio : float
+        Central finite difference at the shortest length over the adjoint's directional derivative; 1 is exact.
+    """
+
+    parameter: str
+    lengths: tuple[float, ...]
+    remainders: tuple[float, ...]
+    ratio: float
+
+    @property
+    def orders(self) -> tuple[float, ...]:
+        """log2 of the ratio of neighbouring remainders; 2 where the gradient is exact."""
+        r = self.remainders
+        return tuple(float(np.log2(a / b)) for a, b in zip(r, r[1:], strict=False))
+
+
+class _Chain:
+    """Simulation to misfit of one event, windows frozen."""
+
+    def __init__(self, step: EventStep, solver: Solver) -> None:
+        self.step, self.solver = step, solver
+        self.windows: tuple[Window, ...] = ()
+
+    def forward(self, model: Model, *, keep: bool = False) -> Forward:
+        step = self.step
+        simulation = simulation_of(
+            step.project.config, model, step.source, step.observed.stations, step.stage
+        )
+        return self.solver.forward(simulation, keep=keep)
+
+    def pipeline(self, forward: Forward) -> Pipeline:
+        step, gather = self.step, forward.gather
+        return Pipeline(
+            step.signal, TimeAxis.of(gather), step.axis, step.source, gather.stations, gather.quantity
+        )
+
+    def measure(self, synthetic: Gather) -> Measurements:
+        config = self.step.project.config.stages[self.step.stage].misfit
+        return measure_gather(create_misfit(config), self.step.observed, synthetic, self.windows)
+
+    def misfit(self, model: Model) -> float:
+        forward = self.forward(model)
+        return self.measure(self.pipeline(forward).apply(forward.gather)).value
+
+    def gradient(self, model: Model) -> tuple[float, Kernel]:
+        forward = self.forward(model, keep=True)
+        pipeline = self.pipeline(forward)
+        synthetic = pipeline.apply(forward.gather)
+        self.step.forward, self.step.__dict__["pipeline"] = forward, pipeline
+        self.step.__dict__["synthetic"] = synthetic
+        self.step.select_windows()
+        self.windows = self.step.windows
+        if not self.windows:
+            raise PhysicsError(
+                f"event {self.step.event}: no window, so there is nothing to check; try another event"
+            )
+        measured = self.measure(synthetic)
+        return measured.value, self.solver.adjoint(forward, pipeline.adjoint(measured.adjoint))
+
+
+def check_gradient(
+    project: Project,
+    event: str,
+    iteration: int = 1,
+    change: float = 0.01,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[TaylorRow]:
+    """Compare the gradient of one event with finite differences, in double precision and with every step stored.
+
+    Parameters
+    ----------
+    project : Project
+    event : str
+    iteration : int
+        Whose model, band, windows and misfit are used.
+    change : float
+        Largest relative change of the longest trial.
+    say : callable
+        Told what is being done.
+
+    Returns
+    -------
+    list of TaylorRow
+        For vp, vs, rho.
+
+    Raises
+    ------
+    InputError
+        If the solver cannot run exactly within its memory limit; the number that would do is named.
+    """
+    if not 0 < change <= 0.1:
+        raise InputError(f"change = {change}: the largest relative change must be above 0 and at most 0.1")
+    exact: Any = replace(project.config.solver, precision="double", snapshots_per_period=float("inf"))
+    _, threads = project.config.compute.share(1)
+    step = EventStep(project, iteration, 0, event, threads)
+    chain = _Chain(step, create(exact, threads=threads))
+    model = model_of(project.model_path(iteration - 1))
+    say("gradient by the adjoint")
+    value, kernel = chain.gradient(model)
+    rows = []
+    for number, name in enumerate(Model.PARAMETERS):
+        direction = _direction(model, number)
+        slope = float(np.sum(kernel.fields()[name] * model.fields()[name] * direction))
+        lengths = [change / 2**k for k in range(HALVINGS)]
+        remainders = []
+        for length in lengths:
+            say(f"{name} changed by up to {100 * length:g} %")
+            up = chain.misfit(_moved(model, name, direction, length))
+            remainders.append(abs(up - value - length * slope) / value)
+        down = chain.misfit(_moved(model, name, direction, -lengths[-1]))
+        ratio = (up - down) / (2 * lengths[-1]) / slope
+        rows.append(TaylorRow(name, tuple(lengths), tuple(remainders), float(ratio)))
+    return rows
+
+
+def _direction(model: Model, seed: int) -> FloatArray:
+    """Random, smooth over three nodes, largest value 1, zero at the edges of the box (beyond which they are copied)."""
+    grid = model.grid
+    noise = np.random.default_rng(seed).standard_normal(grid.shape)
+    smooth = gaussian_smooth(noise, grid, tuple(1.5 * s for s in grid.spacing))  # type: ignore[arg-type]
+    edge = np.zeros(grid.shape)
+    edge[2:-2, 2:-2, :-2] = 1.0
+    found = smooth * edge
+    result: FloatArray = found / np.abs(found).max()
+    return result
+
+
+def _moved(model: Model, name: str, direction: FloatArray, length: float) -> Model:
+    """The linear step m (1 + e d), so that the second term of the Taylor series is that of the misfit alone."""
+    return model.with_fields(
+        **{name: np.asarray(model.fields()[name], np.float64) * (1 + length * direction)}
+    )

@@ -1,0 +1,164 @@
+"""What steps read, and the check of all of it before long work starts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from seisflow.config import Config
+from seisflow.domain import Event, Model, Station
+from seisflow.errors import InputError, MissingError, SeisflowError
+from seisflow.io.asdf import read_source
+from seisflow.io.events import read_quakeml
+from seisflow.io.models import read_model
+from seisflow.io.stations import read_stationxml
+from seisflow.project import Project
+from seisflow.solvers import Plan, Simulation, create
+
+__all__ = ["check_project", "event_of", "model_of", "plan_of", "simulation_of", "stations_of"]
+
+
+def event_of(project: Project, event: str) -> Event:
+    """Read an event of the project.
+
+    Raises
+    ------
+    MissingError
+        If there is no such event.
+    InputError
+        If its file does not hold one event of that name.
+    """
+    path = project.event_path(event)
+    if not path.is_file():
+        raise MissingError(
+            f"event {event}: {project.relative(path)} is not there; events are "
+            f"{', '.join(project.event_ids) or 'none: `seisflow import FILES` brings them in'}"
+        )
+    found = read_quakeml(path)
+    if len(found) != 1 or found[0].id != event:
+        raise InputError(
+            f"{project.relative(path)}: should hold the event {event} alone, holds "
+            f"{', '.join(each.id for each in found)}; import it again"
+        )
+    return found[0]
+
+
+@lru_cache(maxsize=4)
+def _stations(stamps: tuple[tuple[str, int, int], ...]) -> tuple[Station, ...]:
+    return tuple(sorted(read_stationxml([Path(path) for path, _, _ in stamps])))
+
+
+def stations_of(project: Project) -> tuple[Station, ...]:
+    """Read all stations of the project, sorted.
+
+    Raises
+    ------
+    MissingError
+        If there are none.
+    """
+    files = project.station_files()
+    if not files:
+        raise MissingError(
+            f"{project.stations_folder}: no StationXML there; `seisflow import FILES` brings it in"
+        )
+    stats = [(path, path.stat()) for path in files]
+    return _stations(tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+
+
+@lru_cache(maxsize=2)
+def _model(path: str, mtime: int, size: int) -> Model:
+    model = read_model(Path(path))
+    model.check(path)
+    return model
+
+
+def model_of(path: Path) -> Model:
+    """Read and check a model; the last two are remembered.
+
+    Raises
+    ------
+    MissingError
+        If it is not there.
+    InputError
+        If it is damaged or holds values that no rock has.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise MissingError(
+            f"{path}: no model there; `seisflow import LAYERS.txt` makes models/m00.nc, iterations the others"
+        ) from None
+    return _model(str(path), stat.st_mtime_ns, stat.st_size)
+
+
+def simulation_of(
+    config: Config, model: Model, event: Event, stations: tuple[Station, ...], stage: int
+) -> Simulation:
+    """What a stage asks of the solver for an event."""
+    return Simulation(model, event, stations, config.data.axis().end, config.stages[stage].periods[0])
+
+
+def plan_of(project: Project, model: Model, event: str, stage: int) -> Plan:
+    """What simulating an event takes.
+
+    Raises
+    ------
+    InputError
+        If it cannot be simulated; file or name, value and remedy are in the message.
+    """
+    simulation = simulation_of(project.config, model, event_of(project, event), stations_of(project), stage)
+    return create(project.config.solver).plan(simulation)
+
+
+def check_project(project: Project, iteration: int) -> list[Plan]:
+    """Look at everything that an iteration reads, before any of it is started.
+
+    Returns
+    -------
+    list of Plan
+        One for each event, in the order of ``project.event_ids``.
+
+    Raises
+    ------
+    InputError
+        With all faults at once, a line each.
+    """
+    stage, _ = project.config.stage_of(iteration)
+    if not project.event_ids:
+        raise MissingError(
+            f"{project.events_folder}: no events there; `seisflow import FILES` brings them in"
+        )
+    if not project.used:
+        raise InputError("hold_out names every event; none is left to invert")
+    model_path = project.model_path(iteration - 1)
+    if iteration > 1 and not model_path.is_file():
+        raise MissingError(
+            f"iteration {iteration} starts from {project.relative(model_path)}, which is not there; run "
+            f"`seisflow iterate --iteration {_first_missing(project, iteration)}` first"
+        )
+    model = model_of(model_path)
+    stations_of(project)
+    plans, faults = [], []
+    for event in project.event_ids:
+        try:
+            plans.append(plan_of(project, model, event, stage))
+            path = project.observed_path(event)
+            if not path.is_file():
+                raise MissingError(
+                    f"event {event}: no recordings, {project.relative(path)} is not there; import them, or "
+                    f"move {project.relative(project.event_path(event))} away"
+                )
+            read_source(path)
+        except SeisflowError as error:
+            faults.append(str(error))
+    if faults:
+        unique = list(dict.fromkeys(faults))
+        raise InputError("\n".join(unique))
+    return plans
+
+
+def _first_missing(project: Project, iteration: int) -> int:
+    number = iteration - 1
+    while number > 1 and not project.model_path(number - 1).is_file():
+        number -= 1
+    return number

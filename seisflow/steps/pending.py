@@ -1,0 +1,119 @@
+"""What is done, what would run and why, and how long it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from seisflow.errors import InputError, SeisflowError
+from seisflow.inversion import Accept, Next
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.solvers import Plan
+from seisflow.steps.event import EventStep
+from seisflow.steps.update import direction_task, search_state, update_task
+
+__all__ = ["expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
+
+TYPICAL_RATE = 8e7
+"""Point updates a second and thread that a laptop does, for estimates before anything was timed."""
+
+
+def what_would_run(project: Project, iteration: int) -> list[tuple[str, list[str]]]:
+    """Steps of an iteration that would run now, each with its reasons; later ones follow from them.
+
+    Nothing is computed or written.
+    """
+    name = iteration_name(iteration)
+    rows = []
+    for event in project.event_ids:
+        task = EventStep(project, iteration, 0, event).task
+        reasons = project.why(task)
+        if reasons:
+            rows.append((task.name, reasons))
+    if rows:
+        return [*rows, (f"{name}: sum, direction, line search, new model", ["they follow from the events"])]
+    task = direction_task(project, iteration, 0)
+    reasons = project.why(task)
+    if reasons:
+        return [(task.name, reasons), (f"{name}: line search, new model", ["they follow from the direction"])]
+    search = search_state(project, iteration, peek=True)
+    if isinstance(search.decision, Next):
+        return [(f"{name}/{step_name(search.trial)}", ["the line search needs this trial"])]
+    if not isinstance(search.decision, Accept):
+        return []
+    for event in project.held_out:
+        task = EventStep(project, iteration, search.trial, event).task
+        reasons = project.why(task)
+        if reasons:
+            rows.append((task.name, reasons))
+    task = update_task(project, iteration, search.trial)
+    reasons = project.why(task)
+    if reasons:
+        rows.append((task.name, reasons))
+    return rows
+
+
+def finished_iterations(project: Project, first: int, last: int) -> dict[int, dict[str, Any]]:
+    """What the leading iterations that are complete have gained, by number; stops at the first that is not."""
+    found: dict[int, dict[str, Any]] = {}
+    for iteration in range(first, last + 1):
+        if not project.model_path(iteration - 1).is_file():
+            break
+        record = project.record_of(f"{iteration_name(iteration)}/update")
+        try:
+            if record is None or what_would_run(project, iteration):
+                break
+        except SeisflowError:
+            break  # the run itself says what is wrong
+        found[iteration] = record["results"]
+    return found
+
+
+def reasons_for(project: Project, name: str) -> list[str]:
+    """Why a step would run; empty if its record holds.
+
+    Parameters
+    ----------
+    name : str
+        ``i05/s00/EVENT``, ``i05/direction`` or ``i05/update``.
+
+    Raises
+    ------
+    InputError
+        If there is no step of that name.
+    """
+    parts = name.strip("/").split("/")
+    try:
+        iteration = int(parts[0].removeprefix("i"))
+        if len(parts) == 3:
+            if parts[2] not in project.event_ids:
+                raise InputError(
+                    f"{name}: there is no event {parts[2]}; events are {', '.join(project.event_ids)}"
+                )
+            return project.why(EventStep(project, iteration, int(parts[1].removeprefix("s")), parts[2]).task)
+        if parts[1] == "direction":
+            return project.why(direction_task(project, iteration, 0))
+        if parts[1] == "update":
+            record = project.record_of(f"{iteration_name(iteration)}/update")
+            trial = record["results"]["trial"] if record else 1
+            return project.why(update_task(project, iteration, trial))
+    except (ValueError, IndexError) as error:
+        if isinstance(error, SeisflowError):
+            raise
+    raise InputError(f"{name}: is no step; write i05/s00/EVENT, i05/direction or i05/update")
+
+
+def expected_seconds(project: Project, iteration: int, plans: Sequence[Plan]) -> float:
+    """Estimate the time of an iteration: a gradient and 1.3 trials an event, at the speed seen before if any."""
+    work = sum(plan.gradient_work for plan in plans)
+    cores = project.config.compute.cores_now()
+    rate = TYPICAL_RATE
+    for number in range(iteration, 0, -1):
+        records = [project.record_of(f"{iteration_name(number)}/s00/{event}") for event in project.used]
+        known = [record for record in records if record and "work" in record["results"]]
+        if known:
+            at_once, threads = project.config.compute.share(len(project.event_ids))
+            took = sum(record["seconds"] for record in known) * threads
+            rate = sum(record["results"]["work"] for record in known) / max(took, 1e-3)
+            break
+    return 1.6 * work / (rate * cores)

@@ -1,0 +1,242 @@
+"""The pictures of an iteration, and of the project before its first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seisflow.domain import Event, Grid
+from seisflow.errors import MissingError
+from seisflow.inversion import Trial
+from seisflow.io.event_file import EventFile, read_event
+from seisflow.io.models import read_kernel
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.steps.event import OBSERVED, SYNTHETIC
+from seisflow.steps.inputs import event_of, model_of, stations_of
+
+if TYPE_CHECKING:
+    from seisflow.report import Line, MisfitRow
+
+__all__ = ["draw_iteration_pictures", "draw_project", "misfit_rows"]
+
+
+def draw_project(project: Project, folder: Path) -> list[Path]:
+    """Draw the map of events and stations, and the model if there is one.
+
+    Returns
+    -------
+    list of Path
+        What was drawn.
+    """
+    from seisflow.report import Overlay, draw_map, draw_sections, model_field, write_png
+
+    events = [event_of(project, event) for event in project.event_ids]
+    stations = stations_of(project)
+    path = project.model_path(0)
+    model = model_of(path) if path.is_file() else None
+    figure = draw_map(
+        events, stations, held_out=set(project.held_out), model=model, title=project.config.name
+    )
+    write_png(figure, folder / "map.png")
+    drawn = [folder / "map.png"]
+    if model is not None:
+        depths, lines = _places(model.grid)
+        overlay = Overlay(model.projection, events, stations)
+        for name in ("vp", "vs"):
+            figure = draw_sections(
+                model_field(model, name), depths, lines, overlay, f"{project.config.name}: start model"
+            )
+            write_png(figure, folder / f"m00_{name}.png")
+            drawn.append(folder / f"m00_{name}.png")
+    return drawn
+
+
+def draw_iteration_pictures(
+    project: Project, iteration: int, say: Callable[[str], None] = lambda text: None
+) -> list[Path]:
+    """Draw everything of an iteration: misfit, waveform pages, map with rays, model, kernel, update.
+
+    Returns
+    -------
+    list of Path
+        What was drawn.
+    """
+    folder = project.picture_folder(iteration)
+    files = {event: project.event_file(iteration, 0, event) for event in project.event_ids}
+    contents = {event: read_event(path) for event, path in files.items() if path.is_file()}
+    if not contents:
+        raise MissingError(
+            f"iteration {iteration}: nothing to draw; run `seisflow iterate --iteration {iteration}`"
+        )
+    drawn = _waveform_pages(project, iteration, contents, folder)
+    drawn += _map(project, iteration, contents, folder)
+    drawn += _sections(project, iteration, folder)
+    rows = misfit_rows(project)
+    if rows:
+        drawn += _overview(project, iteration, rows, folder)
+    say(f"{iteration_name(iteration)}: {len(drawn)} pictures in {project.relative(folder)}")
+    return drawn
+
+
+def misfit_rows(project: Project) -> list[MisfitRow]:
+    """The misfit over all finished iterations, for the curve; both sides of a change of stage."""
+    from seisflow.report import MisfitRow
+
+    rows: list[MisfitRow] = []
+    for iteration in range(1, project.config.iterations + 1):
+        record = project.record_of(f"{iteration_name(iteration)}/update")
+        if record is None:
+            break
+        found = record["results"]
+        shortest, longest = found["periods"]
+        name = f"{shortest:g}-{longest:g} s"
+        held = found["held_out"] or (None, None)
+        trials = tuple(_trials(project, iteration, found["misfit"][0]))
+        if rows and rows[-1].iteration == iteration - 1 and rows[-1].stage == name:
+            rows.pop()  # the next iteration starts there, in its own windows
+        rows.append(MisfitRow(iteration - 1, name, found["misfit"][0], held[0], trials))
+        rows.append(MisfitRow(iteration, name, found["misfit"][1], held[1]))
+    return rows
+
+
+def _trials(project: Project, iteration: int, start: float) -> list[Trial]:
+    trials = [Trial(0.0, start)]
+    number = 1
+    while (record := project.record_of(f"{iteration_name(iteration)}/{step_name(number)}")) is not None:
+        total = [
+            project.record_of(f"{iteration_name(iteration)}/{step_name(number)}/{event}")
+            for event in project.used
+        ]
+        found = [each["results"] for each in total if each is not None]
+        if len(found) == len(project.used):
+            windows = sum(each["windows"] for each in found)
+            trials.append(Trial(record["results"]["length"], sum(each["misfit"] for each in found) / windows))
+        number += 1
+    return trials
+
+
+def _waveform_pages(
+    project: Project, iteration: int, contents: dict[str, EventFile], folder: Path
+) -> list[Path]:
+    from seisflow.report import draw_waveforms, waveform_pages, write_png
+
+    stage, _ = project.config.stage_of(iteration)
+    drawn = []
+    for event, content in contents.items():
+        if SYNTHETIC not in content.gathers:
+            continue
+        observed, synthetic = content.gathers[OBSERVED], content.gathers[SYNTHETIC]
+        for page in range(waveform_pages(observed)):
+            held = ", held out" if event in project.held_out else ""
+            figure = draw_waveforms(
+                content.event,
+                observed,
+                synthetic,
+                content.measurements or content.windows,
+                band=project.config.stages[stage].periods,
+                note=f"iteration {iteration}, model m{iteration - 1:02d}{held}",
+                page=page,
+            )
+            path = folder / f"waveforms_{event}{f'_{page + 1}' if page else ''}.png"
+            write_png(figure, path, dots_per_inch=110)
+            drawn.append(path)
+    return drawn
+
+
+def _map(project: Project, iteration: int, contents: dict[str, EventFile], folder: Path) -> list[Path]:
+    from seisflow.report import draw_map, write_png
+
+    pairs = {(event, window.station) for event, content in contents.items() for window in content.windows}
+    figure = draw_map(
+        [content.event for content in contents.values()],
+        stations_of(project),
+        pairs,
+        held_out=set(project.held_out),
+        model=model_of(project.model_path(iteration - 1)),
+        title=f"{project.config.name}, iteration {iteration}: {len(pairs)} paths with windows",
+    )
+    write_png(figure, folder / "map.png")
+    return [folder / "map.png"]
+
+
+def _sections(project: Project, iteration: int, folder: Path) -> list[Path]:
+    from seisflow.report import (
+        Overlay,
+        draw_sections,
+        kernel_field,
+        model_field,
+        perturbation_field,
+        write_png,
+    )
+
+    kernel_path = project.iteration_folder(iteration) / "kernel.nc"
+    if not kernel_path.is_file() or not project.model_path(iteration).is_file():
+        return []
+    start, before = model_of(project.model_path(0)), model_of(project.model_path(iteration - 1))
+    newest, kernel = model_of(project.model_path(iteration)), read_kernel(kernel_path)
+    depths, lines = _places(newest.grid)
+    overlay = Overlay(newest.projection, _events(project), stations_of(project))
+    drawn = []
+    for name in project.config.inversion.parameters:
+        fields = {
+            f"model_{name}": (model_field(newest, name), f"m{iteration:02d}"),
+            f"change_{name}": (
+                perturbation_field(newest, start, name, f"{name} against m00"),
+                f"m{iteration:02d}",
+            ),
+            f"kernel_{name}": (
+                kernel_field(kernel, before, name),
+                f"sum of event kernels at m{iteration - 1:02d}",
+            ),
+            f"update_{name}": (
+                perturbation_field(newest, before, name, f"{name} update"),
+                f"m{iteration - 1:02d} to m{iteration:02d}",
+            ),
+        }
+        for stem, (field, title) in fields.items():
+            figure = draw_sections(field, depths, lines, overlay, f"{project.config.name}, {title}")
+            write_png(figure, folder / f"{stem}.png", dots_per_inch=110)
+            drawn.append(folder / f"{stem}.png")
+    return drawn
+
+
+def _overview(project: Project, iteration: int, rows: list[MisfitRow], folder: Path) -> list[Path]:
+    from seisflow.report import Overlay, draw_iteration, draw_misfit, write_png
+
+    shown = [row for row in rows if row.iteration <= iteration]
+    write_png(draw_misfit(shown, project.config.name), folder / "misfit.png")
+    start, before = model_of(project.model_path(0)), model_of(project.model_path(iteration - 1))
+    models = (start, before, model_of(project.model_path(iteration)))
+    name = project.config.inversion.parameters[-1]
+    overlay = Overlay(start.projection, _events(project), stations_of(project))
+    figure = draw_iteration(
+        shown,
+        models,
+        name,
+        overlay=overlay,
+        title=f"{project.config.name}, iteration {iteration}",
+    )
+    write_png(figure, folder / "overview.png")
+    return [folder / "misfit.png", folder / "overview.png"]
+
+
+def _events(project: Project) -> list[Event]:
+    return [event_of(project, event) for event in project.event_ids]
+
+
+def _places(grid: Grid) -> tuple[list[float], list[Line]]:
+    """Four depths from near the surface down, and two sections through the centre."""
+    from seisflow.report import Line
+
+    bottom = grid.end[2]
+    depths = [
+        float(grid.z[min(len(grid.z) - 1, round(share * (len(grid.z) - 1)))])
+        for share in (0.06, 0.2, 0.4, 0.65)
+    ]
+    middle = ((grid.origin[0] + grid.end[0]) / 2, (grid.origin[1] + grid.end[1]) / 2)
+    lines = [
+        Line((grid.origin[0], middle[1]), (grid.end[0], middle[1])),
+        Line((middle[0], grid.origin[1]), (middle[0], grid.end[1])),
+    ]
+    return [depth for depth in dict.fromkeys(depths) if depth <= bottom], lines

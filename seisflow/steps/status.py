@@ -1,0 +1,88 @@
+"""What a project has done, read from its records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seisflow.project import Project, iteration_name
+
+__all__ = ["project_status", "verify"]
+
+
+def project_status(project: Project) -> dict[str, Any]:
+    """Iterations, events, misfits, and what failed; plain values for JSON.
+
+    Returns
+    -------
+    dict
+        ``name``, ``root``, ``events``, ``held_out``, ``models``, ``iterations``: a list of dict with ``iteration``,
+        ``state`` (``done``, ``running`` or ``not started``), ``periods``, ``misfit``, ``held_out``, ``windows``,
+        ``events`` (each with state, misfit, windows, seconds, failure).
+    """
+    rows = []
+    for iteration in range(1, project.config.iterations + 1):
+        rows.append(_iteration(project, iteration))
+    return {
+        "name": project.config.name,
+        "root": str(project.root),
+        "events": list(project.event_ids),
+        "held_out": list(project.held_out),
+        "models": [path.stem for path in sorted((project.root / "models").glob("m*.nc"))],
+        "iterations": rows,
+    }
+
+
+def _iteration(project: Project, iteration: int) -> dict[str, Any]:
+    name = iteration_name(iteration)
+    stage, _ = project.config.stage_of(iteration)
+    events = {event: _event(project, f"{name}/s00/{event}") for event in project.event_ids}
+    update = project.record_of(f"{name}/update")
+    started = any(row["state"] != "not started" for row in events.values())
+    found = update["results"] if update else {}
+    return {
+        "iteration": iteration,
+        "state": "done" if update else "running" if started else "not started",
+        "periods": list(project.config.stages[stage].periods),
+        "misfit": found.get("misfit"),
+        "held_out": found.get("held_out"),
+        "windows": found.get("windows"),
+        "trials": found.get("trial"),
+        "seconds": _seconds(project, name) if started else None,
+        "events": events,
+    }
+
+
+def _event(project: Project, name: str) -> dict[str, Any]:
+    record = project.record_of(name)
+    failure = project.failure_of(name)
+    if record is None:
+        return {"state": "failed" if failure else "not started", "failure": failure}
+    return {
+        "state": "done",
+        "misfit": record["results"]["misfit"],
+        "windows": record["results"]["windows"],
+        "rejected": record["results"]["rejected"],
+        "seconds": record["seconds"],
+        "failure": failure,
+    }
+
+
+def _seconds(project: Project, name: str) -> float:
+    folder = project.root / "iterations"
+    names = [
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in sorted((folder / name).rglob("*.json"))
+    ]
+    records = [project.record_of(each) for each in names]
+    return float(sum(record["seconds"] for record in records if record))
+
+
+def verify(project: Project) -> list[str]:
+    """Read every file that a record names and compare it with its hash; returns a sentence for each that differs."""
+    folder, problems = project.root / "iterations", []
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        record = project.record_of(name)
+        if record is not None:
+            problems += [f"{name}: {reason}" for reason in project.damage(record, fresh=True)]
+    return problems

@@ -1,0 +1,378 @@
+"""From event kernels to a new model: sum, direction, line search."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from seisflow.domain import FloatArray, Kernel, Model
+from seisflow.errors import PhysicsError, SeisflowError, WorkError
+from seisflow.inversion import (
+    Accept,
+    Decision,
+    Direction,
+    Fail,
+    History,
+    InverseHessian,
+    InversionConfig,
+    LineSearch,
+    Next,
+    Trial,
+    check_bounds,
+    gradient,
+    illumination_weight,
+    load_history,
+    point_mask,
+    save_history,
+    sum_kernels,
+    updated,
+)
+from seisflow.inversion import direction as search_direction
+from seisflow.inversion.parameters import change
+from seisflow.io.hdf5 import put, reading, writing
+from seisflow.io.models import read_kernel, write_kernel, write_model
+from seisflow.project import Project, Task, iteration_name, step_name
+from seisflow.steps.event import EventStep, windows_iteration
+from seisflow.steps.inputs import event_of, model_of, stations_of
+
+__all__ = [
+    "Search",
+    "accept",
+    "direction_task",
+    "find_direction",
+    "search_state",
+    "total_misfit",
+    "update_task",
+    "write_trial",
+]
+
+ATTEMPTS = 2
+"""Directions that an iteration tries: its own, then steepest descent."""
+
+
+def total_misfit(project: Project, iteration: int, step: int, events: tuple[str, ...]) -> tuple[float, int]:
+    """Mean misfit of a window over some events, and the number of windows.
+
+    Raises
+    ------
+    PhysicsError
+        If there is not a single window.
+    WorkError
+        If an event has not been evaluated.
+    """
+    total, windows = 0.0, 0
+    for event in events:
+        record = project.record_of(f"{iteration_name(iteration)}/{step_name(step)}/{event}")
+        if record is None:
+            raise WorkError(f"event {event} has no record in {iteration_name(iteration)}{step_name(step)}")
+        total += record["results"]["misfit"]
+        windows += record["results"]["windows"]
+    if windows == 0:
+        raise PhysicsError(
+            f"iteration {iteration}: no window on any of {len(events)} events; look at the waveform pages in "
+            f"{project.relative(project.picture_folder(iteration))} and at `seisflow status`, then check the "
+            "response removal, the band and the limits under `windows`"
+        )
+    return total / windows, windows
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Paths of one direction of an iteration."""
+
+    project: Project
+    iteration: int
+    attempt: int
+
+    @property
+    def folder(self) -> Path:
+        return self.project.iteration_folder(self.iteration)
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "kernel.nc"
+
+    @property
+    def direction(self) -> Path:
+        return self.folder / ("direction.h5" if self.attempt == 0 else f"direction{self.attempt}.h5")
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.h5"
+
+    @property
+    def record(self) -> str:
+        return f"{iteration_name(self.iteration)}/direction{self.attempt or ''}"
+
+
+def _settings(config: InversionConfig) -> dict[str, Any]:
+    return {"inversion": TypeAdapter(Any).dump_python(config, mode="json")}
+
+
+def direction_task(project: Project, iteration: int, attempt: int) -> Task:
+    """What decides the search direction of an iteration."""
+    stage, within = project.config.stage_of(iteration)
+    inputs = {"model": project.model_path(iteration - 1)}
+    for event in project.used:
+        inputs[f"event {event}"] = project.event_file(iteration, 0, event)
+        if project.kernel_path(iteration, event).is_file():
+            inputs[f"kernel {event}"] = project.kernel_path(iteration, event)
+    if within > 0 and attempt == 0:
+        before = _Names(project, iteration - 1, 0)
+        inputs |= {"earlier history": before.history, "earlier kernel": before.kernel}
+        inputs["earlier model"] = project.model_path(iteration - 2)
+    settings = _settings(project.config.inversion_of(stage)) | {"attempt": attempt}
+    return Task(_Names(project, iteration, attempt).record, inputs, settings)
+
+
+def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[str, Any]:
+    """Sum the event kernels in the order of the events and find a search direction.
+
+    Parameters
+    ----------
+    project : Project
+    iteration : int
+    attempt : int
+        0 with the memory of the stage; 1 steepest descent, after a line search that failed.
+
+    Returns
+    -------
+    dict
+        ``misfit``, ``windows``, ``kind``, ``slope``, ``note``.
+
+    Raises
+    ------
+    PhysicsError
+        If there is no window at all, or the gradient is zero or not finite.
+    """
+    task = direction_task(project, iteration, attempt)
+    done = project.done(task)
+    if done is not None:
+        return done
+    started = time.monotonic()
+    names = _Names(project, iteration, attempt)
+    stage, _ = project.config.stage_of(iteration)
+    config = project.config.inversion_of(stage)
+    misfit, windows = total_misfit(project, iteration, 0, project.used)
+    model = model_of(project.model_path(iteration - 1))
+    outputs = [names.direction]
+    if attempt == 0:
+        kernel = sum_kernels(
+            (event, 1.0 / windows, read_kernel(project.kernel_path(iteration, event)))
+            for event in project.used
+            if f"kernel {event}" in task.inputs
+        )
+        write_kernel(names.kernel, kernel, model.projection)
+        history = _history(project, iteration, model, kernel, config)
+        outputs += [names.kernel, names.history]
+    else:
+        kernel, history = read_kernel(names.kernel), History()
+    found = search_direction(
+        gradient(model, kernel, config.parameters), history, _inverse_hessian(project, kernel, config)
+    )
+    if attempt == 0:
+        save_history(names.history, History() if found.note else history)
+    _save_direction(names.direction, found)
+    results = {
+        "misfit": misfit,
+        "windows": windows,
+        "kind": found.kind,
+        "slope": found.slope,
+        "note": found.note or history.note,
+    }
+    project.record(task, outputs, results, time.monotonic() - started)
+    return results
+
+
+def _history(
+    project: Project, iteration: int, model: Model, kernel: Kernel, config: InversionConfig
+) -> History:
+    """What L-BFGS remembers: pairs of this stage, measured in the same windows."""
+    _, within = project.config.stage_of(iteration)
+    if within == 0:
+        return History()
+    before = _Names(project, iteration - 1, 0)
+    history = load_history(before.history)
+    if windows_iteration(project, iteration) == iteration:
+        return history  # new windows: the two gradients are of different misfits and make no pair
+    old_model = model_of(project.model_path(iteration - 2))
+    names = config.parameters
+    s = change(old_model, model, names)
+    y = gradient(model, kernel, names) - gradient(old_model, read_kernel(before.kernel), names)
+    return history.after(s, y, config.memory)
+
+
+def _inverse_hessian(project: Project, kernel: Kernel, config: InversionConfig) -> InverseHessian:
+    projection = project.config.region.projection()
+    stations = stations_of(project)
+    events = [event_of(project, event) for event in project.used]
+    sources = np.array([(*projection.to_local(e.latitude, e.longitude), e.depth) for e in events])
+    receivers = np.array([(*projection.to_local(s.latitude, s.longitude), s.burial) for s in stations])
+    mask = point_mask(kernel.grid, sources[:, 0], sources[:, 1], sources[:, 2], config.source_mask)
+    at_receivers = point_mask(
+        kernel.grid, receivers[:, 0], receivers[:, 1], receivers[:, 2], config.receiver_mask
+    )
+    mask = np.minimum(mask, at_receivers)
+    weight = None
+    if kernel.illumination is not None:
+        weight = illumination_weight(kernel.illumination, config.water_level)
+    return InverseHessian(kernel.grid, config.smoothing, weight, mask)
+
+
+def _save_direction(path: Path, found: Direction) -> None:
+    with writing(path) as file:
+        put(file, "values", np.asarray(found.values, dtype=np.float64))
+
+
+def _load_direction(path: Path) -> FloatArray:
+    with reading(path) as file:
+        values: FloatArray = file["values"][()]
+        return values
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where the line search of an iteration stands.
+
+    Parameters
+    ----------
+    decision : Next, Accept or Fail
+    attempt : int
+        Which direction it goes along.
+    trial : int
+        For ``Next`` the number of the trial to make, for ``Accept`` that of the trial to take.
+    """
+
+    decision: Decision
+    attempt: int
+    trial: int
+
+
+def _trial_task(project: Project, iteration: int, attempt: int, number: int, length: float) -> Task:
+    names = _Names(project, iteration, attempt)
+    stage, _ = project.config.stage_of(iteration)
+    inputs = {"model": project.model_path(iteration - 1), "direction": names.direction}
+    settings = _settings(project.config.inversion_of(stage)) | {"length": length}
+    return Task(f"{iteration_name(iteration)}/{step_name(number)}", inputs, settings)
+
+
+def search_state(project: Project, iteration: int, attempt: int = 0, *, peek: bool = False) -> Search:
+    """Replay the trials on disk and say what comes next; with ``peek`` nothing is computed or written."""
+    stage, _ = project.config.stage_of(iteration)
+    config = project.config.inversion_of(stage)
+    found = find_direction(project, iteration, attempt)
+    values = _load_direction(_Names(project, iteration, attempt).direction)
+    line = LineSearch.along(Direction(values, found["slope"], found["kind"], 1.0), config)
+    trials = [Trial(0.0, found["misfit"])]
+    first = 1 + attempt * config.max_trials
+    for number in range(first, first + config.max_trials + 1):
+        decision = line.decide(trials)
+        if isinstance(decision, Accept):
+            taken = next(i for i, trial in enumerate(trials) if trial.step == decision.step)
+            return Search(decision, attempt, first + taken - 1)
+        if isinstance(decision, Fail):
+            break
+        misfit = _trial_misfit(project, iteration, attempt, number, decision.step)
+        if misfit is None:
+            return Search(decision, attempt, number)
+        trials.append(Trial(decision.step, misfit))
+    if attempt + 1 < ATTEMPTS and found["kind"] != "steepest descent":
+        if peek and project.why(direction_task(project, iteration, attempt + 1)):
+            return Search(Next(0.0), attempt + 1, first + config.max_trials)
+        return search_state(project, iteration, attempt + 1, peek=peek)
+    return Search(line.decide(trials), attempt, 0)
+
+
+def _trial_misfit(project: Project, iteration: int, attempt: int, number: int, length: float) -> float | None:
+    made = project.done(_trial_task(project, iteration, attempt, number, length))
+    if made is None:
+        return None
+    if "refused" in made:
+        return math.inf
+    for event in project.used:
+        if project.why(EventStep(project, iteration, number, event).task):
+            return None
+    return total_misfit(project, iteration, number, project.used)[0]
+
+
+def write_trial(project: Project, iteration: int, search: Search) -> bool:
+    """Write the model of a trial; False if no rock is like it (the search then goes shorter)."""
+    if not isinstance(search.decision, Next):
+        raise WorkError("only a line search that asks for a trial can make one")
+    length = search.decision.step
+    task = _trial_task(project, iteration, search.attempt, search.trial, length)
+    done = project.done(task)
+    if done is not None:
+        return "refused" not in done
+    started = time.monotonic()
+    stage, _ = project.config.stage_of(iteration)
+    config = project.config.inversion_of(stage)
+    model = model_of(project.model_path(iteration - 1))
+    values = _load_direction(_Names(project, iteration, search.attempt).direction)
+    trial = updated(model, values, length, config.parameters)
+    path = project.step_folder(iteration, search.trial) / "model.nc"
+    results: dict[str, Any] = {"length": length, "largest_change": float(np.abs(values).max() * length)}
+    try:
+        check_bounds(trial, config.min_vp_vs)
+        write_model(path, trial)
+        outputs = [path]
+    except PhysicsError as error:
+        results["refused"], outputs = str(error), []
+    project.record(task, outputs, results, time.monotonic() - started)
+    return "refused" not in results
+
+
+def update_task(project: Project, iteration: int, trial: int) -> Task:
+    """What decides the new model and the numbers of an iteration."""
+    source = project.step_folder(iteration, trial) / "model.nc"
+    inputs = {"model": project.model_path(iteration - 1), "trial": source}
+    for event in project.event_ids:
+        inputs[f"event {event}"] = project.event_file(iteration, 0, event)
+    return Task(
+        f"{iteration_name(iteration)}/update", inputs, {"trial": trial, "held_out": list(project.held_out)}
+    )
+
+
+def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
+    """Make the model of the accepted trial the new one, and record what the iteration gained.
+
+    Returns
+    -------
+    dict
+        Misfit before and after for used and held-out events (mean of a window, same windows), ``step``, ``trials``.
+    """
+    if not isinstance(search.decision, Accept):
+        raise WorkError(f"iteration {iteration}: {search.decision}")
+    source = project.step_folder(iteration, search.trial) / "model.nc"
+    stage, _ = project.config.stage_of(iteration)
+    task = update_task(project, iteration, search.trial)
+    done = project.done(task)
+    if done is not None:
+        return done
+    started = time.monotonic()
+    target = project.model_path(iteration)
+    write_model(target, model_of(source))
+    before, windows = total_misfit(project, iteration, 0, project.used)
+    results: dict[str, Any] = {
+        "stage": stage,
+        "periods": list(project.config.stages[stage].periods),
+        "trial": search.trial,
+        "length": search.decision.step,
+        "reason": search.decision.reason,
+        "misfit": [before, total_misfit(project, iteration, search.trial, project.used)[0]],
+        "windows": windows,
+        "direction": find_direction(project, iteration, search.attempt)["kind"],
+    }
+    try:
+        held = [total_misfit(project, iteration, step, project.held_out)[0] for step in (0, search.trial)]
+        results["held_out"] = held
+    except SeisflowError:
+        results["held_out"] = None  # no held-out event, or none of them has a window
+    project.record(task, [target], results, time.monotonic() - started)
+    return results

@@ -1,0 +1,184 @@
+"""What a person sees on the terminal: progress on stderr, tables on stdout."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+__all__ = ["Terminal", "print_gain", "print_status", "print_taylor"]
+
+
+class Terminal:
+    """Progress with time left on a terminal, plain lines elsewhere; a ``Monitor`` of flows."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._guard = threading.Lock()
+        self._progress: Progress | None = None
+        self._done: dict[str, float] = {}
+        self._title, self._began, self._said = "", 0.0, 0
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def begin(self, title: str, names: Sequence[str]) -> None:
+        """Work on these events begins."""
+        with self._guard:
+            self._done = dict.fromkeys(names, 0.0)
+            self._title, self._began, self._said = title, time.monotonic(), 0
+            if not self.console.is_terminal:
+                return
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.fields[events]} events"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._progress.add_task(title, total=float(len(names)), events=f"0/{len(names)}")
+            self._progress.start()
+
+    def advance(self, name: str, fraction: float) -> None:
+        """So much of an event is done."""
+        with self._guard:
+            self._done[name] = max(self._done.get(name, 0.0), fraction)
+            total, ready = sum(self._done.values()), sum(value >= 1 for value in self._done.values())
+            if self._progress is not None:
+                task = self._progress.task_ids[0]
+                self._progress.update(task, completed=total, events=f"{ready}/{len(self._done)}")
+            elif not self.console.is_terminal and ready > self._said and time.monotonic() - self._began > 5:
+                self._said = ready
+                left = (time.monotonic() - self._began) * (len(self._done) / total - 1)
+                self.console.print(f"{self._title}: {ready}/{len(self._done)} events, {left:.0f} s left")
+
+    def end(self) -> None:
+        """The work has ended."""
+        with self._guard:
+            if self._progress is not None:
+                self._progress.stop()
+            self._progress = None
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, markup=False)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            print("\t".join(row))
+        return
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def print_status(content: dict[str, Any]) -> None:
+    """Print what ``steps.status.project_status`` found."""
+    print(f"{content['name']}: {len(content['events'])} events, {len(content['held_out'])} held out")
+    rows = []
+    for row in content["iterations"]:
+        before, after = row["misfit"] or (None, None)
+        held = row["held_out"] or (None, None)
+        events = list(row["events"].values())
+        done = sum(event["state"] == "done" for event in events)
+        shortest, longest = row["periods"]
+        rows.append(
+            [
+                str(row["iteration"]),
+                f"{shortest:g}-{longest:g} s",
+                row["state"],
+                f"{done}/{len(events)}",
+                str(row["windows"] or "-"),
+                _number(before),
+                _number(after),
+                _number(held[0]),
+                _number(held[1]),
+            ]
+        )
+    columns = ["iteration", "periods", "state", "events", "windows", "misfit", "after", "held-out", "after"]
+    _table("", columns, rows)
+    for row in content["iterations"]:
+        for event, found in row["events"].items():
+            if found.get("failure"):
+                print(f"iteration {row['iteration']}, event {event} failed: {found['failure']}")
+            elif found["state"] == "done" and found["windows"] == 0:
+                print(f"iteration {row['iteration']}, event {event}: no window")
+
+
+def print_taylor(rows: Sequence[Any]) -> bool:
+    """Print a Taylor test; returns whether the gradient is exact (order 2 within 0.1 at the last halving)."""
+    columns = ["parameter", "largest change", "remainder / misfit", "order", "finite difference / adjoint"]
+    lines, good = [], True
+    for row in rows:
+        orders = ("", *(f"{order:.3f}" for order in row.orders))
+        for number, (length, remainder) in enumerate(zip(row.lengths, row.remainders, strict=True)):
+            last = number == len(row.lengths) - 1
+            name = row.parameter if number == 0 or not sys.stdout.isatty() else ""
+            lines.append(
+                [
+                    name,
+                    f"{100 * length:.4g} %",
+                    f"{remainder:.3e}",
+                    orders[number],
+                    f"{row.ratio:.7f}" if last else "",
+                ]
+            )
+        good = good and abs(row.orders[-1] - 2) <= 0.1
+    _table(
+        "Taylor test: the remainder falls with the square of the change where the gradient is exact",
+        columns,
+        lines,
+    )
+    print("the gradient is exact" if good else "THE GRADIENT IS NOT EXACT: the order should be 2 +- 0.1")
+    return good
+
+
+def print_gain(content: dict[str, Any]) -> None:
+    """Print what ``workflows.gain`` found."""
+    shortest, longest = content["periods"]
+    print(
+        f"{content['name']}: m00 against m{content['model']:02d}, {shortest:g}-{longest:g} s, whole seismograms"
+    )
+    rows = []
+    for label, key in (("events used", "used"), ("events held out", "held_out")):
+        if content[key]:
+            before, after = content[key]
+            rows.append([label, _number(before), _number(after), f"{100 * (after / before - 1):+.1f} %"])
+    _table("", ["residual energy / data energy", "m00", f"m{content['model']:02d}", "change"], rows)
+    for name, found in content.get("truth", {}).items():
+        print(
+            f"{name}: correlation with the true perturbation {found['correlation']:.2f} where rays cross "
+            f"({100 * found['share']:.0f} % of the nodes), amplitude recovered {100 * found['amplitude']:.0f} %"
+        )

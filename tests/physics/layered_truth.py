@@ -1,0 +1,91 @@
+"""Layered half-spaces: independent seismograms by pyprop8, and the same problem for elastic3d."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from seisflow.domain import Event, Grid, Model, MomentTensor, Projection, SourceTimeFunction, Station
+from seisflow.solvers import Elastic3D, Elastic3DConfig, Simulation
+
+CORNER = 3.0
+"""At the shortest period the spectrum of the source is exp(-CORNER) of its largest value."""
+EQUATOR = Projection(0.0, 0.0)  # no meridian convergence to speak of
+STRIKE_SLIP = MomentTensor(0, 0, 0, 0, 0, -1e18)
+GENERAL = MomentTensor(mrr=0.6e18, mtt=-0.7e18, mpp=0.5e18, mrt=0.4e18, mrp=-0.5e18, mtp=0.6e18)
+
+
+def truth(layers, tensor, depth, places, width, duration, interval=0.05, wavenumbers=2400):
+    """Velocity E, N, Z at the surface; layers are (thickness, vp, vs, rho) in m, m/s, kg/m3; gaussian exp(-(t/a)^2)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pyprop8
+
+        structure = pyprop8.LayeredStructureModel(
+            [(d / 1e3, vp / 1e3, vs / 1e3, rho / 1e3) for d, vp, vs, rho in layers]
+        )
+        m = tensor
+        mxyz = np.array([[m.mpp, -m.mtp, m.mrp], [-m.mtp, m.mtt, -m.mrt], [m.mrp, -m.mrt, m.mrr]]) / 1e18
+        source = pyprop8.PointSource(0, 0, depth / 1e3, mxyz, np.zeros((3, 1)), 0.0)
+        x, y = (np.array([p[i] for p in places]) / 1e3 for i in (0, 1))
+        delay = 5 * width
+
+        def spectrum(w):
+            return 1j * w * np.exp(-((0.5 * w * width) ** 2) - 1j * w * delay)
+
+        shortest = width * min(layer[2] for layer in layers) / 1e3  # km
+        times, u = pyprop8.compute_seismograms(
+            structure, source, pyprop8.ListOfReceivers(x, y), int((duration + delay) / interval), interval,
+            source_time_function=spectrum, show_progress=False, squeeze_outputs=False,
+            stencil_kwargs={"kmin": 0, "kmax": 12 / shortest, "nk": wavenumbers},
+        )  # fmt: skip
+    return times - delay, 1e3 * u[0]
+
+
+def columns(layers, grid, radius):
+    """A model that varies with depth only; a node on an interface takes harmonic moduli and arithmetic density."""
+    tops = np.cumsum([0.0] + [layer[0] for layer in layers[:-1]])
+    fine = np.linspace(-0.5, 0.5, 101)[:, None] * grid.spacing[2] + grid.z
+    which = np.searchsorted(tops, np.abs(fine), side="right") - 1
+    vp, vs, rho = (np.array([layer[i] for layer in layers])[which] for i in (1, 2, 3))
+    mu, kappa, density = rho * vs**2, rho * (vp**2 - 4 / 3 * vs**2), rho.mean(axis=0)
+    mu, kappa = 1 / (1 / mu).mean(axis=0), 1 / (1 / kappa).mean(axis=0)
+    spread = lambda a: np.broadcast_to(a, grid.shape).copy()  # noqa: E731
+    return Model(
+        grid, EQUATOR, spread(np.sqrt((kappa + 4 / 3 * mu) / density)), spread(np.sqrt(mu / density)), spread(density)
+    )
+
+
+def compare(layers, tensor, depth, places, *, period, points, duration, bottom, margin, threads=1, fine=1, **config):
+    """Relative L2 error of all components, and the amplitude ratio, per station.
+
+    ``period``: where the source spectrum is exp(-CORNER) of its largest; ``points`` per S wavelength there.
+    """
+    slowest = min(layer[2] for layer in layers)
+    spacing = slowest * period / points
+    width = np.sqrt(CORNER) * period / np.pi
+    step = spacing / fine
+    xs, ys = [0.0] + [p[0] for p in places], [0.0] + [p[1] for p in places]
+    low = [np.floor((min(v) - margin) / step) * step for v in (xs, ys)]
+    high = [max(v) + margin for v in (xs, ys)]
+    shape = tuple(int(np.ceil((b - a) / step)) + 1 for a, b in zip(low, high, strict=True))
+    grid = Grid((low[0], low[1], 0.0), (step,) * 3, (*shape, int(np.ceil(bottom / step)) + 1))
+    model = columns(layers, grid, 0)
+    stations = tuple(
+        Station("XX", f"S{i}", *EQUATOR.to_geographic(*p)) for i, p in enumerate(places)
+    )
+    latitude, longitude = EQUATOR.to_geographic(0.0, 0.0)
+    event = Event("e", 0.0, latitude, longitude, depth, tensor, SourceTimeFunction(half_duration=1.628 * width))
+    simulation = Simulation(model, event, stations, duration, period / 1.6)
+    solver = Elastic3D(Elastic3DConfig(spacing=spacing, **config), threads=threads)
+    forward = solver.forward(simulation)
+    times, expected = truth(layers, tensor, depth, places, width, duration)
+    errors = []
+    for number in range(len(places)):
+        found = CubicSpline(forward.gather.times, forward.gather.data[number], axis=1)(times)
+        keep = times < duration
+        a, b = found[:, keep], expected[number][:, keep]
+        errors.append((np.linalg.norm(a - b) / np.linalg.norm(b), np.sum(a * b) / np.sum(b * b)))
+    return np.array(errors), forward, (times, expected)

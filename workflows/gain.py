@@ -1,0 +1,87 @@
+"""The flow that compares two models on whole seismograms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seisflow.workflows.running import Monitor, Quiet, Stage, run_flow
+
+from seisflow.errors import MissingError
+from seisflow.io.models import read_model
+from seisflow.project import Project
+from seisflow.steps.gain import compare_with_truth, residual, truth_path
+from seisflow.steps.inputs import check_project, model_of
+
+__all__ = ["gain"]
+
+
+def gain(
+    root: Path, model: int | None = None, truth: Path | None = None, monitor: Monitor | None = None
+) -> dict[str, Any]:
+    """Compare m00 with a later model in the band of that model's stage.
+
+    Parameters
+    ----------
+    root : Path
+        The project folder.
+    model : int, optional
+        The newest, if left out.
+    truth : Path, optional
+        NetCDF file of the true model; ``truth/model.nc`` of the project, if left out and there.
+    monitor : Monitor, optional
+
+    Returns
+    -------
+    dict
+        ``used`` and ``held_out``: residual energy over data energy of both models; ``truth`` by parameter.
+    """
+    watcher = monitor or Quiet()
+    project = Project.open(root)
+    newest = max(
+        (n for n in range(1, project.config.iterations + 1) if project.model_path(n).is_file()), default=0
+    )
+    number = model or newest
+    if number == 0 or not project.model_path(number).is_file():
+        raise MissingError(
+            f"{project.relative(project.model_path(number or 1))} is not there; run iterations first"
+        )
+    check_project(project, 1)
+    stage, _ = project.config.stage_of(number)
+    at_once, threads = project.config.compute.share(len(project.event_ids))
+
+    def body(runner: Any) -> dict[str, dict[int, dict[str, float]]]:
+        found: dict[str, dict[int, dict[str, float]]] = {event: {} for event in project.event_ids}
+        for each in (0, number):
+
+            def work(event: str, parts: Stage, progress: Any, each: int = each) -> dict[str, float]:
+                return residual(project, each, stage, event, threads, progress)
+
+            for event, result in runner.each(f"gain m{each:02d}", project.event_ids, work, at_once).items():
+                found[event][each] = result
+        return found
+
+    with project.lock():
+        found = run_flow("gain", f"{project.config.name} m00 to m{number:02d}", at_once, body, watcher)
+
+    def ratio(events: tuple[str, ...]) -> list[float] | None:
+        if not events:
+            return None
+        return [
+            sum(found[event][each]["residual"] for event in events)
+            / sum(found[event][each]["data"] for event in events)
+            for each in (0, number)
+        ]
+
+    content: dict[str, Any] = {
+        "name": project.config.name,
+        "model": number,
+        "periods": list(project.config.stages[stage].periods),
+        "used": ratio(project.used),
+        "held_out": ratio(project.held_out),
+    }
+    known = truth or truth_path(project)
+    if truth is not None or known.is_file():
+        start, newest_model = model_of(project.model_path(0)), model_of(project.model_path(number))
+        content["truth"] = compare_with_truth(project, start, newest_model, read_model(known))
+    return content

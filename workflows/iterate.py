@@ -1,0 +1,113 @@
+"""The tomography flow: iterations from a model to a better one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seisflow.workflows.running import Monitor, Quiet, Runner, Stage, run_flow
+
+from seisflow.errors import SeisflowError, WorkError
+from seisflow.inversion import Fail, Next
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.inputs import check_project
+from seisflow.steps.pictures import draw_iteration_pictures
+from seisflow.steps.update import accept, find_direction, search_state, total_misfit, write_trial
+
+__all__ = ["iterate"]
+
+
+def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -> list[dict[str, Any]]:
+    """Run iterations ``first`` to ``last`` of a project; finished steps are not run again.
+
+    Parameters
+    ----------
+    root : Path
+        The project folder.
+    first, last : int
+    monitor : Monitor, optional
+
+    Returns
+    -------
+    list of dict
+        What each iteration gained, see ``steps.update.accept``.
+    """
+    watcher = monitor or Quiet()
+    project = Project.open(root)
+    at_once, _ = project.config.compute.share(len(project.event_ids))
+    title = f"{project.config.name} iteration {first}" + (f" to {last}" if last > first else "")
+
+    def body(runner: Runner) -> list[dict[str, Any]]:
+        return [run_iteration(project, number, runner, watcher) for number in range(first, last + 1)]
+
+    with project.lock():
+        return run_flow("iterate", title, at_once, body, watcher)
+
+
+def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Monitor) -> dict[str, Any]:
+    """Run one iteration: events, sum and direction, line search, new model, pictures."""
+    check_project(project, iteration)
+    name = iteration_name(iteration)
+    evaluate(project, iteration, 0, project.event_ids, runner)
+    misfit, windows = total_misfit(project, iteration, 0, project.used)
+    monitor.say(f"{name}: misfit {misfit:.4g} a window, {windows} windows on {len(project.used)} events")
+    found = find_direction(project, iteration)
+    monitor.say(f"{name}: direction by {found['kind']}{'; ' + found['note'] if found['note'] else ''}")
+    search = search_state(project, iteration)
+    while isinstance(search.decision, Next):
+        if write_trial(project, iteration, search):
+            evaluate(project, iteration, search.trial, project.used, runner)
+            trial, _ = total_misfit(project, iteration, search.trial, project.used)
+            monitor.say(
+                f"{name}{step_name(search.trial)}: step {search.decision.step:.3g}, misfit {trial:.4g}"
+            )
+        search = search_state(project, iteration)
+    if isinstance(search.decision, Fail):
+        raise WorkError(
+            f"iteration {iteration}: {search.decision.reason}, along steepest descent too. The model stays; go on "
+            "to a shorter period band (lower `iterations` of this stage), or look at the windows and the smoothing"
+        )
+    evaluate(project, iteration, search.trial, project.held_out, runner)
+    gained = accept(project, iteration, search)
+    monitor.say(f"{name}: {_summary(gained)}")
+    draw_iteration_pictures(project, iteration, monitor.say)
+    project.save_hashes()
+    return gained
+
+
+def evaluate(project: Project, iteration: int, step: int, events: tuple[str, ...], runner: Runner) -> None:
+    """Evaluate the misfit (and at step 0 the kernels) of some events."""
+    if not events:
+        return
+    at_once, threads = project.config.compute.share(len(events))
+
+    def work(event: str, stage: Stage, progress: Any) -> dict[str, Any]:
+        event_step = EventStep(project, iteration, step, event, threads, progress)
+        try:
+            return run_event(event_step, stage)
+        except SeisflowError as error:
+            project.record_failure(event_step.task.name, str(error))
+            raise
+        except (
+            OSError,
+            MemoryError,
+            ArithmeticError,
+            ValueError,
+            LookupError,
+            TypeError,
+            RuntimeError,
+        ) as error:
+            project.record_failure(event_step.task.name, f"{type(error).__name__}: {error}")
+            raise WorkError(f"{type(error).__name__}: {error}") from error
+
+    runner.each(f"{iteration_name(iteration)}{step_name(step)}", events, work, at_once)
+
+
+def _summary(gained: dict[str, Any]) -> str:
+    before, after = gained["misfit"]
+    text = f"misfit {before:.4g} -> {after:.4g} ({100 * (after / before - 1):+.1f} %)"
+    if gained["held_out"]:
+        held_before, held_after = gained["held_out"]
+        text += f", held-out {held_before:.4g} -> {held_after:.4g} ({100 * (held_after / held_before - 1):+.1f} %)"
+    return text

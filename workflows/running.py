@@ -1,0 +1,190 @@
+"""Events side by side: as Prefect sub-flows where a Prefect server is set, as plain threads where none is.
+
+Both run the same functions in the same way, in threads of this process (the heavy work is C and leaves Python's lock
+alone). Without ``PREFECT_API_URL`` Prefect is not started: a temporary server would take ten seconds at each command
+and outlive a killed one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from seisflow.errors import SeisflowError, WorkError
+
+__all__ = [
+    "Monitor",
+    "PlainRunner",
+    "Quiet",
+    "Runner",
+    "Stage",
+    "Work",
+    "gather",
+    "run_flow",
+    "server_is_set",
+]
+
+Result = TypeVar("Result")
+Stage = Callable[[str, Callable[[], None]], None]
+Work = Callable[[str, Stage, Callable[[float], None]], Any]
+"""What is done for one event: gets its name, a runner for its named parts, and a callable for progress."""
+
+
+def server_is_set() -> bool:
+    """Whether the user has named a Prefect server."""
+    return bool(os.environ.get("PREFECT_API_URL"))
+
+
+class Monitor(Protocol):
+    """Who watches: a terminal, or nobody."""
+
+    def begin(self, title: str, names: Sequence[str]) -> None:
+        """Work on these events begins."""
+        ...
+
+    def advance(self, name: str, fraction: float) -> None:
+        """So much of an event is done."""
+        ...
+
+    def end(self) -> None:
+        """The work has ended."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+        ...
+
+
+class Quiet:
+    """Nobody watches."""
+
+    def begin(self, title: str, names: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def advance(self, name: str, fraction: float) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+
+class _Stopped(BaseException):
+    """Raised within an event when the run is being stopped."""
+
+
+class Runner(Protocol):
+    """Runs work for many events."""
+
+    def each(self, title: str, names: Sequence[str], work: Work, at_once: int) -> dict[str, Any]:
+        """Run ``work`` for every name, ``at_once`` side by side; results by name.
+
+        Raises
+        ------
+        WorkError
+            When all have ended, if some failed; names and reasons are in it.
+        """
+        ...
+
+
+@dataclass
+class PlainRunner:
+    """Threads of this process, without Prefect.
+
+    Parameters
+    ----------
+    monitor : Monitor
+    """
+
+    monitor: Monitor = field(default_factory=Quiet)
+
+    def each(self, title: str, names: Sequence[str], work: Work, at_once: int) -> dict[str, Any]:
+        """See ``Runner``."""
+
+        def submit(pool: ThreadPoolExecutor, name: str, watch: Callable[[float], None]) -> Future[Any]:
+            return pool.submit(work, name, _directly, watch)
+
+        with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="event") as pool:
+            return gather(title, names, lambda name, watch: submit(pool, name, watch), self.monitor)
+
+
+def run_flow(
+    name: str, title: str, at_once: int, body: Callable[[Runner], Result], monitor: Monitor
+) -> Result:
+    """Run the body of a flow: as a Prefect flow if a server is set, else as it is.
+
+    Parameters
+    ----------
+    name, title : str
+        Of the flow and of this run of it.
+    at_once : int
+        Events side by side.
+    body : callable
+        Gets the runner for its events.
+    monitor : Monitor
+    """
+    if not server_is_set():
+        return body(PlainRunner(monitor))
+    from seisflow.workflows.prefect_runner import run_as_flow
+
+    return run_as_flow(name, title, at_once, body, monitor)
+
+
+def _directly(name: str, part: Callable[[], None]) -> None:
+    part()
+
+
+def gather(
+    title: str, names: Sequence[str], submit: Callable[[str, Callable[[float], None]], Any], monitor: Monitor
+) -> dict[str, Any]:
+    """Submit work for every name, watch it, and collect results in the order of the names.
+
+    When this thread is interrupted, running work is told to stop at its next report of progress.
+    """
+    stop = threading.Event()
+
+    def watch(name: str) -> Callable[[float], None]:
+        def advance(fraction: float) -> None:
+            if stop.is_set():
+                raise _Stopped
+            monitor.advance(name, fraction)
+
+        return advance
+
+    monitor.begin(title, names)
+    futures: dict[str, Any] = {}
+    try:
+        futures = {name: submit(name, watch(name)) for name in names}
+        results, faults = {}, []
+        for name, future in futures.items():
+            try:
+                results[name] = future.result()
+            except SeisflowError as error:
+                faults.append((name, error))
+    except BaseException:
+        stop.set()
+        plain = [future for future in futures.values() if isinstance(future, Future)]
+        for future in plain:
+            future.cancel()
+        wait(plain, return_when=FIRST_EXCEPTION if not plain else "ALL_COMPLETED")
+        raise
+    finally:
+        monitor.end()
+    if faults:
+        raise failure(title, len(names), faults)
+    return results
+
+
+def failure(title: str, count: int, faults: Sequence[tuple[str, SeisflowError]]) -> SeisflowError:
+    """One error for all events that failed; it has the kind of the first."""
+    lines = "\n".join(f"  {name}: {error}" for name, error in faults)
+    kind = type(faults[0][1]) if all(type(e) is type(faults[0][1]) for _, e in faults) else WorkError
+    return kind(
+        f"{title}: {len(faults)} of {count} events failed; the others are done and will not be repeated\n{lines}"
+    )
