@@ -181,7 +181,8 @@ def described(stream: Any, inventory: Any) -> tuple[Any, list[str]]:
     from obspy import Stream
 
     known = {(network.code, station.code) for network in inventory for station in network}
-    kept, missing = Stream(), {}
+    kept = Stream()
+    missing: dict[tuple[str, str], int] = {}
     for trace in stream:
         station = (trace.stats.network, trace.stats.station)
         if station in known:
