@@ -1,17 +1,28 @@
-# The doors of the project. Each sets up what it needs.
+# The doors of the project. Each sets up what it needs: python3 (3.11 or newer, with venv) and a C compiler are enough.
 .PHONY: demo test test-all lint bench setup clean
 UV_VERSION = 0.13.8
 VENV ?= .venv
+DEMO ?= demo
 BIN = $(VENV)/bin
+PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS = never
+SOURCES = $(wildcard kernels/c/*.c kernels/c/*.h kernels/include/*.h)
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml constraints.txt kernels/CMakeLists.txt $(wildcard kernels/c/*.c kernels/include/*.h)
-	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install -q uv==$(UV_VERSION)
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
+# a change of a C source builds the kernels again; Python sources are used as they stand
+$(VENV)/.ready: pyproject.toml constraints.txt kernels/CMakeLists.txt $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --reinstall-package seisflow -e '.[dev]'
 	touch $@
+
+# the main job: six iterations of adjoint tomography in two period bands, and what they gained
+demo: setup
+	test -f $(DEMO)/seisflow.yaml || $(BIN)/seisflow init $(DEMO) --example checkerboard
+	$(BIN)/seisflow iterate --project $(DEMO) --iteration 1 --through 6
+	$(BIN)/seisflow gain --project $(DEMO)
+	@echo "look at $(DEMO)/iterations/i06/pictures/overview.png"
 
 test: setup
 	$(BIN)/python -m pytest -q -m "not slow" -n 2
@@ -24,4 +35,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror kernels/c/*.c kernels/include/*.h
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+
+# the peers live in an environment of their own
+$(VENV)-peers/.ready: benchmarks/peers.txt
+	$(PYTHON) -m venv $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check -r benchmarks/peers.txt
+	touch $@
+
+bench: setup $(VENV)-peers/.ready
+	$(BIN)/python benchmarks/elastic3d.py --devito-python $(VENV)-peers/bin/python
+	$(BIN)/python benchmarks/engine_overhead.py
+
+clean:
+	rm -rf build dist $(DEMO)
