@@ -1,14 +1,18 @@
 """The command line: arguments to configuration to one flow.
 
-Results go to stdout, progress to stderr. Exit codes: 0 done, 1 the work failed, 2 wrong input, 130 interrupted.
+Results go to stdout, progress to stderr. Exit codes: 0 done, 1 the work failed, 2 wrong input, 75 stopped by a signal
+(SIGTERM, as batch systems send it) and 130 interrupted by the keyboard; the same command then goes on.
 Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +34,7 @@ app = typer.Typer(
 Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default="this folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 HERE = Path(".")
+STOPPED, INTERRUPTED = 75, 130
 
 
 def _version(wanted: bool) -> None:
@@ -331,16 +336,27 @@ def gain(
 
 def main() -> None:
     """Run the command line; errors become one message and an exit code."""
-    debug = "--debug" in sys.argv
+    debug, stopped = "--debug" in sys.argv, False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         app()
-    except SeisflowError as error:
+    except (SeisflowError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be said there
+            sys.exit(0)
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+        sys.exit(getattr(error, "exit_code", 1))
+    except SystemExit as end:  # also what becomes of KeyboardInterrupt within an app
+        if end.code != INTERRUPTED:
+            raise
+        what = "stopped" if stopped else "interrupted"
+        print(f"{what}; run the same command again to go on", file=sys.stderr)
+        sys.exit(STOPPED if stopped else INTERRUPTED)

@@ -32,7 +32,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RegionConfig(_Section):
@@ -151,7 +151,7 @@ class ComputeConfig(_Section):
     cores : int, optional
         All that the process may use, if left out.
     events_at_once : int, optional
-        Events that run side by side; as many as cores, if left out. Each has cores / events_at_once threads.
+        Events that run side by side; as many as cores, if left out, and never more. Each has cores / events_at_once threads.
     """
 
     cores: Annotated[int, Field(ge=1)] | None = None
@@ -167,7 +167,7 @@ class ComputeConfig(_Section):
     def share(self, events: int) -> tuple[int, int]:
         """Events at once and threads for each, for so many events, without oversubscription."""
         cores = self.cores_now()
-        at_once = max(1, min(self.events_at_once or cores, events))
+        at_once = max(1, min(self.events_at_once or cores, cores, events))
         return at_once, max(1, cores // at_once)
 
 
@@ -182,6 +182,8 @@ class Config(_Section):
         The sections.
     hold_out : tuple of str
         Events that are simulated and measured but never inverted.
+    pictures : bool
+        Draw the pictures of an iteration when it is done; ``seisflow plot`` draws them at any time.
     """
 
     name: str
@@ -191,6 +193,7 @@ class Config(_Section):
     solver: SolverConfig = Elastic3DConfig()
     inversion: InversionConfig = InversionConfig()
     hold_out: tuple[str, ...] = ()
+    pictures: bool = True
     compute: ComputeConfig = ComputeConfig()
 
     @model_validator(mode="after")
@@ -214,6 +217,8 @@ class Config(_Section):
             If the stages hold fewer iterations.
         """
         first = 1
+        if iteration < first:
+            raise InputError(f"iteration {iteration}: iterations are counted from 1")
         for number, stage in enumerate(self.stages):
             if iteration < first + stage.iterations:
                 return number, iteration - first
@@ -286,12 +291,33 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}{place}: is not YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings; `seisflow init DIR` makes a commented example")
+    faults, config = list(_repeated(tree, set())), None
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
-        faults = [_sentence(tree, dict(fault)) for fault in error.errors(include_url=False)]
+        faults += [_sentence(tree, dict(fault)) for fault in error.errors(include_url=False)]
+    if faults or config is None:
         head = f"{path}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
-        raise ConfigError("\n  ".join([head, *faults])) from None
+        raise ConfigError("\n  ".join([head, *faults]))
+    return config
+
+
+def _repeated(node: Any, visited: set[int]) -> Iterator[str]:
+    """Keys that are given twice in one place: YAML would silently take the last."""
+    if id(node) in visited:
+        return  # an alias
+    visited.add(id(node))
+    below = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                yield f"line {line}: {key.value}: is given twice, first on line {seen[key.value]}; remove one"
+            seen.setdefault(key.value, line)
+            below.append(value)
+    for child in below:
+        yield from _repeated(child, visited)
 
 
 def _sentence(tree: Any, fault: dict[str, Any]) -> str:

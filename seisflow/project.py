@@ -26,12 +26,14 @@ from typing import Any
 from seisflow import __version__
 from seisflow.config import Config, load
 from seisflow.errors import InputError, MissingError, WorkError
-from seisflow.io.atomic import publish, sha256, sweep
+from seisflow.io.atomic import alive, publish, sha256, sweep
 
 __all__ = ["Project", "Task", "code_version", "iteration_name", "step_name"]
 
 CONFIG_NAME = "seisflow.yaml"
 _SAFE = re.compile(r"[A-Za-z0-9._-]+")
+_RECORD = {"inputs", "settings", "code", "outputs", "results", "seconds"}
+_DRIVER = re.compile(r"host (?P<host>\S+), process (?P<pid>\d+)")
 
 
 def iteration_name(iteration: int) -> str:
@@ -94,6 +96,7 @@ class Project:
         self.root = root.resolve()
         self.config = config
         self._guard = threading.Lock()
+        self._new_hashes = False
 
     @classmethod
     def open(cls, root: Path | str = ".") -> Project:
@@ -217,13 +220,16 @@ class Project:
             return str(known[3])
         found = sha256(path)
         with self._guard:
-            self._hashes[key] = [*stamp, found]
+            if known is None or [*known] != [*stamp, found]:
+                self._hashes[key], self._new_hashes = [*stamp, found], True
         return found
 
     def save_hashes(self) -> None:
         """Keep the hashes for the next command. They are only a shortcut: losing them loses nothing."""
         with self._guard:
-            text = json.dumps(self._hashes)
+            if not self._new_hashes:
+                return
+            text, self._new_hashes = json.dumps(self._hashes), False
         with publish(self.root / ".seisflow" / "hashes.json") as path:
             path.write_text(text)
 
@@ -239,7 +245,7 @@ class Project:
             return None
         except ValueError:
             return None  # not whole: written by something else; the step runs again
-        return found if isinstance(found, dict) and "inputs" in found else None
+        return found if isinstance(found, dict) and found.keys() >= _RECORD else None
 
     def why(self, task: Task, *, fresh: bool = False) -> list[str]:
         """Why a step has to run, a reason a line; empty if its record holds."""
@@ -313,6 +319,18 @@ class Project:
             return None
 
     # ------------------------------------------------------------------ one driver at a time
+
+    @property
+    def driver(self) -> str | None:
+        """Host and process that work in the folder now, or None; a dead process of this host does not count."""
+        try:
+            text = (self.root / ".seisflow" / "lock").read_text().strip()
+        except OSError:
+            return None
+        match = _DRIVER.fullmatch(text)
+        if match is None or (match["host"] == socket.gethostname() and not alive(int(match["pid"]))):
+            return None
+        return text
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -73,7 +73,7 @@ class Terminal:
             elif not self.console.is_terminal and ready > self._said and time.monotonic() - self._began > 5:
                 self._said = ready
                 left = (time.monotonic() - self._began) * (len(self._done) / total - 1)
-                self.console.print(f"{self._title}: {ready}/{len(self._done)} events, {left:.0f} s left")
+                self._line(f"{self._title}: {ready}/{len(self._done)} events, {left:.0f} s left")
 
     def end(self) -> None:
         """The work has ended."""
@@ -84,7 +84,10 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, markup=False)
+        self._line(text)
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -12,7 +12,7 @@ from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.event import EventStep, run_event
 from seisflow.steps.inputs import check_project
-from seisflow.steps.pictures import draw_iteration_pictures
+from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
 from seisflow.steps.update import accept, find_direction, search_state, total_misfit, write_trial
 
 __all__ = ["iterate"]
@@ -42,7 +42,8 @@ def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -
         return [run_iteration(project, number, runner, watcher) for number in range(first, last + 1)]
 
     with project.lock():
-        return run_flow("iterate", title, at_once, body, watcher)
+        results: list[dict[str, Any]] = run_flow("iterate", title, at_once, body, watcher)
+    return results
 
 
 def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Monitor) -> dict[str, Any]:
@@ -71,7 +72,9 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     evaluate(project, iteration, search.trial, project.held_out, runner)
     gained = accept(project, iteration, search)
     monitor.say(f"{name}: {_summary(gained)}")
-    draw_iteration_pictures(project, iteration, monitor.say)
+    if project.config.pictures and project.why(pictures_task(project, iteration)):
+        drawn = draw_iteration_pictures(project, iteration)
+        monitor.say(f"{name}: {len(drawn)} pictures in {project.relative(project.picture_folder(iteration))}")
     project.save_hashes()
     return gained
 

@@ -68,7 +68,8 @@ class PrefectRunner:
             named = _event.with_options(name=name, task_run_name=f"{title}: {name}")
             return named.submit(_Parcel(lambda: event_flow(name, watch)))
 
-        return gather(title, names, submit, self.monitor)
+        results: dict[str, Any] = gather(title, names, submit, self.monitor)
+        return results
 
 
 def run_as_flow(

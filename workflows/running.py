@@ -133,7 +133,8 @@ def run_flow(
         return body(PlainRunner(monitor))
     from seisflow.workflows.prefect_runner import run_as_flow
 
-    return run_as_flow(name, title, at_once, body, monitor)
+    result: Result = run_as_flow(name, title, at_once, body, monitor)
+    return result
 
 
 def _directly(name: str, part: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from seisflow.errors import MissingError, WorkError
 
-__all__ = ["publish", "sha256", "sweep"]
+__all__ = ["alive", "publish", "sha256", "sweep"]
 
 _COUNTER = itertools.count()
 _TEMPORARY = re.compile(r"^\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.\d+\.part$")
@@ -78,7 +78,8 @@ def publish(path: str | os.PathLike[str]) -> Iterator[Path]:
     _sync(target.parent)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this host with that number lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -106,7 +107,7 @@ def sweep(folder: str | os.PathLike[str]) -> list[Path]:
     removed = []
     for candidate in sorted(Path(folder).rglob(".*.part")):
         match = _TEMPORARY.match(candidate.name)
-        if match is None or match["host"] != _host() or _alive(int(match["pid"])):
+        if match is None or match["host"] != _host() or alive(int(match["pid"])):
             continue
         candidate.unlink(missing_ok=True)
         removed.append(candidate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,7 @@ class TaylorRow:
     @property
     def orders(self) -> tuple[float, ...]:
         """log2 of the ratio of neighbouring remainders; 2 where the gradient is exact."""
-        r = self.remainders
-        return tuple(float(np.log2(a / b)) for a, b in zip(r, r[1:], strict=False))
+        return tuple(float(np.log2(a / b)) for a, b in pairwise(self.remainders))
 
 
 class _Chain:

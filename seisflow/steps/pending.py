@@ -10,6 +10,7 @@ from seisflow.inversion import Accept, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.solvers import Plan
 from seisflow.steps.event import EventStep
+from seisflow.steps.pictures import pictures_task
 from seisflow.steps.update import direction_task, search_state, update_task
 
 __all__ = ["expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
@@ -46,10 +47,13 @@ def what_would_run(project: Project, iteration: int) -> list[tuple[str, list[str
         reasons = project.why(task)
         if reasons:
             rows.append((task.name, reasons))
-    task = update_task(project, iteration, search.trial)
-    reasons = project.why(task)
-    if reasons:
-        rows.append((task.name, reasons))
+    later = [update_task(project, iteration, search.trial)]
+    if project.config.pictures:
+        later.append(pictures_task(project, iteration))
+    for task in later:
+        reasons = project.why(task)
+        if reasons:
+            rows.append((task.name, reasons))
     return rows
 
 
@@ -75,7 +79,7 @@ def reasons_for(project: Project, name: str) -> list[str]:
     Parameters
     ----------
     name : str
-        ``i05/s00/EVENT``, ``i05/direction`` or ``i05/update``.
+        ``i05/s00/EVENT``, ``i05/direction``, ``i05/update`` or ``i05/pictures``.
 
     Raises
     ------
@@ -97,10 +101,12 @@ def reasons_for(project: Project, name: str) -> list[str]:
             record = project.record_of(f"{iteration_name(iteration)}/update")
             trial = record["results"]["trial"] if record else 1
             return project.why(update_task(project, iteration, trial))
+        if parts[1] == "pictures":
+            return project.why(pictures_task(project, iteration))
     except (ValueError, IndexError) as error:
         if isinstance(error, SeisflowError):
             raise
-    raise InputError(f"{name}: is no step; write i05/s00/EVENT, i05/direction or i05/update")
+    raise InputError(f"{name}: is no step; write i05/s00/EVENT, i05/direction, i05/update or i05/pictures")
 
 
 def expected_seconds(project: Project, iteration: int, plans: Sequence[Plan]) -> float:
@@ -112,7 +118,7 @@ def expected_seconds(project: Project, iteration: int, plans: Sequence[Plan]) ->
         records = [project.record_of(f"{iteration_name(number)}/s00/{event}") for event in project.used]
         known = [record for record in records if record and "work" in record["results"]]
         if known:
-            at_once, threads = project.config.compute.share(len(project.event_ids))
+            _, threads = project.config.compute.share(len(project.event_ids))
             took = sum(record["seconds"] for record in known) * threads
             rate = sum(record["results"]["work"] for record in known) / max(took, 1e-3)
             break

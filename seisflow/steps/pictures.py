@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,14 @@ from seisflow.errors import MissingError
 from seisflow.inversion import Trial
 from seisflow.io.event_file import EventFile, read_event
 from seisflow.io.models import read_kernel
-from seisflow.project import Project, iteration_name, step_name
+from seisflow.project import Project, Task, iteration_name, step_name
 from seisflow.steps.event import OBSERVED, SYNTHETIC
 from seisflow.steps.inputs import event_of, model_of, stations_of
 
 if TYPE_CHECKING:
     from seisflow.report import Line, MisfitRow
 
-__all__ = ["draw_iteration_pictures", "draw_project", "misfit_rows"]
+__all__ = ["draw_iteration_pictures", "draw_project", "misfit_rows", "pictures_task"]
 
 
 def draw_project(project: Project, folder: Path) -> list[Path]:
@@ -52,16 +52,35 @@ def draw_project(project: Project, folder: Path) -> list[Path]:
     return drawn
 
 
-def draw_iteration_pictures(
-    project: Project, iteration: int, say: Callable[[str], None] = lambda text: None
-) -> list[Path]:
+def pictures_task(project: Project, iteration: int) -> Task:
+    """What decides the pictures of an iteration that is done."""
+    inputs = {
+        "start model": project.model_path(0),
+        "model": project.model_path(iteration - 1),
+        "new model": project.model_path(iteration),
+        "kernel": project.iteration_folder(iteration) / "kernel.nc",
+    }
+    for event in project.event_ids:
+        inputs[f"event {event}"] = project.event_file(iteration, 0, event)
+    settings = {
+        "name": project.config.name,
+        "held_out": list(project.held_out),
+        "parameters": list(project.config.inversion.parameters),
+    }
+    return Task(f"{iteration_name(iteration)}/pictures", inputs, settings)
+
+
+def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
     """Draw everything of an iteration: misfit, waveform pages, map with rays, model, kernel, update.
+
+    They are recorded when the iteration is done; before, what there is can be drawn.
 
     Returns
     -------
     list of Path
         What was drawn.
     """
+    started = time.monotonic()
     folder = project.picture_folder(iteration)
     files = {event: project.event_file(iteration, 0, event) for event in project.event_ids}
     contents = {event: read_event(path) for event, path in files.items() if path.is_file()}
@@ -72,19 +91,20 @@ def draw_iteration_pictures(
     drawn = _waveform_pages(project, iteration, contents, folder)
     drawn += _map(project, iteration, contents, folder)
     drawn += _sections(project, iteration, folder)
-    rows = misfit_rows(project)
-    if rows:
+    rows = misfit_rows(project, iteration)
+    if rows and rows[-1].iteration == iteration:
         drawn += _overview(project, iteration, rows, folder)
-    say(f"{iteration_name(iteration)}: {len(drawn)} pictures in {project.relative(folder)}")
+        task = pictures_task(project, iteration)
+        project.record(task, drawn, {"pictures": len(drawn)}, time.monotonic() - started)
     return drawn
 
 
-def misfit_rows(project: Project) -> list[MisfitRow]:
-    """The misfit over all finished iterations, for the curve; both sides of a change of stage."""
+def misfit_rows(project: Project, last: int) -> list[MisfitRow]:
+    """The misfit over the finished iterations up to ``last``, for the curve; both sides of a change of stage."""
     from seisflow.report import MisfitRow
 
     rows: list[MisfitRow] = []
-    for iteration in range(1, project.config.iterations + 1):
+    for iteration in range(1, last + 1):
         record = project.record_of(f"{iteration_name(iteration)}/update")
         if record is None:
             break
@@ -204,14 +224,13 @@ def _sections(project: Project, iteration: int, folder: Path) -> list[Path]:
 def _overview(project: Project, iteration: int, rows: list[MisfitRow], folder: Path) -> list[Path]:
     from seisflow.report import Overlay, draw_iteration, draw_misfit, write_png
 
-    shown = [row for row in rows if row.iteration <= iteration]
-    write_png(draw_misfit(shown, project.config.name), folder / "misfit.png")
+    write_png(draw_misfit(rows, project.config.name), folder / "misfit.png")
     start, before = model_of(project.model_path(0)), model_of(project.model_path(iteration - 1))
     models = (start, before, model_of(project.model_path(iteration)))
     name = project.config.inversion.parameters[-1]
     overlay = Overlay(start.projection, _events(project), stations_of(project))
     figure = draw_iteration(
-        shown,
+        rows,
         models,
         name,
         overlay=overlay,

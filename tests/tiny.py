@@ -1,0 +1,172 @@
+"""A project small enough that one of its iterations takes a second or two, made by simulation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from seisflow.config import load
+from seisflow.domain import Event, Model, MomentTensor, SourceTimeFunction, Station
+from seisflow.io.asdf import write_observed
+from seisflow.io.events import write_quakeml
+from seisflow.io.models import write_model
+from seisflow.io.provenance import Provenance
+from seisflow.io.stations import read_inventory, write_stationxml
+from seisflow.signal import TimeAxis
+from seisflow.signal.resample import Resample
+from seisflow.solvers import Simulation, create
+
+EVENTS = ("a1", "a2", "a3", "h1")
+STATIONS = 8
+CONFIG = """\
+name: tiny
+region: {latitude: 38.0, longitude: 22.0, width: 40000, height: 40000, depth: 16000, spacing: [5000, 5000, 4000]}
+data: {start: -8, duration: 36, interval: 0.6, observed: velocity, quantity: displacement}
+stages:
+  - periods: [6, 20]
+    iterations: 3
+    misfit: {kind: waveform}
+    windows: {travel_times: velocities, min_velocity: 1500, max_velocity: 7000, max_shift: 3, min_correlation: 0.6}
+  - periods: [5, 20]
+    iterations: 2
+    misfit: {kind: cc_traveltime}
+    windows: {travel_times: velocities, min_velocity: 1500, max_velocity: 7000, max_shift: 3, min_correlation: 0.6}
+solver: {kind: elastic3d, points_per_wavelength: 6, cpml_cells: 8}
+inversion: {smoothing: [4000, 4000, 3000], source_mask: 3000, receiver_mask: 2000, first_change: 0.02, max_trials: 3}
+hold_out: [h1]
+compute: {cores: 2}
+"""
+
+
+def start_model(region) -> Model:
+    """Uniform sideways, faster with depth."""
+    grid = region.grid()
+    vs = np.broadcast_to(2900 + 700 * grid.z / grid.end[2], grid.shape).copy()
+    return Model(grid, region.projection(), 1.75 * vs, vs, np.full(grid.shape, 2600.0))
+
+
+def true_model(start: Model) -> Model:
+    """A faster west, a slower east."""
+    change = 1 - 0.06 * np.sin(np.pi * start.grid.x / 40_000)[:, None, None] * np.ones(start.grid.shape)
+    return start.with_fields(vp=start.vp * change, vs=start.vs * change)
+
+
+def build(root: Path) -> None:
+    """Make the project in an empty folder."""
+    from obspy import Stream, Trace, UTCDateTime
+
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "seisflow.yaml").write_text(CONFIG)
+    config = load(root / "seisflow.yaml")
+    projection = config.region.projection()
+    rng = np.random.default_rng(20260101)
+    start = start_model(config.region)
+    write_model(root / "models" / "m00.nc", start)
+    truth = true_model(start)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        latitude, longitude = projection.to_geographic(x, y)
+        return round(float(latitude), 5), round(float(longitude), 5)
+
+    angles = np.arange(STATIONS) * 2 * np.pi / STATIONS
+    stations = [
+        Station("XX", f"S{n}", *place(15_000 * np.cos(a), 15_000 * np.sin(a))) for n, a in enumerate(angles)
+    ]
+    write_stationxml(root / "stations" / "XX.xml", stations, ("HXE", "HXN", "HXZ"))
+    inventory = read_inventory(root / "stations" / "XX.xml")
+    axis = TimeAxis.covering(-10, 40, 0.5)
+    for number, (name, x, y) in enumerate(
+        zip(EVENTS, (-9e3, 8e3, 2e3, -3e3), (-4e3, -7e3, 9e3, 3e3), strict=True)
+    ):
+        tensor = MomentTensor(*(1e15 * rng.standard_normal(6)))
+        event = Event(
+            name,
+            1.7e9 + 1e5 * number,
+            *place(x, y),
+            6000.0,
+            tensor,
+            SourceTimeFunction(half_duration=1.0),
+        )
+        write_quakeml(root / "events" / f"{name}.xml", event)
+        simulation = Simulation(truth, event, tuple(stations), axis.end + 1, 5.0)
+        gather = create(config.solver).forward(simulation).gather
+        data = Resample(TimeAxis.of(gather), axis).apply(np.asarray(gather.data, dtype=np.float64))
+        data += 0.01 * np.abs(data).max() * rng.standard_normal(data.shape)
+        stream = Stream()
+        for i, station in enumerate(gather.stations):
+            for j, channel in enumerate(("HXE", "HXN", "HXZ")):
+                header = {
+                    "network": station.network,
+                    "station": station.code,
+                    "channel": channel,
+                    "starttime": UTCDateTime(event.time) + axis.start,
+                    "delta": axis.interval,
+                }
+                stream.append(Trace(data[i, j].astype(np.float32), header))
+        path = root / "observed" / f"{name}.h5"
+        write_observed(path, event, stream, inventory, provenance=Provenance("tests"))
+
+
+def change_config(root: Path, old: str, new: str) -> None:
+    """Replace a text of the configuration that must be there."""
+    path = root / "seisflow.yaml"
+    text = path.read_text()
+    if old not in text:
+        raise ValueError(f"{old!r} is not in {path}")
+    path.write_text(text.replace(old, new))
+
+
+def command(*arguments: object) -> list[str]:
+    """How a shell would run seisflow with this Python."""
+    return [sys.executable, "-m", "seisflow", *map(str, arguments)]
+
+
+def seisflow(
+    *arguments: object, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start the command line in a session of its own; end it with ``end``."""
+    return subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill a process that was started, and all that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=20)
+
+
+def copy(source: Path, target: Path) -> Path:
+    """Copy a project with the times of its files."""
+    shutil.copytree(source, target)
+    return target
+
+
+def temporary_files(root: Path) -> list[str]:
+    """What a killed run may leave."""
+    return sorted(path.name for path in root.rglob("*") if path.name.endswith(".part"))
