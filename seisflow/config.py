@@ -25,7 +25,16 @@ from seisflow.signal import SignalConfig, TimeAxis
 from seisflow.solvers import Elastic3DConfig, SolverConfig
 from seisflow.windows import WindowConfig
 
-__all__ = ["ComputeConfig", "Config", "DataConfig", "RegionConfig", "StageConfig", "digest", "load"]
+__all__ = [
+    "ComputeConfig",
+    "Config",
+    "DataConfig",
+    "RegionConfig",
+    "SourceConfig",
+    "StageConfig",
+    "digest",
+    "load",
+]
 
 Quantity = Literal["displacement", "velocity", "acceleration"]
 Positive = Annotated[float, Field(gt=0)]
@@ -143,6 +152,34 @@ class StageConfig(_Section):
     smoothing: tuple[float, float, float] | None = None
 
 
+class SourceConfig(_Section):
+    """Time function of the sources.
+
+    Parameters
+    ----------
+    time_function : {"event", "gaussian", "ricker", "file"}
+        ``event``: that of each event's file (a Gaussian of its half duration); the others are for all events.
+    half_duration : float
+        Of ``gaussian``, s.
+    period : float, optional
+        Of ``ricker``: the dominant period in s.
+    file : str, optional
+        Of ``file``: text with two columns, time in s from the origin and moment rate; relative to the project.
+    """
+
+    time_function: Literal["event", "gaussian", "ricker", "file"] = "event"
+    half_duration: Annotated[float, Field(ge=0)] = 0.0
+    period: Positive | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> SourceConfig:
+        needed = {"ricker": "period", "file": "file"}.get(self.time_function)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"time_function: {self.time_function} needs `{needed}` beside it")
+        return self
+
+
 class ComputeConfig(_Section):
     """How much of the machine is used.
 
@@ -178,7 +215,7 @@ class Config(_Section):
     ----------
     name : str
         Of the project, for titles.
-    region, data, solver, stages, inversion, compute
+    region, data, source, solver, stages, inversion, compute
         The sections.
     hold_out : tuple of str
         Events that are simulated and measured but never inverted.

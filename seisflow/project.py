@@ -135,6 +135,12 @@ class Project:
         """ASDF file of the recordings of an event."""
         return self.root / "observed" / f"{self._safe(event)}.h5"
 
+    @property
+    def time_function_path(self) -> Path | None:
+        """File of the source time function, if the configuration names one."""
+        source = self.config.source
+        return self.root / source.file if source.time_function == "file" and source.file else None
+
     def model_path(self, number: int) -> Path:
         """NetCDF file of the model after that many iterations."""
         return self.root / "models" / f"m{number:02d}.nc"

@@ -7,13 +7,20 @@ from typing import Any
 
 from seisflow.workflows.running import Monitor, Quiet, Runner, Stage, run_flow
 
-from seisflow.errors import SeisflowError, WorkError
+from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.event import EventStep, run_event
 from seisflow.steps.inputs import check_project
 from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
-from seisflow.steps.update import accept, find_direction, search_state, total_misfit, write_trial
+from seisflow.steps.update import (
+    accept,
+    find_direction,
+    refuse_trial,
+    search_state,
+    total_misfit,
+    write_trial,
+)
 
 __all__ = ["iterate"]
 
@@ -58,7 +65,15 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     search = search_state(project, iteration)
     while isinstance(search.decision, Next):
         if write_trial(project, iteration, search):
-            evaluate(project, iteration, search.trial, project.used, runner)
+            try:
+                evaluate(project, iteration, search.trial, project.used, runner)
+            except PhysicsError as error:
+                monitor.say(
+                    f"{name}{step_name(search.trial)}: step {search.decision.step:.3g} refused: {error}"
+                )
+                refuse_trial(project, iteration, search, str(error))
+                search = search_state(project, iteration)
+                continue
             trial, _ = total_misfit(project, iteration, search.trial, project.used)
             monitor.say(
                 f"{name}{step_name(search.trial)}: step {search.decision.step:.3g}, misfit {trial:.4g}"

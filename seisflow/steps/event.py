@@ -98,10 +98,13 @@ class EventStep:
             inputs["observed"] = project.observed_path(self.event)
         else:
             inputs["windows"] = project.event_file(self.windows_from, 0, self.event)
+        if project.time_function_path is not None:
+            inputs["time function"] = project.time_function_path
         inputs |= {f"stations/{path.name}": path for path in project.station_files()}
         settings = {
             "signal": self.signal,
             "axis": config.data.axis(),
+            "source": config.source,
             "solver": config.solver,
             "windows": stage.windows,
             "misfit": stage.misfit,

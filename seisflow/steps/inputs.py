@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from seisflow.config import Config
-from seisflow.domain import Event, Model, Station
+from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError
 from seisflow.io.asdf import read_source
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
 from seisflow.io.stations import read_stationxml
+from seisflow.io.time_functions import read_time_function
 from seisflow.project import Project
 from seisflow.solvers import Plan, Simulation, create
 
@@ -40,7 +42,20 @@ def event_of(project: Project, event: str) -> Event:
             f"{project.relative(path)}: should hold the event {event} alone, holds "
             f"{', '.join(each.id for each in found)}; import it again"
         )
-    return found[0]
+    return replace(found[0], time_function=_time_function(project, found[0]))
+
+
+def _time_function(project: Project, event: Event) -> SourceTimeFunction:
+    """The time function that the configuration sets, or that of the event."""
+    config = project.config.source
+    path = project.time_function_path
+    if path is not None:
+        return read_time_function(path)
+    if config.time_function == "gaussian":
+        return SourceTimeFunction("gaussian", half_duration=config.half_duration)
+    if config.time_function == "ricker":
+        return SourceTimeFunction("ricker", period=config.period or 0.0)
+    return event.time_function
 
 
 @lru_cache(maxsize=4)

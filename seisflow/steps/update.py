@@ -46,6 +46,7 @@ __all__ = [
     "accept",
     "direction_task",
     "find_direction",
+    "refuse_trial",
     "search_state",
     "total_misfit",
     "update_task",
@@ -254,7 +255,8 @@ class Search:
     trial: int
 
 
-def _trial_task(project: Project, iteration: int, attempt: int, number: int, length: float) -> Task:
+def trial_task(project: Project, iteration: int, attempt: int, number: int, length: float) -> Task:
+    """What decides the model of a trial."""
     names = _Names(project, iteration, attempt)
     stage, _ = project.config.stage_of(iteration)
     inputs = {"model": project.model_path(iteration - 1), "direction": names.direction}
@@ -290,7 +292,7 @@ def search_state(project: Project, iteration: int, attempt: int = 0, *, peek: bo
 
 
 def _trial_misfit(project: Project, iteration: int, attempt: int, number: int, length: float) -> float | None:
-    made = project.done(_trial_task(project, iteration, attempt, number, length))
+    made = project.done(trial_task(project, iteration, attempt, number, length))
     if made is None:
         return None
     if "refused" in made:
@@ -306,7 +308,7 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
     if not isinstance(search.decision, Next):
         raise WorkError("only a line search that asks for a trial can make one")
     length = search.decision.step
-    task = _trial_task(project, iteration, search.attempt, search.trial, length)
+    task = trial_task(project, iteration, search.attempt, search.trial, length)
     done = project.done(task)
     if done is not None:
         return "refused" not in done
@@ -326,6 +328,13 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
         results["refused"], outputs = str(error), []
     project.record(task, outputs, results, time.monotonic() - started)
     return "refused" not in results
+
+
+def refuse_trial(project: Project, iteration: int, search: Search, reason: str) -> None:
+    """Record that a trial cannot be measured (a frozen window lost its correlation peak): the search goes shorter."""
+    length = search.decision.step if isinstance(search.decision, Next) else 0.0
+    task = trial_task(project, iteration, search.attempt, search.trial, length)
+    project.record(task, [], {"length": length, "refused": reason}, 0.0)
 
 
 def update_task(project: Project, iteration: int, trial: int) -> Task:
