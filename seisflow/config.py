@@ -188,7 +188,8 @@ class ComputeConfig(_Section):
     cores : int, optional
         All that the process may use, if left out.
     events_at_once : int, optional
-        Events that run side by side; as many as cores, if left out, and never more. Each has cores / events_at_once threads.
+        Events that run side by side; as many as cores, if left out, and never more. Each has
+        cores / events_at_once threads.
     """
 
     cores: Annotated[int, Field(ge=1)] | None = None
@@ -229,6 +230,7 @@ class Config(_Section):
     stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)]
     solver: SolverConfig = Elastic3DConfig()
     inversion: InversionConfig = InversionConfig()
+    source: SourceConfig = SourceConfig()
     hold_out: tuple[str, ...] = ()
     pictures: bool = True
     compute: ComputeConfig = ComputeConfig()

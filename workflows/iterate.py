@@ -14,6 +14,7 @@ from seisflow.steps.event import EventStep, run_event
 from seisflow.steps.inputs import check_project
 from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
 from seisflow.steps.update import (
+    Search,
     accept,
     find_direction,
     refuse_trial,
@@ -64,20 +65,7 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     monitor.say(f"{name}: direction by {found['kind']}{'; ' + found['note'] if found['note'] else ''}")
     search = search_state(project, iteration)
     while isinstance(search.decision, Next):
-        if write_trial(project, iteration, search):
-            try:
-                evaluate(project, iteration, search.trial, project.used, runner)
-            except PhysicsError as error:
-                monitor.say(
-                    f"{name}{step_name(search.trial)}: step {search.decision.step:.3g} refused: {error}"
-                )
-                refuse_trial(project, iteration, search, str(error))
-                search = search_state(project, iteration)
-                continue
-            trial, _ = total_misfit(project, iteration, search.trial, project.used)
-            monitor.say(
-                f"{name}{step_name(search.trial)}: step {search.decision.step:.3g}, misfit {trial:.4g}"
-            )
+        _try(project, iteration, search, runner, monitor)
         search = search_state(project, iteration)
     if isinstance(search.decision, Fail):
         raise WorkError(
@@ -92,6 +80,21 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
         monitor.say(f"{name}: {len(drawn)} pictures in {project.relative(project.picture_folder(iteration))}")
     project.save_hashes()
     return gained
+
+
+def _try(project: Project, iteration: int, search: Search, runner: Runner, monitor: Monitor) -> None:
+    """Make and measure a trial of the line search; one that cannot be measured is refused."""
+    if not write_trial(project, iteration, search):
+        return
+    name = f"{iteration_name(iteration)}{step_name(search.trial)}"
+    try:
+        evaluate(project, iteration, search.trial, project.used, runner)
+    except PhysicsError as error:
+        monitor.say(f"{name}: refused: {error}")
+        refuse_trial(project, iteration, search, str(error))
+        return
+    misfit, _ = total_misfit(project, iteration, search.trial, project.used)
+    monitor.say(f"{name}: misfit {misfit:.4g}")
 
 
 def evaluate(project: Project, iteration: int, step: int, events: tuple[str, ...], runner: Runner) -> None:
