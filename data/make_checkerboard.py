@@ -1,7 +1,7 @@
 """Make the shipped example ``checkerboard``: run ``python data/make_checkerboard.py`` (a few minutes).
 
 Noise, anomalies and the held-out events were fixed before the first inversion was run. The recordings are simulated
-on a grid of 0.55 of the spacing that the inversion chooses for its shortest periods, and noise is added.
+on a grid of 0.65 of the spacing that the inversion chooses for its shortest periods, and noise is added.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from obspy import Stream, Trace, UTCDateTime
 from scipy.signal import butter, sosfilt
 
-from seisflow.config import load
+from seisflow.config import Config, load
 from seisflow.domain import Event, Gather, Model, MomentTensor, SourceTimeFunction, Station
 from seisflow.io.asdf import write_observed
 from seisflow.io.events import write_quakeml
@@ -26,15 +26,15 @@ from seisflow.signal.resample import Resample
 from seisflow.solvers import Simulation, create
 
 SEED = 20190716
-EVENTS, STATIONS = 12, 30
-ANOMALY = 0.06
-CELL = (14_000.0, 14_000.0, 11_000.0)
+EVENTS, STATIONS = 12, 36
+ANOMALY = 0.07
+CELL = (24_000.0, 24_000.0, 40_000.0)
 NOISE = 0.03
 INTERVAL = 0.25
 CHANNELS = ("HXE", "HXN", "HXZ")
 
 
-def start_model(config) -> Model:
+def start_model(config: Config) -> Model:
     """Speeds that grow with depth: vs 2.9 to 3.8 km/s, vp = 1.75 vs."""
     grid = config.region.grid()
     vs = 2900 + 900 * np.sqrt(grid.z / grid.end[2])
@@ -45,12 +45,15 @@ def start_model(config) -> Model:
 
 
 def true_model(start: Model) -> Model:
-    """The checkerboard: products of sines, fading out towards the edges of the box."""
+    """The checkerboard: products of sines, fading out towards the edges of the box and at 20 km depth.
+
+    A cell is two of the shortest S wavelengths wide.
+    """
     grid = start.grid
     waves = [np.sin(np.pi * (axis / length + 0.5)) for axis, length in zip((grid.x, grid.y), CELL[:2], strict=True)]
-    waves.append(np.cos(np.pi * (grid.z - 4000) / CELL[2]))
-    edge = [np.clip((30_000 - np.abs(axis)) / 6000, 0, 1) for axis in (grid.x, grid.y)]
-    edge.append(np.clip((20_000 - grid.z) / 6000, 0, 1))
+    waves.append(np.where(grid.z < CELL[2] / 2, np.cos(np.pi * grid.z / CELL[2]), 0.0))
+    edge = [np.clip((54_000 - np.abs(axis)) / 10_000, 0, 1) for axis in (grid.x, grid.y)]
+    edge.append(np.ones(grid.z.size))
     a, b, c = (wave * fade for wave, fade in zip(waves, edge, strict=True))
     board = ANOMALY * a[:, None, None] * b[None, :, None] * c[None, None, :]
     return start.with_fields(vp=start.vp * (1 + board), vs=start.vs * (1 + board))
@@ -85,7 +88,7 @@ def main(folder: Path) -> None:
     write_model(folder / "truth" / "model.nc", truth)
 
     stations = []
-    for number, (x, y) in enumerate(scattered(rng, STATIONS, 31_000, 7000), 1):
+    for number, (x, y) in enumerate(scattered(rng, STATIONS, 52_000, 11_000), 1):
         latitude, longitude = projection.to_geographic(x, y)
         stations.append(Station("XC", f"S{number:02d}", round(latitude, 5), round(longitude, 5)))
     write_stationxml(folder / "stations" / "XC.xml", stations, CHANNELS)
@@ -95,20 +98,20 @@ def main(folder: Path) -> None:
     axis = TimeAxis.covering(config.data.start - 4, config.data.duration + 4, INTERVAL)
     coarse = create(config.solver, threads=1)
     first = UTCDateTime(2026, 1, 1)
-    for number, (x, y) in enumerate(scattered(rng, EVENTS, 29_000, 9000), 1):
+    for number, (x, y) in enumerate(scattered(rng, EVENTS, 48_000, 17_000), 1):
         latitude, longitude = projection.to_geographic(x, y)
         event = Event(
             f"e{number:02d}",
             (first + 86400 * number).timestamp,
             round(latitude, 5),
             round(longitude, 5),
-            float(np.round(rng.uniform(4000, 15_000), -1)),
-            random_tensor(rng, rng.uniform(3.8, 4.6)),
-            SourceTimeFunction("gaussian", half_duration=0.8),
+            float(np.round(rng.uniform(5000, 16_000), -1)),
+            random_tensor(rng, rng.uniform(4.2, 5.0)),
+            SourceTimeFunction("gaussian", half_duration=1.0),
         )
         write_quakeml(folder / "events" / f"{event.id}.xml", event)
         simulation = Simulation(truth, event, tuple(stations), axis.end + 1, shortest)
-        spacing = 0.55 * coarse.plan(simulation).spacing
+        spacing = 0.65 * coarse.plan(simulation).spacing
         solver = create(replace(config.solver, spacing=spacing, memory_gb=8.0), threads=2)
         gather = solver.forward(simulation).gather
         stream = recordings(gather, axis, event, rng)
