@@ -134,10 +134,12 @@ def print_status(content: dict[str, Any]) -> None:
     _table("", columns, rows)
     for row in content["iterations"]:
         for event, found in row["events"].items():
-            if found.get("failure"):
-                print(f"iteration {row['iteration']}, event {event} failed: {found['failure']}")
-            elif found["state"] == "done" and found["windows"] == 0:
+            if found.get("windows") == 0:
                 print(f"iteration {row['iteration']}, event {event}: no window")
+        for step, reason in row["failures"].items():
+            print(f"{step} failed: {reason}")
+    if content["running"]:
+        print(f"running now: {content['running']}")
 
 
 def print_taylor(rows: Sequence[Any]) -> bool:

@@ -13,13 +13,18 @@ from seisflow.project import CONFIG_NAME
 
 __all__ = ["create_project", "examples"]
 
+TEMPLATE = "template"
 FOLDERS = ("events", "stations", "observed", "models")
 
 
 def examples() -> tuple[str, ...]:
     """Names of the shipped examples, sorted."""
     return tuple(
-        sorted(entry.name for entry in files("seisflow.data").iterdir() if (entry / CONFIG_NAME).is_file())
+        sorted(
+            entry.name
+            for entry in files("seisflow.data").iterdir()
+            if entry.name != TEMPLATE and (entry / CONFIG_NAME).is_file()
+        )
     )
 
 
@@ -47,7 +52,7 @@ def create_project(root: Path, example: str | None = None) -> list[Path]:
     if (root / CONFIG_NAME).exists():
         raise InputError(f"{root}: holds a project already ({CONFIG_NAME}); choose another folder")
     if example is None:
-        source: Traversable = files("seisflow.data") / "template"
+        source: Traversable = files("seisflow.data") / TEMPLATE
     elif example in examples():
         source = files("seisflow.data") / example
     else:

@@ -127,11 +127,10 @@ def check_gradient(
     """
     if not 0 < change <= 0.1:
         raise InputError(f"change = {change}: the largest relative change must be above 0 and at most 0.1")
-    exact: Any = replace(project.config.solver, precision="double", snapshots_per_period=float("inf"))
     _, threads = project.config.compute.share(1)
     step = EventStep(project, iteration, 0, event, threads)
-    chain = _Chain(step, create(exact, threads=threads))
     model = model_of(project.model_path(iteration - 1))
+    chain = _Chain(step, _exact_solver(step, model, threads))
     say("gradient by the adjoint")
     value, kernel = chain.gradient(model)
     rows = []
@@ -148,6 +147,21 @@ def check_gradient(
         ratio = (up - down) / (2 * lengths[-1]) / slope
         rows.append(TaylorRow(name, tuple(lengths), tuple(remainders), float(ratio)))
     return rows
+
+
+def _exact_solver(step: EventStep, model: Model, threads: int) -> Solver:
+    """Every step stored, in double precision, on the grid and with the time step of the model that is checked.
+
+    Both are chosen from the extreme speeds: a changed model must not move them, or the misfit would jump.
+    """
+    config: Any = step.project.config.solver
+    stations = step.observed.stations
+    if not stations:
+        raise PhysicsError(f"event {step.event}: it has no usable recording, so there is nothing to check")
+    simulation = simulation_of(step.project.config, model, step.source, stations, step.stage)
+    plan = create(config).plan(simulation)
+    config = replace(config, precision="double", snapshots_per_period=float("inf"))
+    return create(replace(config, spacing=plan.spacing, time_step=plan.time_step), threads=threads)
 
 
 def _direction(model: Model, seed: int) -> FloatArray:

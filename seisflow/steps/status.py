@@ -15,19 +15,25 @@ def project_status(project: Project) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``root``, ``events``, ``held_out``, ``models``, ``iterations``: a list of dict with ``iteration``,
-        ``state`` (``done``, ``running`` or ``not started``), ``periods``, ``misfit``, ``held_out``, ``windows``,
-        ``events`` (each with state, misfit, windows, seconds, failure).
+        ``name``, ``root``, ``events``, ``held_out``, ``models``, ``running`` (host and process that work now, or
+        None), ``iterations``: a list of dict with ``iteration``, ``state`` (``done``, ``running``, ``failed``,
+        ``stopped`` or ``not started``), ``periods``, ``misfit``, ``held_out``, ``windows``, ``trials``, ``seconds``,
+        ``failures`` (what failed and why, by step) and ``events`` (each with state, misfit, windows, rejected,
+        seconds, failure).
     """
-    rows = []
+    driver, rows = project.driver, []
     for iteration in range(1, project.config.iterations + 1):
         rows.append(_iteration(project, iteration))
+        before = rows[-2]["state"] if iteration > 1 else "done"
+        if driver and before == "done" and rows[-1]["state"] != "done":
+            rows[-1]["state"] = "running"
     return {
         "name": project.config.name,
         "root": str(project.root),
         "events": list(project.event_ids),
         "held_out": list(project.held_out),
         "models": [path.stem for path in sorted((project.root / "models").glob("m*.nc"))],
+        "running": driver,
         "iterations": rows,
     }
 
@@ -39,23 +45,40 @@ def _iteration(project: Project, iteration: int) -> dict[str, Any]:
     update = project.record_of(f"{name}/update")
     started = any(row["state"] != "not started" for row in events.values())
     found = update["results"] if update else {}
+    failures = _failures(project, name)
+    state = "not started"
+    if update:
+        state = "done"
+    elif started:
+        state = "failed" if failures else "stopped"
     return {
         "iteration": iteration,
-        "state": "done" if update else "running" if started else "not started",
+        "state": state,
         "periods": list(project.config.stages[stage].periods),
         "misfit": found.get("misfit"),
         "held_out": found.get("held_out"),
         "windows": found.get("windows"),
         "trials": found.get("trial"),
         "seconds": _seconds(project, name) if started else None,
+        "failures": failures,
         "events": events,
     }
+
+
+def _failures(project: Project, name: str) -> dict[str, str]:
+    """What failed when it ran last, by step."""
+    folder = project.root / "iterations"
+    names = [
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in sorted((folder / name).rglob("*.failed"))
+    ]
+    return {each: reason for each in names if (reason := project.failure_of(each)) is not None}
 
 
 def _event(project: Project, name: str) -> dict[str, Any]:
     record = project.record_of(name)
     failure = project.failure_of(name)
-    if record is None:
+    if record is None or failure:
         return {"state": "failed" if failure else "not started", "failure": failure}
     return {
         "state": "done",
