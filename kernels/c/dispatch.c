@@ -61,6 +61,15 @@ int64_t seisflow_simd_use(const char *name)
     return -1;
 }
 
+/* Weights of the closure's integer and half levels; returns their number. */
+int64_t elastic3d_weights(double *node, double *half)
+{
+    static const double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH;
+    memcpy(node, hi, sizeof hi);
+    memcpy(half, hh, sizeof hh);
+    return ELASTIC3D_ROWS;
+}
+
 /* 1 if the library was built with OpenMP. */
 int64_t seisflow_openmp(void)
 {

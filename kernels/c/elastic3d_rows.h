@@ -192,7 +192,7 @@ static void fill_surface(surface *s)
     }
     for (int k = 0; k < ELASTIC3D_ROWS; k++)
         for (int l = 0; l < ELASTIC3D_TAPS; l++) {
-            /* rows of Q' beyond the fourth are those of the interior stencil */
+            /* rows of Q' beyond the closure are those of the interior stencil */
             double q1t = l < ELASTIC3D_ROWS ? q1[l][k] : (l == k + 1 ? -ELASTIC3D_C2 : 0);
             double q2t = l < ELASTIC3D_ROWS ? q2[l][k]
                          : l == k + 1       ? -ELASTIC3D_C1

@@ -10,7 +10,7 @@
  *
  *   v(n+1/2) = v(n-1/2) + dt/rho (div s(n) + f(n)),    s(n+1) = s(n) + dt C D v(n+1/2) - dt m(n+1/2)
  *
- * Interior derivatives are of order 4. The free surface is a summation-by-parts closure of the four levels below it:
+ * Interior derivatives are of order 4. The free surface is a summation-by-parts closure of the levels below it:
  * with diagonal weights H_I (integer levels) and H_H (half levels)
  *
  *   d/dz of vx, vy at half levels    Q1 / H_H          d/dz of vz at integer levels        Q2 / H_I
@@ -30,11 +30,11 @@ typedef long long int64_t;
 #include <stdint.h>
 #endif
 
+#include "elastic3d_closure.h"
+
 #define ELASTIC3D_C1 (9.0 / 8)
 #define ELASTIC3D_C2 (-1.0 / 24)
 #define ELASTIC3D_HALO 2   /* points that a stencil reaches */
-#define ELASTIC3D_ROWS 4   /* levels that the closure of the free surface changes */
-#define ELASTIC3D_TAPS 6   /* levels that it reads */
 #define ELASTIC3D_ALIGN 16 /* elements; rows and the slab at the bottom start on multiples of it */
 
 /* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2 (twice mu)
@@ -92,20 +92,5 @@ typedef struct {
     int64_t x0, x1, y0, y1, z1;
     void *sums; /* SUMS arrays */
 } elastic3d_gradient;
-
-/* clang-format off */
-#define ELASTIC3D_HI {0.32944260589183827, 1.303338848991145, 0.8216611510088558, 1.0455573941081595}
-#define ELASTIC3D_HH {1.142779616330379, 0.6966611510088585, 1.2200055156578098, 0.940553717002951}
-#define ELASTIC3D_Q1 { \
-    {-1.1173073542960597, 1.0663628302274215, 0.07641678610295694, -0.02547226203431882, 0, 0}, \
-    {-0.10322669730640846, -0.3869810590896313, 0.3869810590896312, 0.10322669730640925, 0, 0}, \
-    {0.33303680109674993, -0.9574437366235832, -0.3458951123675601, 1.0119687145610599, ELASTIC3D_C2, 0}, \
-    {-0.12815453872173457, 0.3250173331681569, -0.16445810050739468, -1.1157380272723612, ELASTIC3D_C1, ELASTIC3D_C2}}
-#define ELASTIC3D_Q2 { \
-    {0, 0, 0, 0, 0, 0}, \
-    {-1.1752516185171642, 0.919077157569205, 0.38426169142193833, -0.12808723047397885, 0, 0}, \
-    {0.0324720021867827, -0.9190771575692035, 0.9190771575692033, -0.0324720021867823, 0, 0}, \
-    {-0.010824000728927032, 0.07413866885344798, -1.203029396294941, 1.1813813948370868, ELASTIC3D_C2, 0}}
-/* clang-format on */
 
 #endif

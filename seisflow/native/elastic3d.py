@@ -17,16 +17,11 @@ from seisflow.domain import FloatArray
 from seisflow.errors import InputError
 from seisflow.native.library import library, pointer
 
-__all__ = ["ARRAYS", "FIELDS", "H_HALF", "H_NODE", "SUMS", "Entries", "Elastic3DGrid", "Snapshots", "memory"]
+__all__ = ["level_weights", "ARRAYS", "FIELDS", "SUMS", "Entries", "Elastic3DGrid", "Snapshots", "memory"]
 
 FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
 ARRAYS = (*FIELDS, "rho", "lam", "mu2", "imu")
 SUMS = ("lam", "mu", "xy", "xz", "yz", "rho", "forward", "adjoint")
-H_NODE = np.array([0.32944260589183827, 1.303338848991145, 0.8216611510088558, 1.0455573941081595])
-"""Weights of the summation-by-parts rule on integer levels 0 to 3; 1 below."""
-H_HALF = np.array([1.142779616330379, 0.6966611510088585, 1.2200055156578098, 0.940553717002951])
-"""The same on half levels."""
-
 HALO = 2
 ALIGN = 16
 _STAGGER = 35 * 64
@@ -129,6 +124,14 @@ class Snapshots:
     every: int
     phase: int
     data: FloatArray
+
+
+def level_weights(levels: npt.NDArray[np.int64], *, half: bool) -> FloatArray:
+    """Weights of the summation-by-parts rule at integer levels, or at half levels; 1 below the closure."""
+    tables = np.ones((2, ALIGN))
+    library().elastic3d_weights(_Pointer(tables[0].ctypes.data), _Pointer(tables[1].ctypes.data))
+    result: FloatArray = tables[int(half)][np.minimum(levels, ALIGN - 1)]
+    return result
 
 
 def _rounded(number: int) -> int:

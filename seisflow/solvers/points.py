@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy.special import i0
 
 from seisflow.domain import FloatArray
-from seisflow.native.elastic3d import FIELDS, H_HALF, H_NODE, Entries
+from seisflow.native.elastic3d import FIELDS, Entries, level_weights
 
-__all__ = ["RADIUS", "Place", "entries", "level_weight"]
+__all__ = ["RADIUS", "Place", "entries"]
 
 RADIUS = 4
 _KAISER = 6.31
@@ -66,12 +66,6 @@ def _levels(depth: float, half: int) -> tuple[_Indices, FloatArray]:
     return _polynomial(depth - 0.5 * half, 4)
 
 
-def level_weight(levels: _Indices, half: int) -> FloatArray:
-    """Weights of the summation-by-parts rule on integer or half levels."""
-    table = H_HALF if half else H_NODE
-    return np.where(levels < table.size, table[np.minimum(levels, table.size - 1)], 1.0)
-
-
 def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
     """List the points of one field that a source adds to, or a receiver sums over, with their weights.
 
@@ -90,7 +84,7 @@ def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
     (ix, wx), (iy, wy) = _sinc(place.x - 0.5 * half[0]), _sinc(place.y - 0.5 * half[1])
     iz, wz = _levels(place.z, half[2])
     if source:
-        wz = wz / level_weight(iz, half[2])
+        wz = wz / level_weights(iz, half=bool(half[2]))
     if name == "szz":
         wz = np.where(iz == 0, 0.0, wz)
     weight = (wx[:, None, None] * wy[None, :, None] * wz[None, None, :]).ravel()

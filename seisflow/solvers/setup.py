@@ -8,9 +8,9 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Force, MomentTensor
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import Entries
+from seisflow.native.elastic3d import Entries, level_weights
 from seisflow.solvers.base import Plan, Simulation
-from seisflow.solvers.points import RADIUS, Place, entries, level_weight
+from seisflow.solvers.points import RADIUS, Place, entries
 from seisflow.solvers.regrid import Layout
 from seisflow.solvers.time_function import SampledSource
 
@@ -180,7 +180,7 @@ def receiver_forces(setup: Setup, rho: FloatArray) -> Entries:
     for axis in range(3):
         mine = recorded.field == axis
         part = Entries(*(getattr(recorded, n)[mine] for n in ("field", "x", "y", "z", "weight", "signal")))
-        density = _buoyancy(rho, part, axis) / level_weight(part.z, int(axis == 2))
+        density = _buoyancy(rho, part, axis) / level_weights(part.z, half=axis == 2)
         weight[mine] *= setup.plan.time_step * density
     return replace(recorded, weight=weight)
 
