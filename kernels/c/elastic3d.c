@@ -177,6 +177,7 @@ static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, 
         BARRIER
         for (int64_t x = x0; x < x1; x++)
             if (x < s0 || x >= s1) block(r, 1, x, x0, x1, 0, g->ny, n);
+        BARRIER
         record(r, count * t / threads, count * (t + 1) / threads, n);
         keep(r, k0, k1, n);
         if ((n % CHECK_EVERY == CHECK_EVERY - 1 || n == first + steps - 1) && !all_finite(g, x0, x1)) bad[t] = n + 1;

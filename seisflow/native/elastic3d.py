@@ -22,6 +22,7 @@ __all__ = ["level_weights", "ARRAYS", "FIELDS", "SUMS", "Entries", "Elastic3DGri
 FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
 ARRAYS = (*FIELDS, "rho", "lam", "mu2", "imu")
 SUMS = ("lam", "mu", "xy", "xz", "yz", "rho", "forward", "adjoint")
+_COLUMNS = ("field", "x", "y", "z", "weight", "signal")
 HALO = 2
 ALIGN = 16
 _STAGGER = 35 * 64
@@ -99,14 +100,17 @@ class Entries:
     weight: npt.NDArray[np.float64]
     signal: npt.NDArray[np.int64]
 
+    def select(self, which: npt.NDArray[Any]) -> Entries:
+        """Some of the entries."""
+        return Entries(*(getattr(self, name)[which] for name in _COLUMNS))
+
     @staticmethod
     def join(parts: list[Entries]) -> Entries:
         """All entries of a list, in order."""
         if not parts:
             none = np.zeros(0, dtype=np.int64)
             return Entries(none, none, none, none, np.zeros(0), none)
-        names = ("field", "x", "y", "z", "weight", "signal")
-        return Entries(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return Entries(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,8 +306,7 @@ class Elastic3DGrid:
         samples : ndarray (steps, signals)
         """
         order = np.argsort(entries.x, kind="stable")
-        ordered = Entries(*(np.ascontiguousarray(getattr(entries, name)[order]) for name in
-                            ("field", "x", "y", "z", "weight", "signal")))  # fmt: skip
+        ordered = Entries(*(np.ascontiguousarray(getattr(entries, name)[order]) for name in _COLUMNS))
         samples = np.ascontiguousarray(samples, dtype=np.float64)
         if ordered.signal.size and int(ordered.signal.max()) >= samples.shape[1]:
             raise InputError(f"a source entry has signal {ordered.signal.max()} of {samples.shape[1]}")

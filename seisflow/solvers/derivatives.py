@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from seisflow.domain import FloatArray, Kernel
-from seisflow.native.elastic3d import SUMS
+from seisflow.native.elastic3d import SUMS, Entries, level_weights
 from seisflow.solvers.regrid import Regrid
-from seisflow.solvers.setup import Setup
+from seisflow.solvers.setup import Material, Setup, moment_rate
 
 __all__ = ["model_kernel"]
 
@@ -32,8 +32,35 @@ def _spread(values: FloatArray, axis: int) -> FloatArray:
     return result
 
 
+def stress_records(dipole: Entries) -> Entries:
+    """Record sxx + syy at the nodes of ``surface_dipole``, one record a node."""
+    ones = np.ones(dipole.x.size)
+    both = [replace(dipole, field=np.full(dipole.x.size, f, dtype=np.int64), weight=ones) for f in (3, 4)]
+    joined = Entries.join(both)
+    return joined.select(np.argsort(joined.signal, kind="stable"))
+
+
+def surface_terms(
+    setup: Setup, material: Material, dipole: Entries, records: FloatArray
+) -> tuple[Entries, FloatArray]:
+    """dJ/d(lambda / (lambda + 2 mu)) at the nodes of ``surface_dipole``.
+
+    ``records`` (steps, nodes) are sxx + syy of the adjoint run after each of its steps.
+    """
+    # step m of the adjoint run meets step steps - 1 - m of the forward run, with its stress before the step
+    rate = moment_rate(setup)[::-1][1:]
+    lam, mu = (m[dipole.x, dipole.y, 0] for m in material[1:])
+    plane = 2 * lam * mu / (lam + 2 * mu)
+    strain = (rate @ records[:-1]) / (2 * plane + 2 * mu)
+    return dipole, -level_weights(dipole.z, half=False) * dipole.weight * strain
+
+
 def model_kernel(
-    setup: Setup, material: tuple[FloatArray, FloatArray, FloatArray], sums: FloatArray, scale: float
+    setup: Setup,
+    material: Material,
+    sums: FloatArray,
+    scale: float,
+    surface: tuple[Entries, FloatArray],
 ) -> Kernel:
     """From the sums of the adjoint run to derivatives at the model nodes (chain rules of docs/solver.md)."""
     plan, inside = setup.plan, setup.layout.inside
@@ -52,6 +79,11 @@ def model_kernel(
     top_lam, top_mu, plane = lam[:, :, 0], mu[:, :, 0], d_lam[:, :, 0].copy()
     d_mu[:, :, 0] += plane * 2 * top_lam**2 / (top_lam + 2 * top_mu) ** 2
     d_lam[:, :, 0] = plane * 4 * top_mu**2 / (top_lam + 2 * top_mu) ** 2
+    points, values = surface
+    place = (points.x - setup.layout.cells, points.y - setup.layout.cells, points.z)
+    stiff = (lam[place] + 2 * mu[place]) ** 2
+    np.add.at(d_lam, place, values * 2 * mu[place] / stiff)
+    np.add.at(d_mu, place, -values * 2 * lam[place] / stiff)
     d_rho = factor * total["rho"].astype(np.float64)
     regrid = Regrid(setup.simulation.model.grid, setup.layout)
     kernel = regrid.gradient(setup.simulation.model, (rho, lam, mu), (d_rho, d_lam, d_mu))

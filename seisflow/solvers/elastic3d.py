@@ -12,15 +12,24 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from seisflow.domain import FloatArray, Gather, Kernel
+from seisflow.domain import Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots, memory
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.base import Plan, Progress, Simulation
-from seisflow.solvers.derivatives import model_kernel
+from seisflow.solvers.derivatives import model_kernel, stress_records, surface_terms
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.run import Drive, Run
-from seisflow.solvers.setup import Setup, box, local, receiver_forces, source_entries
+from seisflow.solvers.setup import (
+    Material,
+    Setup,
+    box,
+    local,
+    receiver_entries,
+    receiver_forces,
+    source_entries,
+    surface_dipole,
+)
 from seisflow.solvers.time_function import sample_source
 
 __all__ = ["Elastic3D", "Elastic3DConfig", "Elastic3DForward"]
@@ -161,9 +170,9 @@ class Elastic3D:
             slots = len(range(setup.phase, plan.steps, plan.snapshot_every))
             data = np.empty(grid.snapshot_shape(slots), dtype=self.config.dtype)
             stored = Snapshots(plan.snapshot_every, setup.phase, data)
-        drive, scale = Drive(*source_entries(setup, material[0])).scaled()
+        drive, scale = Drive(*source_entries(setup, material)).scaled()
         del material
-        run = Run(grid, setup, drive, record=True)
+        run = Run(grid, setup, drive, receiver_entries(setup))
         run.simulate(stored, progress)
         return Elastic3DForward(run.gather(scale), simulation, setup, stored, scale)
 
@@ -192,11 +201,13 @@ class Elastic3D:
         grid, material = self._grid(setup)
         samples = local(setup, source.data)[::-1]
         drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled()
-        run = Run(grid, setup, drive, record=False)
+        dipole = surface_dipole(setup)
+        run = Run(grid, setup, drive, stress_records(dipole))
         sums = np.zeros((len(SUMS), *grid.box), dtype=self.config.dtype)
         run.correlate(forward.snapshots, sums, progress)
+        surface = surface_terms(setup, material, dipole, run.records * scale)
         del grid, run
-        return model_kernel(setup, material, sums, forward.scale * scale)
+        return model_kernel(setup, material, sums, forward.scale * scale, surface)
 
     def _setup(self, simulation: Simulation) -> Setup:
         """Choose everything; refuse what cannot be run."""
@@ -258,7 +269,7 @@ class Elastic3D:
                 "model or a shorter duration"
             )
 
-    def _grid(self, setup: Setup) -> tuple[Elastic3DGrid, tuple[FloatArray, FloatArray, FloatArray]]:
+    def _grid(self, setup: Setup) -> tuple[Elastic3DGrid, Material]:
         """Fields and material in memory; and density, lambda and mu on the simulation grid."""
         layout, plan = setup.layout, setup.plan
         ratio = plan.time_step / plan.spacing

@@ -77,16 +77,13 @@ def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
     signal : int
         Which time series or record they belong to.
     source : bool
-        Divide by the weight of the level, as the adjoint of recording needs. ``szz`` at the surface is left
-        out: it is zero there.
+        Divide by the weight of the level, as the adjoint of recording needs.
     """
     half = _HALF[name]
     (ix, wx), (iy, wy) = _sinc(place.x - 0.5 * half[0]), _sinc(place.y - 0.5 * half[1])
     iz, wz = _levels(place.z, half[2])
     if source:
         wz = wz / level_weights(iz, half=bool(half[2]))
-    if name == "szz":
-        wz = np.where(iz == 0, 0.0, wz)
     weight = (wx[:, None, None] * wy[None, :, None] * wz[None, None, :]).ravel()
     x, y, z = (np.ascontiguousarray(a.ravel()) for a in np.meshgrid(ix, iy, iz, indexing="ij"))
     constant = np.ones(weight.size, dtype=np.int64)

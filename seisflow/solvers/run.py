@@ -11,7 +11,7 @@ from seisflow.domain import FloatArray, Gather
 from seisflow.errors import PhysicsError
 from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
 from seisflow.solvers.base import Progress
-from seisflow.solvers.setup import Setup, geographic, receiver_entries
+from seisflow.solvers.setup import Setup, geographic
 
 __all__ = ["Drive", "Run"]
 
@@ -57,17 +57,16 @@ class Run:
         At rest, with its material.
     setup : Setup
     drive : Drive
-    record : bool
-        Whether the stations record.
+    recorded : Entries
+        What is recorded, by record.
     """
 
-    def __init__(self, grid: Elastic3DGrid, setup: Setup, drive: Drive, *, record: bool) -> None:
+    def __init__(self, grid: Elastic3DGrid, setup: Setup, drive: Drive, recorded: Entries) -> None:
         self.grid, self.setup = grid, setup
         self.forces = grid.sources(drive.force, drive.samples)
         self.moments = grid.sources(drive.moment, drive.samples)
-        points = receiver_entries(setup) if record else Entries.join([])
-        self.records = np.zeros((setup.plan.steps, 3 * len(setup.simulation.stations) if record else 0))
-        self.receivers = grid.receivers(points, self.records)
+        self.records = np.zeros((setup.plan.steps, int(recorded.signal.max(initial=-1)) + 1))
+        self.receivers = grid.receivers(recorded, self.records)
 
     def advance(self, stored: Any, first: int, steps: int) -> None:
         """Advance, and refuse a field that is not finite."""

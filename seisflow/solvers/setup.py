@@ -14,8 +14,13 @@ from seisflow.solvers.points import RADIUS, Place, entries
 from seisflow.solvers.regrid import Layout
 from seisflow.solvers.time_function import SampledSource
 
-__all__ = ["Setup", "box", "geographic", "local", "receiver_entries", "receiver_forces", "source_entries"]
+__all__ = [
+    "Material", "Setup", "box", "geographic", "local", "moment_rate", "receiver_entries", "receiver_forces",
+    "source_entries", "surface_dipole",
+]  # fmt: skip
 
+Material = tuple[FloatArray, FloatArray, FloatArray]
+"""Density, lambda and mu on the simulation grid."""
 _LEVELS = 16
 """Levels that the compiled kernel wants above the absorbing layer."""
 _VELOCITIES = ("vx", "vy", "vz")
@@ -47,6 +52,12 @@ class Setup:
     first: int
     phase: int
     fastest: float
+
+    @property
+    def times(self) -> FloatArray:
+        """Times of the velocity samples, s from the origin time."""
+        times: FloatArray = self.plan.time_step * (self.first + np.arange(self.plan.steps))
+        return times
 
 
 def box(simulation: Simulation, spacing: float, cells: int) -> Layout:
@@ -130,26 +141,68 @@ def _buoyancy(rho: FloatArray, points: Entries, axis: int) -> FloatArray:
     return result
 
 
-def source_entries(setup: Setup, rho: FloatArray) -> tuple[Entries, Entries, FloatArray]:
-    """Entries of the source in velocity and in stress, and its samples (steps, 1)."""
-    event, plan = setup.simulation.event, setup.plan
-    place = _place(setup, event.latitude, event.longitude, event.depth)
+def _source_place(setup: Setup) -> tuple[Place, FloatArray]:
+    """Place of the source, and the matrix from local x, y, z to geographic east, north, down components."""
+    event = setup.simulation.event
     turn = np.eye(3)
     turn[:2, :2] = _rotation(setup.simulation, event.latitude, event.longitude)
+    return _place(setup, event.latitude, event.longitude, event.depth), turn
+
+
+def source_entries(setup: Setup, material: Material) -> tuple[Entries, Entries, FloatArray]:
+    """Entries of the source in velocity and in stress, and its samples (steps, 1)."""
+    plan, source = setup.plan, setup.simulation.event.source
+    place, turn = _source_place(setup)
     unit = plan.time_step / plan.spacing**3
-    times = plan.time_step * (setup.first + np.arange(plan.steps))
-    if isinstance(event.source, MomentTensor):
-        tensor = turn.T @ event.source.cartesian() @ turn
-        parts = []
-        for name, i, j in _STRESSES:
-            part = entries(name, place, 0, source=True)
-            parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
-        return Entries.join([]), Entries.join(parts), setup.source(times)[:, None]
-    return (
-        _force_entries(event.source, turn, place, rho, unit),
-        Entries.join([]),
-        setup.source(times - 0.5 * plan.time_step)[:, None],
-    )
+    if isinstance(source, MomentTensor):
+        tensor = turn.T @ source.cartesian() @ turn
+        return Entries.join([]), _moment_entries(tensor, place, material, unit), moment_rate(setup)[:, None]
+    samples = setup.source(setup.times - 0.5 * plan.time_step)[:, None]
+    return _force_entries(source, turn, place, material[0], unit), Entries.join([]), samples
+
+
+def moment_rate(setup: Setup) -> FloatArray:
+    """Moment rate at the time steps of stress, over the moment, 1/s."""
+    return setup.source(setup.times)
+
+
+def _moment_entries(tensor: FloatArray, place: Place, material: Material, unit: float) -> Entries:
+    parts = []
+    for name, i, j in _STRESSES:
+        part = entries(name, place, 0, source=True)
+        parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
+    # szz is zero at the surface: a vertical dipole there acts through plane stress, on sxx and syy
+    vertical = parts[2]
+    parts[2] = vertical.select(vertical.z != 0)
+    top = vertical.select(vertical.z == 0)
+    ratio = -plane_ratio(material, top)
+    parts += [replace(top, field=top.field - 2, weight=ratio * top.weight)]
+    parts += [replace(top, field=top.field - 1, weight=ratio * top.weight)]
+    return Entries.join(parts)
+
+
+def plane_ratio(material: Material, points: Entries) -> FloatArray:
+    """Lambda / (lambda + 2 mu) at surface nodes."""
+    lam, mu = (m[points.x, points.y, 0] for m in material[1:])
+    result: FloatArray = lam / (lam + 2 * mu)
+    return result
+
+
+def surface_dipole(setup: Setup) -> Entries:
+    """Nodes at the surface at which a source in szz acts through plane stress.
+
+    Its strength there depends on the moduli, which the gradient of shallow sources needs. The weight of an entry is the
+    change of sxx and of syy in a step for a unit of ``plane_ratio`` and a unit of ``moment_rate``.
+    """
+    source = setup.simulation.event.source
+    place, turn = _source_place(setup)
+    if not isinstance(source, MomentTensor):
+        return Entries.join([])
+    part = entries("szz", place, 0, source=True)
+    top = part.select((part.z == 0) & (part.weight != 0))
+    tensor = turn.T @ source.cartesian() @ turn
+    unit = setup.plan.time_step / setup.plan.spacing**3
+    return replace(top, weight=unit * tensor[2, 2] * top.weight, signal=np.arange(top.x.size, dtype=np.int64))
 
 
 def _force_entries(force: Force, turn: FloatArray, place: Place, rho: FloatArray, unit: float) -> Entries:
@@ -179,7 +232,7 @@ def receiver_forces(setup: Setup, rho: FloatArray) -> Entries:
     weight = recorded.weight.copy()
     for axis in range(3):
         mine = recorded.field == axis
-        part = Entries(*(getattr(recorded, n)[mine] for n in ("field", "x", "y", "z", "weight", "signal")))
+        part = recorded.select(mine)
         density = _buoyancy(rho, part, axis) / level_weights(part.z, half=axis == 2)
         weight[mine] *= setup.plan.time_step * density
     return replace(recorded, weight=weight)
