@@ -195,7 +195,8 @@ def iterate(
         results = run(found.root, iteration, last, terminal)
     for number, gained in enumerate(results, iteration):
         print(f"iteration {number}: {_gain(gained)}")
-    print(f"pictures in {found.relative(found.picture_folder(last))}")
+    if found.config.pictures:
+        print(f"pictures in {found.relative(found.picture_folder(last))}")
 
 
 def _gain(gained: dict[str, Any]) -> str:

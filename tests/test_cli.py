@@ -38,7 +38,10 @@ def modules_after(code: str, *arguments: object) -> set[str]:
 
 
 def test_help_imports_nothing_heavy():
-    run = "from seisflow.cli import main\nsys.argv = ['seisflow', '--help']\ntry:\n    main()\nexcept SystemExit:\n    pass"
+    run = (
+        "from seisflow.cli import main\nsys.argv = ['seisflow', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass"
+    )
     loaded = modules_after(run)
     assert "typer" in loaded
     assert [name for name in HEAVY if name in loaded] == []

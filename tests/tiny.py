@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,29 @@ def copy(source: Path, target: Path) -> Path:
 def temporary_files(root: Path) -> list[str]:
     """What a killed run may leave."""
     return sorted(path.name for path in root.rglob("*") if path.name.endswith(".part"))
+
+
+def break_trace(path: Path) -> None:
+    """Change a byte within the samples of the first trace of an ASDF file; the file still opens."""
+    import h5py
+
+    with h5py.File(path, "r", locking=False) as file:
+        station = next(iter(file["Waveforms"].values()))
+        trace = next(item for name, item in station.items() if name != "StationXML")
+        place = trace.id.get_chunk_info(0).byte_offset + 20
+    with path.open("r+b") as raw:
+        raw.seek(place)
+        byte = raw.read(1)
+        raw.seek(place)
+        raw.write(bytes([byte[0] ^ 0xFF]))
+
+
+def wait_for(found, seconds: float = 60.0, process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until a callable returns true; fail if it does not, or if the process ends before."""
+    deadline = time.monotonic() + seconds
+    while not found():
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"ended with {process.returncode}: {process.stderr.read()}")
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.01)

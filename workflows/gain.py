@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seisflow.workflows.running import Monitor, Quiet, Stage, run_flow
+from seisflow.workflows.running import FlowRun, Monitor, Quiet, Stage, run_flow
 
 from seisflow.errors import MissingError
 from seisflow.io.models import read_model
@@ -61,8 +61,9 @@ def gain(
                 found[event][each] = result
         return found
 
+    title = f"{project.config.name} m00 to m{number:02d}"
     with project.lock():
-        found = run_flow("gain", f"{project.config.name} m00 to m{number:02d}", at_once, body, watcher)
+        found = run_flow(FlowRun("gain", title, root, at_once), body, watcher)
 
     def ratio(events: tuple[str, ...]) -> list[float] | None:
         if not events:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seisflow.workflows.running import Monitor, Quiet, Runner, Stage, run_flow
+from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, run_flow
 
 from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
@@ -50,7 +50,7 @@ def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -
         return [run_iteration(project, number, runner, watcher) for number in range(first, last + 1)]
 
     with project.lock():
-        results: list[dict[str, Any]] = run_flow("iterate", title, at_once, body, watcher)
+        results: list[dict[str, Any]] = run_flow(FlowRun("iterate", title, root, at_once), body, watcher)
     return results
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, tags, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
-from seisflow.workflows.running import Monitor, Quiet, Result, Runner, Work, gather
+from seisflow.workflows.running import FlowRun, Monitor, Quiet, Result, Runner, Work, gather
 
-__all__ = ["PrefectRunner", "run_as_flow"]
+__all__ = ["PrefectRunner", "bury_dead_runs", "run_as_flow"]
 
 
 class _Parcel:
@@ -72,18 +82,36 @@ class PrefectRunner:
         return results
 
 
-def run_as_flow(
-    name: str, title: str, at_once: int, body: Callable[[Runner], Result], monitor: Monitor
-) -> Result:
+def run_as_flow(run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor) -> Result:
     """Run a body as a Prefect flow; see ``running.run_flow``."""
+    mark = f"{socket.gethostname()}:{run.root.resolve()}"
 
     @flow(
-        name=name,
-        flow_run_name=title,
-        task_runner=ThreadPoolTaskRunner(max_workers=at_once),  # type: ignore[arg-type]
+        name=run.name,
+        flow_run_name=run.title,
+        task_runner=ThreadPoolTaskRunner(max_workers=run.at_once),  # type: ignore[arg-type]
         persist_result=False,
     )
     def whole() -> Result:
         return body(PrefectRunner(monitor))
 
-    return whole()
+    with tags(mark):
+        bury_dead_runs(mark)
+        return whole()
+
+
+def bury_dead_runs(mark: str) -> None:
+    """Mark runs of killed drivers as crashed; the server itself would show them as running for ever.
+
+    Parameters
+    ----------
+    mark : str
+        Tag of the runs of one project folder. Its lock is held, so none of them lives.
+    """
+    unfinished = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[mark]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])),
+    )
+    with get_client(sync_client=True) as client:
+        for dead in client.read_flow_runs(flow_run_filter=unfinished):
+            client.set_flow_run_state(dead.id, Crashed(message="Its process has died."), force=True)

@@ -12,11 +12,15 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from seisflow.errors import SeisflowError, WorkError
 
 __all__ = [
+    "FlowRun",
     "Monitor",
     "PlainRunner",
     "Quiet",
@@ -114,27 +118,79 @@ class PlainRunner:
             return gather(title, names, lambda name, watch: submit(pool, name, watch), self.monitor)
 
 
-def run_flow(
-    name: str, title: str, at_once: int, body: Callable[[Runner], Result], monitor: Monitor
-) -> Result:
+@dataclass(frozen=True)
+class FlowRun:
+    """A run of a flow, as it is shown.
+
+    Parameters
+    ----------
+    name : str
+        Of the flow.
+    title : str
+        Of this run of it.
+    root : Path
+        The project folder, which one driver at a time works in.
+    at_once : int
+        Events side by side.
+    """
+
+    name: str
+    title: str
+    root: Path
+    at_once: int
+
+
+def run_flow(run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor) -> Result:
     """Run the body of a flow: as a Prefect flow if a server is set, else as it is.
 
     Parameters
     ----------
-    name, title : str
-        Of the flow and of this run of it.
-    at_once : int
-        Events side by side.
+    run : FlowRun
     body : callable
         Gets the runner for its events.
     monitor : Monitor
+
+    Raises
+    ------
+    WorkError
+        If a Prefect server is set that does not answer.
     """
     if not server_is_set():
         return body(PlainRunner(monitor))
+    _check_server()
+    for key, value in PREFECT_DEFAULTS.items():
+        os.environ.setdefault(key, value)
     from seisflow.workflows.prefect_runner import run_as_flow
 
-    result: Result = run_as_flow(name, title, at_once, body, monitor)
+    result: Result = run_as_flow(run, body, monitor)
     return result
+
+
+PREFECT_DEFAULTS = {
+    # nothing is sent to the makers of Prefect
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # its log belongs to its pages; what failed, and why, is said by seisflow itself
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+"""Settings of Prefect unless the user has others; they must be there before Prefect is imported."""
+
+
+def _check_server(seconds: float = 10.0) -> None:
+    url = os.environ["PREFECT_API_URL"].rstrip("/")
+    try:
+        urlopen(f"{url}/health", timeout=seconds).close()
+    except HTTPError:
+        return  # it answers; whether it lets us in is Prefect's to say
+    except (OSError, ValueError) as error:
+        raise WorkError(
+            f"PREFECT_API_URL = {url}: no Prefect server answers there ({error}); start it with `prefect server "
+            "start`, or unset PREFECT_API_URL to run without one"
+        ) from error
 
 
 def _directly(name: str, part: Callable[[], None]) -> None:
