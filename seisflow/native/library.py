@@ -40,6 +40,8 @@ def library() -> ctypes.CDLL:
         raise MissingError(f"seisflow is not installed, so it has no compiled kernels; {_REMEDY}") from error
     if not place.is_file():
         raise MissingError(f"the compiled kernels {place} are missing; {_REMEDY}")
+    # threads that wait give up their core: spinning costs a factor of several where processes share cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         with as_file(place) as path:
             found = ctypes.CDLL(str(path))

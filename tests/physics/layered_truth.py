@@ -66,11 +66,17 @@ def columns(layers, grid, radius):
     mu, kappa = 1 / (1 / mu).mean(axis=0), 1 / (1 / kappa).mean(axis=0)
     spread = lambda a: np.broadcast_to(a, grid.shape).copy()  # noqa: E731
     return Model(
-        grid, EQUATOR, spread(np.sqrt((kappa + 4 / 3 * mu) / density)), spread(np.sqrt(mu / density)), spread(density)
+        grid,
+        EQUATOR,
+        spread(np.sqrt((kappa + 4 / 3 * mu) / density)),
+        spread(np.sqrt(mu / density)),
+        spread(density),
     )
 
 
-def compare(layers, tensor, depth, places, *, period, points, duration, bottom, margin, threads=1, fine=1, **config):
+def compare(
+    layers, tensor, depth, places, *, period, points, duration, bottom, margin, threads=1, fine=1, **config
+):
     """Relative L2 error of all components, and the amplitude ratio, per station.
 
     ``period``: where the source spectrum is exp(-CORNER) of its largest; ``points`` per S wavelength there.
@@ -85,11 +91,11 @@ def compare(layers, tensor, depth, places, *, period, points, duration, bottom, 
     shape = tuple(int(np.ceil((b - a) / step)) + 1 for a, b in zip(low, high, strict=True))
     grid = Grid((low[0], low[1], 0.0), (step,) * 3, (*shape, int(np.ceil(bottom / step)) + 1))
     model = columns(layers, grid, 0)
-    stations = tuple(
-        Station("XX", f"S{i}", *EQUATOR.to_geographic(*p)) for i, p in enumerate(places)
-    )
+    stations = tuple(Station("XX", f"S{i}", *EQUATOR.to_geographic(*p)) for i, p in enumerate(places))
     latitude, longitude = EQUATOR.to_geographic(0.0, 0.0)
-    event = Event("e", 0.0, latitude, longitude, depth, tensor, SourceTimeFunction(half_duration=1.628 * width))
+    event = Event(
+        "e", 0.0, latitude, longitude, depth, tensor, SourceTimeFunction(half_duration=1.628 * width)
+    )
     simulation = Simulation(model, event, stations, duration, period / 1.6)
     solver = Elastic3D(Elastic3DConfig(spacing=spacing, **config), threads=threads)
     forward = solver.forward(simulation)

@@ -84,7 +84,15 @@ def test_half_space_source_depths(cells, tensor):
 def test_half_space_to_ten_wavelengths():
     places = [(8000.0, 2000.0), (20000.0, -3000.0), (38000.0, 3000.0), (55000.0, 0.0)]
     errors, *_ = compare(
-        HALF_SPACE, GENERAL, 5000.0, places, period=1.6, points=8, duration=24.0, bottom=14000.0, margin=6000.0
+        HALF_SPACE,
+        GENERAL,
+        5000.0,
+        places,
+        period=1.6,
+        points=8,
+        duration=24.0,
+        bottom=14000.0,
+        margin=6000.0,
     )
     assert errors[:, 0].max() < 0.02
 
@@ -135,7 +143,9 @@ def test_a_source_at_the_surface_continues_that_below_it():
     traces = [
         Elastic3D(Elastic3DConfig(spacing=700.0))
         .forward(
-            Simulation(uniform(grid), event(0.0, 0.0, z, source, function), (station(4000.0, 2500.0),), 6.0, 1.6)
+            Simulation(
+                uniform(grid), event(0.0, 0.0, z, source, function), (station(4000.0, 2500.0),), 6.0, 1.6
+            )
         )
         .gather.data
         for source in (GENERAL, Force(1e12, 2e12, -1e12))
@@ -163,9 +173,7 @@ def test_components_and_tensor_turn_with_the_meridian_convergence(monkeypatch):
     c, s = np.cos(angle_event), np.sin(angle_event)
     turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
     m = turn.T @ GENERAL.cartesian() @ turn
-    local = replace(
-        GENERAL, mpp=m[0, 0], mtt=m[1, 1], mrr=m[2, 2], mtp=-m[0, 1], mrp=-m[0, 2], mrt=m[1, 2]
-    )
+    local = replace(GENERAL, mpp=m[0, 0], mtt=m[1, 1], mrr=m[2, 2], mtp=-m[0, 1], mrp=-m[0, 2], mrt=m[1, 2])
     plain = solver.forward(replace(sim, event=replace(sim.event, source=local))).gather.data[0]
     c, s = np.cos(angle), np.sin(angle)
     assert error(turned[0], c * plain[0] + s * plain[1]) < 1e-9

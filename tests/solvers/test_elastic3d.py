@@ -1,0 +1,243 @@
+"""The solver as its users see it: gradients, plans, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from simulations import FORCE, event, model, simulation, station
+
+from seisflow.domain import SourceTimeFunction
+from seisflow.errors import InputError, PhysicsError
+from seisflow.solvers import Elastic3D, Elastic3DConfig, create
+
+EXACT = {
+    "precision": "double",
+    "snapshots_per_period": np.inf,
+    "cpml_cells": 8,
+    "spacing": 1500.0,
+    "time_step": 0.11,
+}
+
+
+def observed(sim, solver):
+    m = sim.model
+    return solver.forward(
+        replace(sim, model=m.with_fields(vp=m.vp * 1.03, vs=m.vs * 0.98, rho=m.rho * 1.02))
+    ).gather
+
+
+def misfit(gather, data):
+    return 0.5 * gather.interval * np.sum((gather.data - data.data) ** 2)
+
+
+def inner(model_):
+    """Nodes that neither absorbing layers nor their edge values reach."""
+    mask = np.zeros(model_.grid.shape)
+    mask[2:-2, 2:-2, :-2] = 1
+    return mask
+
+
+@pytest.mark.parametrize("depth", [6400.0, 500.0])
+def test_gradient_passes_the_taylor_test(depth):
+    sim = simulation(event=event(-2100.0, 3300.0, depth))
+    solver = Elastic3D(Elastic3DConfig(**EXACT))
+    forward = solver.forward(sim, keep=True)
+    data = observed(sim, solver)
+    kernel = solver.adjoint(forward, forward.gather.with_data(forward.gather.data - data.data))
+    here, rng = misfit(forward.gather, data), np.random.default_rng(0)
+    for name, values in sim.model.fields().items():
+        direction = inner(sim.model) * rng.standard_normal(values.shape) * values.mean()
+        slope = np.sum(kernel.fields()[name] * direction)
+        remainders = []
+        for size in (1e-3, 5e-4, 2.5e-4):
+            there = replace(sim, model=sim.model.with_fields(**{name: values + size * direction}))
+            remainders.append(abs(misfit(solver.forward(there).gather, data) - here - size * slope))
+        orders = np.log2(np.divide(remainders[:-1], remainders[1:]))
+        assert np.all(np.abs(orders - 2) < 0.1), (name, orders)
+
+
+def test_gradient_of_a_force_agrees_with_finite_differences():
+    sim = simulation(event=event(-2100.0, 3300.0, 4000.0, FORCE))
+    solver = Elastic3D(Elastic3DConfig(**EXACT))
+    forward = solver.forward(sim, keep=True)
+    data = observed(sim, solver)
+    kernel = solver.adjoint(forward, forward.gather.with_data(forward.gather.data - data.data))
+    direction = inner(sim.model) * np.random.default_rng(1).standard_normal(sim.model.grid.shape)
+    for name, values in sim.model.fields().items():
+        step = 3e-5 * values.mean() * direction
+        both = [
+            misfit(
+                solver.forward(
+                    replace(sim, model=sim.model.with_fields(**{name: values + sign * step}))
+                ).gather,
+                data,
+            )
+            for sign in (1, -1)
+        ]
+        expected = np.sum(kernel.fields()[name] * step)
+        assert abs((both[0] - both[1]) / 2 - expected) < 1e-3 * abs(expected)
+
+
+def test_decimated_single_precision_gradient_is_close_to_the_exact_one():
+    sim = simulation()
+    kernels = []
+    for changes in ({}, {"snapshots_per_period": 4.0}, {"snapshots_per_period": 4.0, "precision": "single"}):
+        solver = Elastic3D(Elastic3DConfig(**(EXACT | changes)))
+        forward = solver.forward(sim, keep=True)
+        source = forward.gather.with_data(np.asarray(forward.gather.data, dtype=float))
+        kernels.append(solver.adjoint(forward, source))
+    exact = kernels[0]
+    for kernel in kernels[1:]:
+        for name in ("vp", "vs", "rho", "illumination"):
+            a, b = getattr(kernel, name), getattr(exact, name)
+            assert np.linalg.norm(a - b) < 5e-3 * np.linalg.norm(b), name
+    assert exact.illumination.min() > 0
+
+
+def test_adjoint_is_linear_in_its_source_to_the_bit_of_a_power_of_two():
+    sim = simulation()
+    solver = Elastic3D(Elastic3DConfig(spacing=1500.0))
+    forward = solver.forward(sim, keep=True)
+    one = solver.adjoint(forward, forward.gather)
+    small = solver.adjoint(forward, forward.gather.with_data(forward.gather.data * 2.0**-90))
+    assert np.array_equal(one.vs * 2.0**-90, small.vs)
+    nothing = solver.adjoint(forward, forward.gather.with_data(0 * forward.gather.data))
+    assert not nothing.vp.any()
+    assert not nothing.illumination.any()
+
+
+def test_bits_do_not_depend_on_threads():
+    sim = simulation()
+    results = []
+    for threads in (1, 2):
+        solver = create(Elastic3DConfig(spacing=1500.0), threads)
+        forward = solver.forward(sim, keep=True)
+        kernel = solver.adjoint(forward, forward.gather)
+        results.append([forward.gather.data, *kernel.fields().values(), kernel.illumination])
+    for a, b in zip(*results, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_gather_and_plan():
+    sim, solver = simulation(), Elastic3D()
+    plan, told = solver.plan(sim), []
+    gather = solver.forward(sim, progress=told.append).gather
+    assert plan.spacing == pytest.approx(sim.model.vs.min() * 4.0 / 8)
+    assert plan.time_step == pytest.approx(0.9 * 0.4949 * plan.spacing / sim.model.vp.max())
+    assert gather.components == ("E", "N", "Z")
+    assert gather.stations == sim.stations
+    assert gather.interval == plan.time_step
+    assert gather.samples == plan.steps
+    assert gather.end - gather.interval < sim.duration <= gather.end + 1e-9
+    assert gather.start / gather.interval == pytest.approx(round(gather.start / gather.interval))
+    quiet = np.abs(gather.data[:, :, gather.times < gather.start + 1]).max()
+    assert quiet < 1e-5 * np.abs(gather.data).max()
+    assert plan.snapshot_every * plan.time_step <= sim.shortest_period / 4
+    assert 0 < plan.forward_bytes < plan.gradient_bytes
+    assert plan.gradient_work == 2.0 * np.prod(plan.shape) * plan.steps
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) >= 20
+
+
+def test_forward_and_adjoint_stop_when_interrupted():
+    def stop(fraction):
+        if fraction > 0.3:
+            raise KeyboardInterrupt
+
+    sim, solver = simulation(), Elastic3D(Elastic3DConfig(spacing=1500.0))
+    with pytest.raises(KeyboardInterrupt):
+        solver.forward(sim, progress=stop)
+    forward = solver.forward(sim, keep=True)
+    with pytest.raises(KeyboardInterrupt):
+        solver.adjoint(forward, forward.gather, progress=stop)
+
+
+def test_stations_at_the_very_edge_of_the_model_are_clear_of_the_absorbing_layers():
+    low, high = simulation().model.grid.origin, simulation().model.grid.end
+    edge = (station(low[0] + 1, low[1] + 1), station(high[0] - 1, high[1] - 1, high[2] - 1, "B"))
+    sim = simulation(stations=edge)
+    solver = Elastic3D(Elastic3DConfig(spacing=1500.0, precision="double"))
+    inside = solver.plan(simulation()).shape
+    assert all(a > b for a, b in zip(solver.plan(sim).shape[:2], inside[:2], strict=True))
+    wide = Elastic3D(Elastic3DConfig(spacing=1500.0, precision="double", cpml_cells=20))
+    a, b = (s.forward(sim).gather.data for s in (solver, wide))
+    assert np.linalg.norm(a - b) < 0.02 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "message"),
+    [
+        ({"stations": (station(50e3, 0.0),)}, {}, r"station XX\.A lies at x = 50000 m"),
+        ({"stations": (station(0.0, 0.0, -10.0),)}, {}, r"station XX\.A has depth -10 m"),
+        ({"stations": ()}, {}, "no stations"),
+        ({"event": event(0.0, 90e3, 5e3)}, {}, "event ev1 lies at y = 90000 m"),
+        ({"event": event(0.0, 0.0, 99e3)}, {}, "99000 m deep"),
+        ({"event": event(0.0, 0.0, -1.0)}, {}, "must be 0 or more"),
+        ({"duration": 0.0}, {}, "duration"),
+        ({"shortest_period": -1.0}, {}, "shortest_period"),
+        ({}, {"spacing": 3500.0}, "points per shortest wavelength"),
+        ({}, {"spacing": 1000.0, "time_step": 0.2}, "unstable"),
+        ({}, {"memory_gb": 0.001}, "raise memory_gb"),
+        ({"model": model(rough=0.0).with_fields(vs=np.full((12, 11, 8), 5000.0))}, {}, "vp/vs"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_refused(changes, config, message):
+    solver = Elastic3D(Elastic3DConfig(**config))
+    with pytest.raises(InputError, match=message):
+        solver.plan(simulation(**changes))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"spacing": -1.0}, {"time_step": 0.0}, {"points_per_wavelength": 2.0}, {"cpml_cells": -1},
+        {"precision": "half"}, {"memory_gb": 0.0}, {"snapshots_per_period": 1.0},
+    ],
+    ids=lambda w: next(iter(w)),
+)  # fmt: skip
+def test_wrong_settings_are_refused_by_name(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Elastic3DConfig(**wrong)
+
+
+def test_the_value_that_a_refusal_names_is_accepted():
+    sim = simulation()
+    with pytest.raises(InputError) as refusal:
+        Elastic3D(Elastic3DConfig(spacing=1000.0, time_step=0.2)).plan(sim)
+    step = float(str(refusal.value).split("at most ")[1].split(" s")[0])
+    solver = Elastic3D(Elastic3DConfig(spacing=1000.0, time_step=step * 0.999))
+    assert np.isfinite(solver.forward(simulation(duration=60.0)).gather.data).all()
+
+
+def test_wrong_adjoint_sources_are_refused():
+    sim, solver = simulation(), Elastic3D(Elastic3DConfig(spacing=1500.0))
+    forward = solver.forward(sim, keep=True)
+    gather = forward.gather
+    with pytest.raises(InputError, match="keep=True"):
+        solver.adjoint(solver.forward(sim), gather)
+    with pytest.raises(InputError, match="samples"):
+        solver.adjoint(forward, gather.with_data(gather.data[:, :, 1:]))
+    with pytest.raises(InputError, match="starts"):
+        solver.adjoint(forward, gather.with_data(gather.data, start=gather.start + 0.1))
+    with pytest.raises(InputError, match="interval"):
+        solver.adjoint(forward, gather.with_data(gather.data, interval=0.2))
+    with pytest.raises(InputError, match="stations"):
+        solver.adjoint(forward, gather.with_data(gather.data, stations=gather.stations[::-1]))
+    with pytest.raises(PhysicsError, match="NaN"):
+        solver.adjoint(forward, gather.with_data(gather.data * np.nan))
+
+
+def test_a_source_of_infinite_samples_is_reported():
+    function = SourceTimeFunction(kind="samples", samples=(0.0, 1e308, 0.0), start=-1.0, interval=1.0)
+    sim = simulation(event=event(0.0, 0.0, 5000.0, FORCE, function))
+    forward = Elastic3D(Elastic3DConfig(spacing=1500.0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            data = forward.forward(sim).gather.data
+        except PhysicsError as error:
+            assert "infinite or NaN at step" in str(error)
+        else:
+            assert np.isfinite(data).all()

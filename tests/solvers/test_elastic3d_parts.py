@@ -1,0 +1,137 @@
+"""The parts of elastic3d: regridding, source time functions, points between grid points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import erf
+from simulations import model
+
+from seisflow.domain import SourceTimeFunction
+from seisflow.native.elastic3d import level_weights
+from seisflow.solvers.points import Place, entries
+from seisflow.solvers.regrid import Layout, Regrid, averages
+from seisflow.solvers.time_function import SampledSource, sample_source
+
+
+@pytest.mark.parametrize("spacing", [700.0, 2100.0, 7000.0])
+def test_averages_are_those_of_the_interpolant(spacing):
+    nodes = 1000.0 + 2000.0 * np.arange(6)
+    values = np.array([1.0, 3.0, -2.0, 5.0, 4.0, 4.5])
+    centre = -3000.0 + spacing * np.arange(int(18000 / spacing))
+    matrix = averages(nodes, centre - spacing / 2, centre + spacing / 2)
+    fine = (np.arange(20000) + 0.5) / 20000 - 0.5
+    expected = [np.interp(c + spacing * fine, nodes, values).mean() for c in centre]
+    assert np.allclose(matrix @ values, expected, atol=1e-6)
+    assert np.allclose(matrix.sum(axis=1), 1, atol=1e-12)
+    assert matrix.min() >= 0
+
+
+def layout(m, spacing=1700.0, cells=3):
+    return Layout(
+        spacing, (m.grid.origin[0] - cells * spacing, m.grid.origin[1] - cells * spacing), (26, 25, 16), cells
+    )
+
+
+def test_transpose_passes_the_dot_product_test():
+    m = model()
+    regrid = Regrid(m.grid, layout(m))
+    rng = np.random.default_rng(0)
+    rho, values = rng.standard_normal(m.grid.shape), rng.standard_normal((20, 19, 13))
+    forward = (
+        regrid.material(m.with_fields(rho=3000 + rho))[0]
+        - regrid.material(m.with_fields(rho=3000 + 0 * rho))[0]
+    )
+    left = np.sum(forward[regrid.layout.inside] * values)
+    assert left == pytest.approx(np.sum(rho * regrid.transpose(values)), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", ["vp", "vs", "rho"])
+def test_gradient_is_the_derivative_of_the_material(name):
+    m = model()
+    regrid = Regrid(m.grid, layout(m))
+    inside = regrid.layout.inside
+    rng = np.random.default_rng(1)
+    weights = [rng.standard_normal((20, 19, 13)) * scale for scale in (1e-3, 1e-11, 1e-11)]
+
+    def value(candidate):
+        return sum(np.sum(w * a[inside]) for w, a in zip(weights, regrid.material(candidate), strict=True))
+
+    material = tuple(a[inside] for a in regrid.material(m))
+    kernel = regrid.gradient(m, material, tuple(weights))
+    step = 1e-5 * rng.standard_normal(m.grid.shape) * getattr(m, name)
+    both = [value(m.with_fields(**{name: getattr(m, name) + sign * step})) for sign in (1, -1)]
+    assert (both[0] - both[1]) / 2 == pytest.approx(np.sum(getattr(kernel, name) * step), rel=1e-6)
+
+
+def test_a_uniform_model_stays_uniform_and_means_keep_constants():
+    m = model(rough=0.0)
+    regrid = Regrid(m.grid, layout(m))
+    rho, lam, mu = regrid.material(m)
+    assert np.allclose(rho, 2700.0)
+    assert np.allclose(mu, 2700.0 * 3000.0**2)
+    assert np.allclose(lam, 2700.0 * (1.75**2 - 2) * 3000.0**2)
+    assert np.allclose(regrid.mean(np.full((20, 19, 13), 7.0)), 7.0)
+
+
+def test_a_gaussian_has_unit_area_and_the_width_of_its_half_duration():
+    source, first, count = sample_source(SourceTimeFunction(half_duration=5.0), 0.1, 1.0, 30.0)
+    times = 0.1 * (first + np.arange(count))
+    values = source(times)
+    assert not source.filtered
+    assert values.sum() * 0.1 == pytest.approx(1, abs=1e-6)
+    assert times[-1] >= 30.0 > times[-1] - 0.1 - 1e-9
+    inside = np.abs(times) <= 5.0 / 1.628
+    assert values[inside].sum() * 0.1 == pytest.approx(erf(1.0), abs=0.02)
+    assert values[0] < 1e-6 * values.max()
+
+
+def test_a_point_in_time_is_band_limited_and_keeps_time_and_area():
+    source, first, count = sample_source(SourceTimeFunction(), 0.1, 5.0, 60.0)
+    times = 0.1 * (first + np.arange(count))
+    values = source(times)
+    assert source.filtered
+    assert values.sum() * 0.1 == pytest.approx(1, abs=1e-3)
+    assert times[np.argmax(values)] == pytest.approx(0, abs=1e-9)
+    spectrum = np.abs(np.fft.rfft(values, 8192)) * 0.1
+    frequency = np.fft.rfftfreq(8192, 0.1)
+    assert np.all(np.abs(spectrum[frequency < 1 / 5.0] - 1) < 0.02)
+    assert spectrum[frequency > 2.2 / 5.0].max() < 1e-3
+
+
+def test_other_time_functions():
+    ricker = SampledSource(SourceTimeFunction(kind="ricker", period=4.0), 0.1, 1.0)
+    times = 0.1 * np.arange(-100, 101)
+    values = ricker(times)
+    assert values.max() == values[100] == 1.0
+    assert abs(values.sum()) < 1e-4
+    assert abs(np.interp(ricker.start, times, values)) < 1e-6
+    samples = SourceTimeFunction(kind="samples", samples=(0.0, 2.0, 4.0, 0.0), start=3.0, interval=2.0)
+    plain = SampledSource(samples, 0.5, 0.05)
+    plain.filtered = False
+    assert np.allclose(plain(np.array([2.0, 3.0, 4.0, 5.5, 8.0, 9.5])), [0.0, 0.0, 1.0, 2.5, 2.0, 0.0])
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.3, 0.5, 1.0, 2.7, 3.99])
+@pytest.mark.parametrize(("name", "half"), [("vx", 0), ("vz", 1), ("sxz", 1)])
+def test_shallow_weights_keep_moments(name, half, depth):
+    place = Place(20.4, 21.7, depth)
+    points = entries(name, place, 0, source=False)
+    z = points.z + 0.5 * half
+    total = points.weight.sum()
+    assert points.z.min() >= 0
+    for power in range(3 if depth == 0 and half else 4):
+        moment = np.sum(points.weight * z**power) / total
+        assert moment == pytest.approx(depth**power, abs=1e-9)
+    source = entries(name, place, 0, source=True)
+    assert np.allclose(source.weight * level_weights(source.z, half=bool(half)), points.weight)
+
+
+def test_deep_weights_interpolate_waves():
+    """Eight points a wavelength along each axis: the value between the points within half a percent."""
+    for place in (Place(20.31, 21.77, 12.4), Place(20.0, 21.5, 4.0)):
+        points = entries("vy", place, 0, source=False)
+        k = 2 * np.pi / 8
+        at = np.exp(1j * k * points.x) * np.exp(1j * k * (points.y + 0.5)) * np.exp(1j * k * points.z)
+        expected = np.exp(1j * k * (place.x + place.y + place.z))
+        assert abs(np.sum(points.weight * at) - expected) < 0.005
