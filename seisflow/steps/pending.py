@@ -11,7 +11,7 @@ from seisflow.project import Project, iteration_name, step_name
 from seisflow.solvers import Plan
 from seisflow.steps.event import EventStep
 from seisflow.steps.pictures import pictures_task
-from seisflow.steps.update import direction_task, search_state, update_task
+from seisflow.steps.update import Search, direction_task, search_state, trial_task, update_task
 
 __all__ = ["expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
 
@@ -39,9 +39,9 @@ def what_would_run(project: Project, iteration: int) -> list[tuple[str, list[str
         return [(task.name, reasons), (f"{name}: line search, new model", ["they follow from the direction"])]
     search = search_state(project, iteration, peek=True)
     if isinstance(search.decision, Next):
-        return [(f"{name}/{step_name(search.trial)}", ["the line search needs this trial"])]
+        return _trial_rows(project, iteration, search)
     if not isinstance(search.decision, Accept):
-        return []
+        return [(f"{name}: new model", [f"the line search found none: {search.decision.reason}"])]
     for event in project.held_out:
         task = EventStep(project, iteration, search.trial, event).task
         reasons = project.why(task)
@@ -55,6 +55,20 @@ def what_would_run(project: Project, iteration: int) -> list[tuple[str, list[str
         if reasons:
             rows.append((task.name, reasons))
     return rows
+
+
+def _trial_rows(project: Project, iteration: int, search: Search) -> list[tuple[str, list[str]]]:
+    """The trial that a line search waits for: its model, or what is missing of its events."""
+    name = f"{iteration_name(iteration)}/{step_name(search.trial)}"
+    record = project.record_of(name)
+    if record is None or not isinstance(search.decision, Next):
+        return [(name, ["the line search needs this trial"])]
+    task = trial_task(project, iteration, search.attempt, search.trial, search.decision.step)
+    reasons = project.why(task)
+    if reasons:
+        return [(name, reasons)]
+    tasks = [EventStep(project, iteration, search.trial, event).task for event in project.used]
+    return [(task.name, reasons) for task in tasks if (reasons := project.why(task))]
 
 
 def finished_iterations(project: Project, first: int, last: int) -> dict[int, dict[str, Any]]:
