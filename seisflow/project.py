@@ -31,7 +31,9 @@ from seisflow.io.atomic import alive, publish, sha256, sweep
 __all__ = ["Project", "Task", "code_version", "iteration_name", "step_name"]
 
 CONFIG_NAME = "seisflow.yaml"
+"""The file that makes a folder a project."""
 _SAFE = re.compile(r"[A-Za-z0-9._-]+")
+_NAMES = "the name of an event may hold letters, digits, `.`, `_` and `-` only"
 _RECORD = {"inputs", "settings", "code", "outputs", "results", "seconds"}
 _DRIVER = re.compile(r"host (?P<host>\S+), process (?P<pid>\d+)")
 
@@ -168,7 +170,7 @@ class Project:
     @staticmethod
     def _safe(name: str) -> str:
         if not _SAFE.fullmatch(name) or name.startswith("."):
-            raise InputError(f"event {name!r}: a name may hold letters, digits, `.`, `_` and `-` only")
+            raise InputError(f"event {name!r}: {_NAMES}")
         return name
 
     def relative(self, path: Path) -> str:
@@ -179,8 +181,18 @@ class Project:
 
     @cached_property
     def event_ids(self) -> tuple[str, ...]:
-        """All events, sorted."""
-        return tuple(sorted(path.stem for path in self.events_folder.glob("*.xml")))
+        """All events, sorted.
+
+        Raises
+        ------
+        InputError
+            If a file has a name that an event cannot have.
+        """
+        paths = sorted(self.events_folder.glob("*.xml"))
+        for path in paths:
+            if not _SAFE.fullmatch(path.stem) or path.name.startswith("."):
+                raise InputError(f"{self.relative(path)}: {_NAMES}; rename the file")
+        return tuple(sorted(path.stem for path in paths))
 
     @property
     def held_out(self) -> tuple[str, ...]:

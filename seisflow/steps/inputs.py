@@ -14,7 +14,7 @@ from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
 from seisflow.io.stations import read_stationxml
 from seisflow.io.time_functions import read_time_function
-from seisflow.project import Project
+from seisflow.project import CONFIG_NAME, Project
 from seisflow.solvers import Plan, Simulation, create
 
 __all__ = ["check_project", "event_of", "model_of", "plan_of", "simulation_of", "stations_of"]
@@ -144,7 +144,9 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
             f"{project.events_folder}: no events there; `seisflow import FILES` brings them in"
         )
     if not project.used:
-        raise InputError("hold_out names every event; none is left to invert")
+        raise InputError(
+            f"{project.root / CONFIG_NAME}: hold_out names every event; leave some to be inverted"
+        )
     model_path = project.model_path(iteration - 1)
     if iteration > 1 and not model_path.is_file():
         raise MissingError(
@@ -165,11 +167,28 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
                 )
             read_source(path)
         except SeisflowError as error:
-            faults.append(str(error))
+            faults.append(_with_file(project, str(error)))
     if faults:
         unique = list(dict.fromkeys(faults))
         raise InputError("\n".join(unique))
     return plans
+
+
+def _with_file(project: Project, fault: str) -> str:
+    """A fault of an event or a station that a solver found, with the file that it comes from before it."""
+    kind, _, rest = fault.partition(" ")
+    name = rest.split(" ")[0].rstrip(":")
+    if (
+        kind == "event"
+        and name in project.event_ids
+        and project.relative(project.event_path(name)) not in fault
+    ):
+        return f"{project.relative(project.event_path(name))}: {fault}"
+    if kind == "station":
+        for path in project.station_files():
+            if any(station.id == name for station in read_stationxml([path])):
+                return f"{project.relative(path)}: {fault}"
+    return fault
 
 
 def _first_missing(project: Project, iteration: int) -> int:
