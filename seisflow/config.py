@@ -98,7 +98,8 @@ class DataConfig(_Section):
     interval : float
         Sampling interval in s of what is compared; at most a tenth of the shortest period is a good choice.
     start : float, optional
-        First time, s from the origin time; a tenth of the duration before it, if left out.
+        First time, s from the origin time; if left out, one longest period before it, so that windows see noise
+        before the first arrival.
     observed : {"counts", "displacement", "velocity", "acceleration"}
         What the recordings hold; ``counts`` are divided by the instrument response.
     quantity : {"displacement", "velocity", "acceleration"}
@@ -118,11 +119,6 @@ class DataConfig(_Section):
     corners: int = 3
     taper: float = 0.05
     water_level: float = 60.0
-
-    def axis(self) -> TimeAxis:
-        """The times of all seismograms that are compared."""
-        start = -0.1 * self.duration if self.start is None else self.start
-        return TimeAxis.covering(start, self.duration, self.interval)
 
 
 class StageConfig(_Section):
@@ -240,12 +236,17 @@ class Config(_Section):
         faults = []
         for number in range(len(self.stages)):
             try:
-                self.signal(number).check_length(self.data.axis())
+                self.signal(number).check_length(self.axis())
             except InputError as error:
                 faults.append(f"stages.{number}.periods: {error}")
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def axis(self) -> TimeAxis:
+        """The times of all seismograms that are compared."""
+        start, longest = self.data.start, max(stage.periods[1] for stage in self.stages)
+        return TimeAxis.covering(-longest if start is None else start, self.data.duration, self.data.interval)
 
     def stage_of(self, iteration: int) -> tuple[int, int]:
         """Stage number (from 0) and iteration within it (from 0) of an iteration (from 1).

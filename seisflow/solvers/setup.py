@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,8 +83,10 @@ def box(simulation: Simulation, spacing: float, cells: int) -> Layout:
     places += [(f"station {s.id}", *project(s.latitude, s.longitude), s.burial) for s in simulation.stations]
     before, after = [0, 0], [int(np.ceil((grid.end[a] - grid.origin[a]) / spacing - 1e-9)) for a in (0, 1)]
     deepest = int(np.ceil(grid.end[2] / spacing - 1e-9))
-    for name, x, y, z in places:
-        _check_inside(name, (x, y, z), grid.origin, grid.end)
+    faults = [fault for name, *place in places if (fault := _outside(name, place, grid.origin, grid.end))]
+    if faults:
+        raise InputError("\n".join(faults))
+    for _, x, y, z in places:
         for axis, value in enumerate((x, y)):
             place = (value - grid.origin[axis]) / spacing
             before[axis] = max(before[axis], int(np.ceil(RADIUS - place)))
@@ -102,21 +105,23 @@ def box(simulation: Simulation, spacing: float, cells: int) -> Layout:
     return Layout(spacing, origin, shape, cells)
 
 
-def _check_inside(
-    name: str, place: tuple[float, float, float], low: tuple[float, ...], high: tuple[float, ...]
-) -> None:
-    x, y, z = place
-    for axis, value in (("x", x), ("y", y)):
+def _outside(
+    name: str, place: Sequence[float], low: tuple[float, ...], high: tuple[float, ...]
+) -> str | None:
+    """Say why a source or station cannot be where it is, or None."""
+    z = place[2]
+    for axis, value in zip("xy", place[:2], strict=True):
         number = "xy".index(axis)
         if not low[number] <= value <= high[number]:
-            raise InputError(
+            return (
                 f"{name} lies at {axis} = {value:.0f} m, the model reaches from {low[number]:.0f} to "
                 f"{high[number]:.0f} m; leave it out or use a larger model"
             )
     if z < 0:
-        raise InputError(f"{name} has depth {z:g} m; elastic3d has a flat surface, it must be 0 or more")
+        return f"{name} has depth {z:g} m; elastic3d has a flat surface, it must be 0 or more"
     if z > high[2]:
-        raise InputError(f"{name} lies {z:.0f} m deep, the model ends at {high[2]:.0f} m; use a deeper model")
+        return f"{name} lies {z:.0f} m deep, the model ends at {high[2]:.0f} m; use a deeper model"
+    return None
 
 
 def _rotation(simulation: Simulation, latitude: float, longitude: float) -> FloatArray:

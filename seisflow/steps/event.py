@@ -103,7 +103,7 @@ class EventStep:
         inputs |= {f"stations/{path.name}": path for path in project.station_files()}
         settings = {
             "signal": self.signal,
-            "axis": config.data.axis(),
+            "axis": config.axis(),
             "source": config.source,
             "solver": config.solver,
             "windows": stage.windows,
@@ -135,7 +135,7 @@ class EventStep:
     @cached_property
     def axis(self) -> TimeAxis:
         """The times that are compared."""
-        return self.project.config.data.axis()
+        return self.project.config.axis()
 
     @cached_property
     def observed(self) -> Gather:

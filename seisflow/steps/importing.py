@@ -208,7 +208,7 @@ class _Recordings:
 
     def __post_init__(self) -> None:
         config = self.project.config
-        axis = config.data.axis()
+        axis = config.axis()
         margin = max(2 * max(stage.periods[1] for stage in config.stages), 30.0)
         self.least = TimeSpan(axis.start, axis.end)
         self.wanted = TimeSpan(axis.start - margin, axis.end + margin)

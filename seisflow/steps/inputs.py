@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from seisflow.config import Config
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError
@@ -110,7 +112,7 @@ def simulation_of(
     config: Config, model: Model, event: Event, stations: tuple[Station, ...], stage: int
 ) -> Simulation:
     """What a stage asks of the solver for an event."""
-    return Simulation(model, event, stations, config.data.axis().end, config.stages[stage].periods[0])
+    return Simulation(model, event, stations, config.axis().end, config.stages[stage].periods[0])
 
 
 def plan_of(project: Project, model: Model, event: str, stage: int) -> Plan:
@@ -154,6 +156,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
             f"`seisflow iterate --iteration {_first_missing(project, iteration)}` first"
         )
     model = model_of(model_path)
+    _check_region(project, model_path, model)
     stations_of(project)
     plans, faults = [], []
     for event in project.event_ids:
@@ -189,6 +192,21 @@ def _with_file(project: Project, fault: str) -> str:
             if any(station.id == name for station in read_stationxml([path])):
                 return f"{project.relative(path)}: {fault}"
     return fault
+
+
+def _check_region(project: Project, path: Path, model: Model) -> None:
+    """Refuse a model that is not of the region of the configuration."""
+    region, found = project.config.region, model.grid
+    wanted = region.grid()
+    same = np.allclose([*wanted.origin, *wanted.end], [*found.origin, *found.end], atol=1.0)
+    if wanted.shape != found.shape or not same or region.projection() != model.projection:
+        raise InputError(
+            f"{project.relative(path)} has {' x '.join(map(str, found.shape))} nodes from {found.origin} to "
+            f"{found.end} m about {model.projection.latitude:g}, {model.projection.longitude:g}; `region` in "
+            f"{CONFIG_NAME} gives {' x '.join(map(str, wanted.shape))} from {wanted.origin} to {wanted.end} m about "
+            f"{region.latitude:g}, {region.longitude:g}: set the region back, or import the start model again "
+            "with --replace"
+        )
 
 
 def _first_missing(project: Project, iteration: int) -> int:
