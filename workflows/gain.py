@@ -12,6 +12,7 @@ from seisflow.io.models import read_model
 from seisflow.project import Project
 from seisflow.steps.gain import compare_with_truth, residual, truth_path
 from seisflow.steps.inputs import check_project, model_of
+from seisflow.steps.pictures import draw_truth
 
 __all__ = ["gain"]
 
@@ -84,5 +85,8 @@ def gain(
     known = truth or truth_path(project)
     if truth is not None or known.is_file():
         start, newest_model = model_of(project.model_path(0)), model_of(project.model_path(number))
-        content["truth"] = compare_with_truth(project, start, newest_model, read_model(known))
+        true_model = read_model(known)
+        content["truth"] = compare_with_truth(project, start, newest_model, true_model)
+        drawn = draw_truth(project, number, true_model, project.root / "pictures")
+        watcher.say(f"true and recovered: {', '.join(project.relative(path) for path in drawn)}")
     return content

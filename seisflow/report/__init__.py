@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seisflow.report.comparison import draw_comparison
 from seisflow.report.fields import Field, Line, Overlay, kernel_field, model_field, perturbation_field
 from seisflow.report.iteration import draw_iteration
 from seisflow.report.maps import draw_map
@@ -15,6 +16,7 @@ __all__ = [
     "Line",
     "MisfitRow",
     "Overlay",
+    "draw_comparison",
     "draw_iteration",
     "draw_map",
     "draw_misfit",

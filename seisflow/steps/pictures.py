@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seisflow.domain import Event, Grid
+from seisflow.domain import Event, Grid, Model
 from seisflow.errors import MissingError
 from seisflow.inversion import Trial
 from seisflow.io.event_file import EventFile, read_event
@@ -18,7 +18,7 @@ from seisflow.steps.inputs import event_of, model_of, stations_of
 if TYPE_CHECKING:
     from seisflow.report import Line, MisfitRow
 
-__all__ = ["draw_iteration_pictures", "draw_project", "misfit_rows", "pictures_task"]
+__all__ = ["draw_iteration_pictures", "draw_project", "draw_truth", "misfit_rows", "pictures_task"]
 
 
 def draw_project(project: Project, folder: Path) -> list[Path]:
@@ -96,6 +96,31 @@ def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
         drawn += _overview(project, iteration, rows, folder)
         task = pictures_task(project, iteration)
         project.record(task, drawn, {"pictures": len(drawn)}, time.monotonic() - started)
+    return drawn
+
+
+def draw_truth(project: Project, number: int, truth: Model, folder: Path) -> list[Path]:
+    """Draw the true perturbations beside those recovered by a model, a picture a parameter.
+
+    Returns
+    -------
+    list of Path
+        What was drawn.
+    """
+    from seisflow.report import Overlay, draw_comparison, perturbation_field, write_png
+
+    start, found = model_of(project.model_path(0)), model_of(project.model_path(number))
+    depths, lines = _places(start.grid)
+    overlay = Overlay(start.projection, _events(project), stations_of(project))
+    drawn = []
+    for name in project.config.inversion.parameters:
+        fields = [
+            ("true", perturbation_field(truth, start, name, f"{name} against m00")),
+            (f"recovered, m{number:02d}", perturbation_field(found, start, name)),
+        ]
+        path = folder / f"truth_{name}_m{number:02d}.png"
+        write_png(draw_comparison(fields, depths[1], lines[0], overlay, project.config.name), path)
+        drawn.append(path)
     return drawn
 
 
