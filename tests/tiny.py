@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,17 @@ import numpy as np
 from seisflow.config import load
 from seisflow.domain import Event, Model, MomentTensor, SourceTimeFunction, Station
 from seisflow.io.asdf import write_observed
-from seisflow.io.events import write_quakeml
+from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.io.models import write_model
 from seisflow.io.provenance import Provenance
-from seisflow.io.stations import read_inventory, write_stationxml
+from seisflow.io.stations import read_inventory, read_stationxml, write_stationxml
 from seisflow.signal import TimeAxis
 from seisflow.signal.resample import Resample
 from seisflow.solvers import Simulation, create
 
 EVENTS = ("a1", "a2", "a3", "h1")
 STATIONS = 8
+CHANNELS = ("HXE", "HXN", "HXZ")
 CONFIG = """\
 name: tiny
 region: {latitude: 38.0, longitude: 22.0, width: 40000, height: 40000, depth: 16000, spacing: [5000, 5000, 4000]}
@@ -52,24 +54,20 @@ def start_model(region) -> Model:
     return Model(grid, region.projection(), 1.75 * vs, vs, np.full(grid.shape, 2600.0))
 
 
-def true_model(start: Model) -> Model:
+def true_model(start: Model, anomaly: float) -> Model:
     """A faster west, a slower east."""
-    change = 1 - 0.06 * np.sin(np.pi * start.grid.x / 40_000)[:, None, None] * np.ones(start.grid.shape)
+    change = 1 - anomaly * np.sin(np.pi * start.grid.x / 40_000)[:, None, None] * np.ones(start.grid.shape)
     return start.with_fields(vp=start.vp * change, vs=start.vs * change)
 
 
 def build(root: Path) -> None:
     """Make the project in an empty folder."""
-    from obspy import Stream, Trace, UTCDateTime
-
     root.mkdir(parents=True, exist_ok=True)
     (root / "seisflow.yaml").write_text(CONFIG)
     config = load(root / "seisflow.yaml")
     projection = config.region.projection()
     rng = np.random.default_rng(20260101)
-    start = start_model(config.region)
-    write_model(root / "models" / "m00.nc", start)
-    truth = true_model(start)
+    write_model(root / "models" / "m00.nc", start_model(config.region))
 
     def place(x: float, y: float) -> tuple[float, float]:
         latitude, longitude = projection.to_geographic(x, y)
@@ -79,35 +77,64 @@ def build(root: Path) -> None:
     stations = [
         Station("XX", f"S{n}", *place(15_000 * np.cos(a), 15_000 * np.sin(a))) for n, a in enumerate(angles)
     ]
-    write_stationxml(root / "stations" / "XX.xml", stations, ("HXE", "HXN", "HXZ"))
-    inventory = read_inventory(root / "stations" / "XX.xml")
-    axis = TimeAxis.covering(-10, 40, 0.5)
+    write_stationxml(root / "stations" / "XX.xml", stations, CHANNELS)
     for number, (name, x, y) in enumerate(
         zip(EVENTS, (-9e3, 8e3, 2e3, -3e3), (-4e3, -7e3, 9e3, 3e3), strict=True)
     ):
         tensor = MomentTensor(*(1e15 * rng.standard_normal(6)))
-        event = Event(
-            name,
-            1.7e9 + 1e5 * number,
-            *place(x, y),
-            6000.0,
-            tensor,
-            SourceTimeFunction(half_duration=1.0),
+        stf = SourceTimeFunction(half_duration=1.0)
+        write_quakeml(
+            root / "events" / f"{name}.xml",
+            Event(name, 1.7e9 + 1e5 * number, *place(x, y), 6000.0, tensor, stf),
         )
-        write_quakeml(root / "events" / f"{name}.xml", event)
-        simulation = Simulation(truth, event, tuple(stations), axis.end + 1, 5.0)
-        gather = create(config.solver).forward(simulation).gather
-        data = Resample(TimeAxis.of(gather), axis).apply(np.asarray(gather.data, dtype=np.float64))
-        data += 0.01 * np.abs(data).max() * rng.standard_normal(data.shape)
+    observe(root)
+
+
+def observe(
+    root: Path,
+    events: Sequence[str] = EVENTS,
+    *,
+    noise: float = 0.01,
+    anomaly: float = 0.06,
+    period: float = 5.0,
+    dead: bool = False,
+    as_solved: bool = False,
+) -> None:
+    """Simulate recordings, with noise as a share of the largest sample.
+
+    ``dead`` ones are zero; those ``as_solved`` are what `seisflow simulate` writes.
+    """
+    from obspy import Stream, Trace, UTCDateTime
+
+    config = load(root / "seisflow.yaml")
+    truth = true_model(start_model(config.region), anomaly)
+    stations = tuple(sorted(read_stationxml([root / "stations" / "XX.xml"])))
+    inventory = read_inventory(root / "stations" / "XX.xml")
+    axis = TimeAxis.covering(-10, 40, 0.5)
+    rng = np.random.default_rng(20260102)
+    last = config.axis().end if as_solved else axis.end + 1
+    for name in events:
+        (event,) = read_quakeml(root / "events" / f"{name}.xml")
+        gather = create(config.solver).forward(Simulation(truth, event, stations, last, period)).gather
+        data = np.asarray(gather.data, dtype=np.float64)
+        start, interval = axis.start, axis.interval
+        if as_solved:
+            early = max(0, int(np.ceil((gather.start - axis.start) / gather.interval)))
+            data = np.pad(data, ((0, 0), (0, 0), (early, 0)))
+            start, interval = gather.start - early * gather.interval, gather.interval
+        else:
+            data = Resample(TimeAxis.of(gather), axis).apply(data)
+        data += noise * np.abs(data).max() * rng.standard_normal(data.shape)
+        data *= 0.0 if dead else 1.0
         stream = Stream()
         for i, station in enumerate(gather.stations):
-            for j, channel in enumerate(("HXE", "HXN", "HXZ")):
+            for j, channel in enumerate(CHANNELS):
                 header = {
                     "network": station.network,
                     "station": station.code,
                     "channel": channel,
-                    "starttime": UTCDateTime(event.time) + axis.start,
-                    "delta": axis.interval,
+                    "starttime": UTCDateTime(event.time) + start,
+                    "delta": interval,
                 }
                 stream.append(Trace(data[i, j].astype(np.float32), header))
         path = root / "observed" / f"{name}.h5"

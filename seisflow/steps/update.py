@@ -76,9 +76,9 @@ def total_misfit(project: Project, iteration: int, step: int, events: tuple[str,
         windows += record["results"]["windows"]
     if windows == 0:
         raise PhysicsError(
-            f"iteration {iteration}: no window on any of {len(events)} events; look at the waveform pages in "
-            f"{project.relative(project.picture_folder(iteration))} and at `seisflow status`, then check the "
-            "response removal, the band and the limits under `windows`"
+            f"iteration {iteration}: no window on any of {len(events)} events; draw the waveform pages with "
+            f"`seisflow plot --iteration {iteration}`, then check what the recordings hold (data.observed), the band "
+            "and the limits under `windows`"
         )
     return total / windows, windows
 
