@@ -18,7 +18,6 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 __all__ = ["Terminal", "print_gain", "print_status", "print_taylor"]
 
@@ -91,20 +90,28 @@ class Terminal:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns on a terminal, tabs in pipes."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
             print("\t".join(row))
         return
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+    if title:
+        print(title)
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for row in (columns, ["-" * width for width in widths], *rows):
+        first, *others = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join([first, *others]).rstrip())
 
 
-def _number(value: float | None, digits: int = 4) -> str:
+def _number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}g}"
+
+
+def _change(pair: Sequence[float] | None) -> str:
+    return f"{100 * (pair[1] / pair[0] - 1):+.1f} %" if pair and pair[0] else "-"
 
 
 def print_status(content: dict[str, Any]) -> None:
@@ -113,7 +120,6 @@ def print_status(content: dict[str, Any]) -> None:
     rows = []
     for row in content["iterations"]:
         before, after = row["misfit"] or (None, None)
-        held = row["held_out"] or (None, None)
         events = list(row["events"].values())
         done = sum(event["state"] == "done" for event in events)
         shortest, longest = row["periods"]
@@ -121,16 +127,16 @@ def print_status(content: dict[str, Any]) -> None:
             [
                 str(row["iteration"]),
                 f"{shortest:g}-{longest:g} s",
-                row["state"],
+                "-" if row["state"] == "not started" else row["state"],
                 f"{done}/{len(events)}",
                 str(row["windows"] or "-"),
                 _number(before),
                 _number(after),
-                _number(held[0]),
-                _number(held[1]),
+                _change(row["misfit"]),
+                _change(row["held_out"]),
             ]
         )
-    columns = ["iteration", "periods", "state", "events", "windows", "misfit", "after", "held-out", "after"]
+    columns = ["iter", "periods", "state", "events", "windows", "misfit", "after", "change", "held out"]
     _table("", columns, rows)
     for row in content["iterations"]:
         for event, found in row["events"].items():

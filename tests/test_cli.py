@@ -243,8 +243,10 @@ def test_status_for_pipes_is_one_row_an_iteration(run, done):
     assert code == 0 and error == ""
     assert lines[0] == "tiny: 4 events, 1 held out"
     rows = [line.split("\t") for line in lines[1:7]]
-    assert rows[0][0] == "iteration" and {len(row) for row in rows} == {9}
+    assert rows[0][0] == "iter" and {len(row) for row in rows} == {9}
     assert rows[1][:4] == ["1", "6-20 s", "done", "4/4"]
+    assert re.fullmatch(r"-\d+\.\d %", rows[1][7]) and re.fullmatch(r"-\d+\.\d %", rows[1][8])
+    assert rows[2] == ["2", "6-20 s", "-", "0/4", "-", "-", "-", "-", "-"]
     assert "\x1b" not in out
 
 
