@@ -1,5 +1,5 @@
-/* The doors of the library: each entry is compiled for several instruction sets, the best that the processor has is
- * taken at run time. LEVELS is 1 where only the plain path is built. */
+/* The doors of the library: each entry is compiled for several instruction sets, the best that the processor
+ * has is taken at run time. LEVELS is 1 where only the plain path is built. */
 #include <string.h>
 
 #include "elastic3d.h"
@@ -8,12 +8,12 @@
 #include <omp.h>
 #endif
 
-#define DECLARE(bits, level)                                                                                           \
-    int64_t elastic3d_advance_f##bits##_##level(const elastic3d_grid *, const elastic3d_sources *,                     \
-                                                const elastic3d_sources *, const elastic3d_receivers *,               \
-                                                const elastic3d_snapshots *, int64_t, int64_t);                        \
-    int64_t elastic3d_correlate_f##bits##_##level(const elastic3d_grid *, const elastic3d_snapshots *, int64_t,        \
-                                                  const elastic3d_gradient *, int64_t);
+#define DECLARE(bits, level)                                                                                 \
+    int64_t elastic3d_advance_f##bits##_##level(const elastic3d_grid *, const elastic3d_sources *,           \
+                                                const elastic3d_sources *, const elastic3d_receivers *,      \
+                                                const elastic3d_snapshots *, int64_t, int64_t);              \
+    int64_t elastic3d_correlate_f##bits##_##level(const elastic3d_grid *, const elastic3d_snapshots *,       \
+                                                  int64_t, const elastic3d_gradient *, int64_t);
 DECLARE(32, baseline)
 DECLARE(64, baseline)
 #if LEVELS > 1
@@ -21,7 +21,8 @@ DECLARE(32, v3)
 DECLARE(64, v3)
 DECLARE(32, v4)
 DECLARE(64, v4)
-#define CHOOSE(name, bits) (level == 2 ? name##_f##bits##_v4 : level == 1 ? name##_f##bits##_v3 : name##_f##bits##_baseline)
+#define CHOOSE(name, bits)                                                                                   \
+    (level == 2 ? name##_f##bits##_v4 : level == 1 ? name##_f##bits##_v3 : name##_f##bits##_baseline)
 #else
 #define CHOOSE(name, bits) name##_f##bits##_baseline
 #endif
@@ -29,13 +30,14 @@ DECLARE(64, v4)
 static const char *const names[] = {"baseline", "v3", "v4"};
 static int level = -1;
 
-static int best(void)
-{
+static int best(void) {
 #if LEVELS > 1
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2")) return 0;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vl"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2"))
+        return 0;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd") &&
+        __builtin_cpu_supports("avx512vl"))
         return 2;
     return 1;
 #else
@@ -44,15 +46,14 @@ static int best(void)
 }
 
 /* The instruction set in use: baseline, or x86-64 v3 (AVX2) or v4 (AVX-512). */
-const char *seisflow_simd_level(void)
-{
-    if (level < 0) level = best();
+const char *seisflow_simd_level(void) {
+    if (level < 0)
+        level = best();
     return names[level];
 }
 
 /* Use another one, for tests; 0 if that is possible, else -1. */
-int64_t seisflow_simd_use(const char *name)
-{
+int64_t seisflow_simd_use(const char *name) {
     for (int i = 0; i <= best(); i++)
         if (!strcmp(name, names[i])) {
             level = i;
@@ -62,8 +63,7 @@ int64_t seisflow_simd_use(const char *name)
 }
 
 /* Weights of the closure's integer and half levels; returns their number. */
-int64_t elastic3d_weights(double *node, double *half)
-{
+int64_t elastic3d_weights(double *node, double *half) {
     static const double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH;
     memcpy(node, hi, sizeof hi);
     memcpy(half, hh, sizeof hh);
@@ -71,8 +71,7 @@ int64_t elastic3d_weights(double *node, double *half)
 }
 
 /* 1 if the library was built with OpenMP. */
-int64_t seisflow_openmp(void)
-{
+int64_t seisflow_openmp(void) {
 #ifdef _OPENMP
     return 1;
 #else
@@ -80,19 +79,18 @@ int64_t seisflow_openmp(void)
 #endif
 }
 
-#define DOORS(bits)                                                                                                    \
-    int64_t elastic3d_advance_f##bits(const elastic3d_grid *g, const elastic3d_sources *forces,                        \
-                                      const elastic3d_sources *moments, const elastic3d_receivers *receivers,         \
-                                      const elastic3d_snapshots *snapshots, int64_t first, int64_t steps)              \
-    {                                                                                                                  \
-        seisflow_simd_level();                                                                                         \
-        return CHOOSE(elastic3d_advance, bits)(g, forces, moments, receivers, snapshots, first, steps);                \
-    }                                                                                                                  \
-    int64_t elastic3d_correlate_f##bits(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t slot,           \
-                                        const elastic3d_gradient *d, int64_t after)                                   \
-    {                                                                                                                  \
-        seisflow_simd_level();                                                                                         \
-        return CHOOSE(elastic3d_correlate, bits)(g, s, slot, d, after);                                                \
+#define DOORS(bits)                                                                                          \
+    int64_t elastic3d_advance_f##bits(const elastic3d_grid *g, const elastic3d_sources *forces,              \
+                                      const elastic3d_sources *moments,                                      \
+                                      const elastic3d_receivers *receivers,                                  \
+                                      const elastic3d_snapshots *snapshots, int64_t first, int64_t steps) {  \
+        seisflow_simd_level();                                                                               \
+        return CHOOSE(elastic3d_advance, bits)(g, forces, moments, receivers, snapshots, first, steps);      \
+    }                                                                                                        \
+    int64_t elastic3d_correlate_f##bits(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t slot, \
+                                        const elastic3d_gradient *d, int64_t after) {                        \
+        seisflow_simd_level();                                                                               \
+        return CHOOSE(elastic3d_correlate, bits)(g, s, slot, d, after);                                      \
     }
 DOORS(32)
 DOORS(64)

@@ -1,9 +1,10 @@
 /* The 3D elastic wave equation on the CPU; the scheme is drawn in elastic3d.h.
  *
- * What makes it fast: one sweep over x a time step (stress follows velocity two planes behind, in y the blocks are
- * skewed by two rows, so the update stays in place), prefetch of the next plane (thirteen streams are too many for the
- * hardware), averages of the material on the fly, explicit vectors. Threads share x; the stress planes that touch a
- * neighbour's velocity wait for a barrier, so the bits do not depend on threads or blocks.
+ * What makes it fast: one sweep over x a time step (stress follows velocity two planes behind, in y the
+ * blocks are skewed by two rows, so the update stays in place), prefetch of the next plane (thirteen streams
+ * are too many for the hardware), averages of the material on the fly, explicit vectors. Threads share x; the
+ * stress planes that touch a neighbour's velocity wait for a barrier, so the bits do not depend on threads or
+ * blocks.
  *
  * Compiled once for each type (REAL_BITS) and instruction set (LEVEL); dispatch.c chooses.
  */
@@ -33,24 +34,22 @@ typedef float real;
 #define EXPORT(name) PASTE(name, REAL_BITS, LEVEL)
 #define CHECK_EVERY 50
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Number of a plane or row in the absorbing slabs of its axis, -1 outside them. */
-static int64_t slab(int64_t i, int64_t n, int64_t cells)
-{
-    if (i < cells) return i;
+static int64_t slab(int64_t i, int64_t n, int64_t cells) {
+    if (i < cells)
+        return i;
     return cells && i >= n - 1 - cells ? i - (n - 1 - 2 * cells) : -1;
 }
 
-static void inject(const elastic3d_grid *g, const elastic3d_sources *s, int64_t x, int64_t y0, int64_t y1, int64_t n)
-{
+static void inject(const elastic3d_grid *g, const elastic3d_sources *s, int64_t x, int64_t y0, int64_t y1,
+                   int64_t n) {
     real *f = g->fields;
     const double *samples = s->samples + n * s->signals;
     for (int64_t e = s->first[x]; e < s->first[x + 1]; e++)
-        if (s->y[e] >= y0 && s->y[e] < y1) f[s->offset[e]] += (real)(s->weight[e] * samples[s->signal[e]]);
+        if (s->y[e] >= y0 && s->y[e] < y1)
+            f[s->offset[e]] += (real)(s->weight[e] * samples[s->signal[e]]);
 }
 
 typedef struct {
@@ -61,14 +60,16 @@ typedef struct {
     const elastic3d_snapshots *snapshots;
 } run;
 
-/* Rows y0 to y1 of plane x: velocity and forces, or stress and moments. Rows outside the grid and planes outside
- * [xa, xb) are left out. */
-static void block(const run *r, int stress, int64_t x, int64_t xa, int64_t xb, int64_t y0, int64_t y1, int64_t n)
-{
+/* Rows y0 to y1 of plane x: velocity and forces, or stress and moments. Rows outside the grid and planes
+ * outside [xa, xb) are left out. */
+static void block(const run *r, int stress, int64_t x, int64_t xa, int64_t xb, int64_t y0, int64_t y1,
+                  int64_t n) {
     const elastic3d_grid *g = r->g;
-    if (y0 < 0) y0 = 0;
+    if (y0 < 0)
+        y0 = 0;
     y1 = least(y1, g->ny);
-    if (x < xa || x >= xb || y0 >= y1) return;
+    if (x < xa || x >= xb || y0 >= y1)
+        return;
     const int64_t slabs = 2 * g->cells + 1, px = slab(x, g->nx, g->cells), height = g->row - g->bottom;
     const real *ax = g->pml_x, *ay = g->pml_y, *az = g->pml_z;
     line l = {.g = g, .top = r->top};
@@ -87,9 +88,9 @@ static void block(const run *r, int stress, int64_t x, int64_t xa, int64_t xb, i
 }
 
 /* One time step of planes x0 to x1, stress of planes s0 to s1 included. */
-static void sweep(const run *r, int64_t x0, int64_t x1, int64_t s0, int64_t s1, int64_t n)
-{
-    const int64_t ny = r->g->ny, lag = ELASTIC3D_HALO, by = r->g->block > 0 ? least(r->g->block, ny + lag) : ny + lag;
+static void sweep(const run *r, int64_t x0, int64_t x1, int64_t s0, int64_t s1, int64_t n) {
+    const int64_t ny = r->g->ny, lag = ELASTIC3D_HALO,
+                  by = r->g->block > 0 ? least(r->g->block, ny + lag) : ny + lag;
     for (int64_t y = 0; y < ny + lag; y += by)
         for (int64_t x = x0; x < x1 + lag; x++) {
             block(r, 0, x, x0, x1, y, y + by, n);
@@ -97,23 +98,23 @@ static void sweep(const run *r, int64_t x0, int64_t x1, int64_t s0, int64_t s1, 
         }
 }
 
-static void record(const run *r, int64_t from, int64_t to, int64_t n)
-{
+static void record(const run *r, int64_t from, int64_t to, int64_t n) {
     const elastic3d_receivers *c = r->receivers;
     const real *f = r->g->fields;
     for (int64_t i = from; i < to; i++) {
         double sum = 0;
-        for (int64_t e = c->first[i]; e < c->first[i + 1]; e++) sum += c->weight[e] * (double)f[c->offset[e]];
+        for (int64_t e = c->first[i]; e < c->first[i + 1]; e++)
+            sum += c->weight[e] * (double)f[c->offset[e]];
         c->out[n * c->count + i] = sum;
     }
 }
 
 /* Copy planes x0 to x1 of the velocity into the slot of step n, if it has one. */
-static void keep(const run *r, int64_t x0, int64_t x1, int64_t n)
-{
+static void keep(const run *r, int64_t x0, int64_t x1, int64_t n) {
     const elastic3d_snapshots *s = r->snapshots;
     const elastic3d_grid *g = r->g;
-    if (!s->every || n % s->every != s->phase) return;
+    if (!s->every || n % s->every != s->phase)
+        return;
     const int64_t nx = s->x1 - s->x0, ny = s->y1 - s->y0;
     real *slot = (real *)s->data + n / s->every * 3 * nx * ny * s->z1;
     for (int k = VX; k <= VZ; k++)
@@ -125,21 +126,22 @@ static void keep(const run *r, int64_t x0, int64_t x1, int64_t n)
 }
 
 /* Whether the velocity of planes x0 to x1 is finite. */
-static int all_finite(const elastic3d_grid *g, int64_t x0, int64_t x1)
-{
+static int all_finite(const elastic3d_grid *g, int64_t x0, int64_t x1) {
     for (int k = VX; k <= VZ; k++)
         for (int64_t x = x0; x < x1; x++)
             for (int64_t y = 0; y < g->ny; y++) {
-                const real *f = (const real *)g->fields + k * g->array + g->origin + x * g->plane + y * g->row;
+                const real *f =
+                    (const real *)g->fields + k * g->array + g->origin + x * g->plane + y * g->row;
                 real zero = 0;
-                for (int64_t z = 0; z < g->nz; z++) zero += f[z] * 0;
-                if (!(zero == 0)) return 0;
+                for (int64_t z = 0; z < g->nz; z++)
+                    zero += f[z] * 0;
+                if (!(zero == 0))
+                    return 0;
             }
     return 1;
 }
 
-static unsigned flush_denormals(void)
-{
+static unsigned flush_denormals(void) {
 #if defined(__SSE2__)
     unsigned old = _mm_getcsr();
     _mm_setcsr(old | 0x8040);
@@ -149,8 +151,7 @@ static unsigned flush_denormals(void)
 #endif
 }
 
-static void restore_denormals(unsigned old)
-{
+static void restore_denormals(unsigned old) {
 #if defined(__SSE2__)
     _mm_setcsr(old);
 #else
@@ -164,9 +165,9 @@ static void restore_denormals(unsigned old)
 #define BARRIER
 #endif
 
-/* Steps `first` to `first + steps` of thread t of `threads`; the step after which the field was not finite, plus one. */
-static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, int64_t steps, int64_t *bad)
-{
+/* Steps `first` to `first + steps` of thread t of `threads`; the step after which the field was not finite,
+ * plus one. */
+static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, int64_t steps, int64_t *bad) {
     const elastic3d_grid *g = r->g;
     const int64_t nx = g->nx, x0 = nx * t / threads, x1 = nx * (t + 1) / threads, lag = ELASTIC3D_HALO;
     const int64_t s0 = t ? x0 + lag : 0, s1 = t < threads - 1 ? x1 - lag : nx, count = r->receivers->count;
@@ -176,14 +177,17 @@ static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, 
         sweep(r, x0, x1, s0, s1, n);
         BARRIER
         for (int64_t x = x0; x < x1; x++)
-            if (x < s0 || x >= s1) block(r, 1, x, x0, x1, 0, g->ny, n);
+            if (x < s0 || x >= s1)
+                block(r, 1, x, x0, x1, 0, g->ny, n);
         BARRIER
         record(r, count * t / threads, count * (t + 1) / threads, n);
         keep(r, k0, k1, n);
-        if ((n % CHECK_EVERY == CHECK_EVERY - 1 || n == first + steps - 1) && !all_finite(g, x0, x1)) bad[t] = n + 1;
+        if ((n % CHECK_EVERY == CHECK_EVERY - 1 || n == first + steps - 1) && !all_finite(g, x0, x1))
+            bad[t] = n + 1;
         BARRIER
         for (int64_t i = 0; i < threads; i++)
-            if (bad[i]) return bad[i];
+            if (bad[i])
+                return bad[i];
     }
     return 0;
 }
@@ -192,12 +196,14 @@ static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, 
  * Returns 0; n + 1 where the field is found not finite after step n; -1 for a grid that cannot be. */
 int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sources *forces,
                                   const elastic3d_sources *moments, const elastic3d_receivers *receivers,
-                                  const elastic3d_snapshots *snapshots, int64_t first, int64_t steps)
-{
+                                  const elastic3d_snapshots *snapshots, int64_t first, int64_t steps) {
     enum { MOST = 1024 };
-    int64_t threads = least(least(g->threads, MOST), g->nx / (4 * ELASTIC3D_HALO)), bad[MOST] = {0}, result = 0;
-    if (threads < 1) threads = 1;
-    if (g->nx < 2 || g->ny < 2 || g->nz < ELASTIC3D_ALIGN || g->bottom < ELASTIC3D_ALIGN || g->row < g->nz + 2)
+    int64_t threads = least(least(g->threads, MOST), g->nx / (4 * ELASTIC3D_HALO)), bad[MOST] = {0},
+            result = 0;
+    if (threads < 1)
+        threads = 1;
+    if (g->nx < 2 || g->ny < 2 || g->nz < ELASTIC3D_ALIGN || g->bottom < ELASTIC3D_ALIGN ||
+        g->row < g->nz + 2)
         return -1;
     surface top;
     fill_surface(&top);
@@ -207,7 +213,8 @@ int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sourc
     {
         unsigned old = flush_denormals();
         int64_t t = omp_get_thread_num(), found = advance(&r, t, omp_get_num_threads(), first, steps, bad);
-        if (t == 0) result = found;
+        if (t == 0)
+            result = found;
         restore_denormals(old);
     }
 #else

@@ -1,31 +1,31 @@
 /* Correlation of a stored forward velocity with the adjoint fields: the sums from which the gradient is made.
  *
- * With q the adjoint stress before an adjoint step, p the adjoint velocity, v the stored velocity, e = D v without the
- * filters of the absorbing layer, E = S q (plane stress at k = 0) and W the z-weight of each field's own level:
+ * With q the adjoint stress before an adjoint step, p the adjoint velocity, v the stored velocity, e = D v
+ * without the filters of the absorbing layer, E = S q (plane stress at k = 0) and W the z-weight of each
+ * field's own level:
  *
  *   SUM_LAM  += W tr E tr e              SUM_MU += W 2 (Exx exx + Eyy eyy + Ezz ezz)
  *   SUM_XY   += W Exy gxy (xz, yz alike) SUM_RHO += W (p after - p before) v, half of it to each of two nodes
  *
- * in the units of the scaled arrays: the strain sums lack the factor (dt/h)^2, and all lack the minus sign of the
- * gradient. Included by elastic3d.c.
+ * in the units of the scaled arrays: the strain sums lack the factor (dt/h)^2, and all lack the minus sign of
+ * the gradient. Included by elastic3d.c.
  */
 #ifndef SEISFLOW_ELASTIC3D_GRADIENT_H
 #define SEISFLOW_ELASTIC3D_GRADIENT_H
 
 /* d/dz by closure near the surface, else interior; s is the start of the row (k = 0). */
-INLINE real dz_point(const real *s, int64_t k, const closure *c, int half, int near)
-{
+INLINE real dz_point(const real *s, int64_t k, const closure *c, int half, int near) {
     if (near) {
         real d = 0;
-        for (int l = 0; l < ELASTIC3D_TAPS; l++) d += c->tap[l][k] * s[l];
+        for (int l = 0; l < ELASTIC3D_TAPS; l++)
+            d += c->tap[l][k] * s[l];
         return d;
     }
     s += k + half;
     return (real)ELASTIC3D_C1 * (s[0] - s[-1]) + (real)ELASTIC3D_C2 * (s[1] - s[-2]);
 }
 
-INLINE real d_point(const real *s, int64_t stride, int half)
-{
+INLINE real d_point(const real *s, int64_t stride, int half) {
     s += half * stride;
     return (real)ELASTIC3D_C1 * (s[0] - s[-stride]) + (real)ELASTIC3D_C2 * (s[stride] - s[-2 * stride]);
 }
@@ -33,17 +33,16 @@ INLINE real d_point(const real *s, int64_t stride, int half)
 typedef struct {
     const elastic3d_grid *g;
     const surface *top;
-    const real *f;          /* adjoint field VX at the row */
-    const real *v[3];       /* stored velocity at the row */
-    int64_t sx, sy;         /* strides of the stored velocity */
-    real *sum;              /* SUM_LAM of the row */
-    int64_t size;           /* elements of a sum */
-    int64_t last;           /* levels of the box */
+    const real *f;                 /* adjoint field VX at the row */
+    const real *v[3];              /* stored velocity at the row */
+    int64_t sx, sy;                /* strides of the stored velocity */
+    real *sum;                     /* SUM_LAM of the row */
+    int64_t size;                  /* elements of a sum */
+    int64_t last;                  /* levels of the box */
     real left, right, front, back; /* 0 where the half node on that side lies outside the box */
 } pair;
 
-INLINE void stress_pair(const pair *c, int64_t k, const real hi, const real hh, const int near)
-{
+INLINE void stress_pair(const pair *c, int64_t k, const real hi, const real hh, const int near) {
     const int64_t sf = c->g->array, plane = c->g->plane, row = c->g->row, sx = c->sx, sy = c->sy;
     const real *vx = c->v[0] + k, *vy = c->v[1] + k, *vz = c->v[2] + k, *f = c->f + k;
     const real exx = d_point(vx, sx, 0), eyy = d_point(vy, sy, 0),
@@ -70,51 +69,52 @@ INLINE void stress_pair(const pair *c, int64_t k, const real hi, const real hh, 
 }
 
 /* sign times W p v at the six half nodes around a node, half of each. */
-INLINE void density_pair(const pair *c, int64_t k, const real sign, const real hi, const real hh, const real above)
-{
+INLINE void density_pair(const pair *c, int64_t k, const real sign, const real hi, const real hh,
+                         const real above) {
     const int64_t sf = c->g->array, plane = c->g->plane, row = c->g->row;
     const real *p = c->f + k, *q = p + sf, *r = q + sf, *u = c->v[0] + k, *v = c->v[1] + k, *w = c->v[2] + k;
     const real x = c->right * (p[0] * u[0]) + c->left * (p[-plane] * u[-c->sx]);
     const real y = c->back * (q[0] * v[0]) + c->front * (q[-row] * v[-c->sy]);
     real z = k < c->last - 1 ? hh * (r[0] * w[0]) : 0;
-    if (k > 0) z += above * (r[-1] * w[-1]);
+    if (k > 0)
+        z += above * (r[-1] * w[-1]);
     c->sum[SUM_RHO * c->size + k] += sign * (real)0.5 * (hi * (x + y) + z);
 }
 
 /* Squares of the velocities, averaged from the half nodes to the node. */
-INLINE void light_pair(const pair *c, int64_t k)
-{
+INLINE void light_pair(const pair *c, int64_t k) {
     const int64_t sf = c->g->array, plane = c->g->plane, row = c->g->row, up = k > 0;
     const real *p = c->f + k, *q = p + sf, *r = q + sf, *u = c->v[0] + k, *v = c->v[1] + k, *w = c->v[2] + k;
-    c->sum[SUM_FORWARD * c->size + k] +=
-        (real)0.5 * (u[0] * u[0] + u[-c->sx] * u[-c->sx] + v[0] * v[0] + v[-c->sy] * v[-c->sy] + w[0] * w[0] +
-                     w[-up] * w[-up]);
-    c->sum[SUM_ADJOINT * c->size + k] +=
-        (real)0.5 * (p[0] * p[0] + p[-plane] * p[-plane] + q[0] * q[0] + q[-row] * q[-row] + r[0] * r[0] +
-                     r[-up] * r[-up]);
+    c->sum[SUM_FORWARD * c->size + k] += (real)0.5 * (u[0] * u[0] + u[-c->sx] * u[-c->sx] + v[0] * v[0] +
+                                                      v[-c->sy] * v[-c->sy] + w[0] * w[0] + w[-up] * w[-up]);
+    c->sum[SUM_ADJOINT * c->size + k] += (real)0.5 * (p[0] * p[0] + p[-plane] * p[-plane] + q[0] * q[0] +
+                                                      q[-row] * q[-row] + r[0] * r[0] + r[-up] * r[-up]);
 }
 
-static void pair_row(const pair *c, int after)
-{
+static void pair_row(const pair *c, int after) {
     static const double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH;
     for (int64_t k = 0; k < c->last; k++) {
         const real wi = (real)(k < ELASTIC3D_ROWS ? hi[k] : 1), wh = (real)(k < ELASTIC3D_ROWS ? hh[k] : 1);
         const real above = (real)(k > 0 && k <= ELASTIC3D_ROWS ? hh[k - 1] : 1);
         density_pair(c, k, after ? 1 : -1, wi, wh, above);
     }
-    if (after) return;
-    for (int64_t k = 0; k < ELASTIC3D_ROWS; k++) stress_pair(c, k, (real)hi[k], (real)hh[k], 1);
+    if (after)
+        return;
+    for (int64_t k = 0; k < ELASTIC3D_ROWS; k++)
+        stress_pair(c, k, (real)hi[k], (real)hh[k], 1);
 #pragma GCC ivdep
-    for (int64_t k = ELASTIC3D_ROWS; k < c->last; k++) stress_pair(c, k, 1, 1, 0);
+    for (int64_t k = ELASTIC3D_ROWS; k < c->last; k++)
+        stress_pair(c, k, 1, 1, 0);
 #pragma GCC ivdep
-    for (int64_t k = 0; k < c->last; k++) light_pair(c, k);
+    for (int64_t k = 0; k < c->last; k++)
+        light_pair(c, k);
 }
 
-/* Add slot `slot` of the snapshots, correlated with the fields of g, to the sums: before the adjoint step (after = 0:
- * stress, illumination, minus the density term) and after it (after = 1: the density term). Returns 0, or -1. */
+/* Add slot `slot` of the snapshots, correlated with the fields of g, to the sums: before the adjoint step
+ * (after = 0: stress, illumination, minus the density term) and after it (after = 1: the density term).
+ * Returns 0, or -1. */
 int64_t EXPORT(elastic3d_correlate)(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t slot,
-                                    const elastic3d_gradient *d, int64_t after)
-{
+                                    const elastic3d_gradient *d, int64_t after) {
     const int64_t ny = s->y1 - s->y0, nz = s->z1, nx = s->x1 - s->x0, halo = ELASTIC3D_HALO;
     if (d->x0 < s->x0 + halo || d->x1 + halo > s->x1 || d->y0 < s->y0 + halo || d->y1 + halo > s->y1 ||
         d->z1 + halo > s->z1 || d->z1 < 2 * ELASTIC3D_ROWS)
@@ -131,9 +131,10 @@ int64_t EXPORT(elastic3d_correlate)(const elastic3d_grid *g, const elastic3d_sna
         for (int64_t y = d->y0; y < d->y1; y++) {
             pair c = {.g = g, .top = &top, .sx = ny * nz, .sy = nz, .size = size, .last = d->z1};
             c.f = (const real *)g->fields + g->origin + x * g->plane + y * g->row;
-            for (int k = 0; k < 3; k++) c.v[k] = data + ((k * nx + x - s->x0) * ny + y - s->y0) * nz;
+            for (int k = 0; k < 3; k++)
+                c.v[k] = data + ((k * nx + x - s->x0) * ny + y - s->y0) * nz;
             c.sum = (real *)d->sums + ((x - d->x0) * wide + y - d->y0) * d->z1;
-            c.left = x > d->x0, c.right = x < d->x1 - 1, c.front = y > d->y0, c.back = y < d->y1 - 1;
+            c.left = x > d->x0, c.right = x<d->x1 - 1, c.front = y> d->y0, c.back = y < d->y1 - 1;
             pair_row(&c, (int)after);
         }
         restore_denormals(old);

@@ -1,6 +1,6 @@
-/* One vector of points of a row: the arithmetic of velocity and stress, for the type `real` and the vectors of the
- * instruction set that this is compiled for. Every point sees the same operations in the same order whatever the
- * width of the vectors, the block or the thread. */
+/* One vector of points of a row: the arithmetic of velocity and stress, for the type `real` and the vectors
+ * of the instruction set that this is compiled for. Every point sees the same operations in the same order
+ * whatever the width of the vectors, the block or the thread. */
 #ifndef SEISFLOW_ELASTIC3D_ROWS_H
 #define SEISFLOW_ELASTIC3D_ROWS_H
 
@@ -25,12 +25,14 @@ typedef real loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real
 
 #define LOAD(p) ((vec) * (const loose *)(p))
 #define STORE(p, v) (*(loose *)(p) = (loose)(v))
-#define NEXT(p)                                                                                                        \
-    do {                                                                                                               \
-        if (i % LINE == 0) __builtin_prefetch((p), 0, 2);                                                              \
+#define NEXT(p)                                                                                              \
+    do {                                                                                                     \
+        if (i % LINE == 0)                                                                                   \
+            __builtin_prefetch((p), 0, 2);                                                                   \
     } while (0)
 
-/* Closure of the free surface: a derivative is interior times its stencil plus the sum of tap[l] times level l. */
+/* Closure of the free surface: a derivative is interior times its stencil plus the sum of tap[l] times level
+ * l. */
 typedef struct {
     real tap[ELASTIC3D_TAPS][ELASTIC3D_ALIGN];
 } closure;
@@ -46,51 +48,52 @@ typedef struct {
 typedef struct {
     const elastic3d_grid *g;
     const surface *top;
-    real *f;                           /* field VX at (x, y, 0) */
-    real *qx, *qy, *qz;                /* memory variables of this row, [6][...] */
-    real axn, bxn, axh, bxh;           /* a, b of the absorbing layer along x at the node and the half node */
+    real *f;                 /* field VX at (x, y, 0) */
+    real *qx, *qy, *qz;      /* memory variables of this row, [6][...] */
+    real axn, bxn, axh, bxh; /* a, b of the absorbing layer along x at the node and the half node */
     real ayn, byn, ayh, byh;
     const real *azn, *bzn, *azh, *bzh; /* along z, by level */
 } line;
 
-INLINE vec forward(const real *f, int64_t s)
-{
-    return (real)ELASTIC3D_C1 * (LOAD(f + s) - LOAD(f)) + (real)ELASTIC3D_C2 * (LOAD(f + 2 * s) - LOAD(f - s));
+INLINE vec forward(const real *f, int64_t s) {
+    return (real)ELASTIC3D_C1 * (LOAD(f + s) - LOAD(f)) +
+           (real)ELASTIC3D_C2 * (LOAD(f + 2 * s) - LOAD(f - s));
 }
 
-INLINE vec backward(const real *f, int64_t s)
-{
-    return (real)ELASTIC3D_C1 * (LOAD(f) - LOAD(f - s)) + (real)ELASTIC3D_C2 * (LOAD(f + s) - LOAD(f - 2 * s));
+INLINE vec backward(const real *f, int64_t s) {
+    return (real)ELASTIC3D_C1 * (LOAD(f) - LOAD(f - s)) +
+           (real)ELASTIC3D_C2 * (LOAD(f + s) - LOAD(f - 2 * s));
 }
 
-INLINE vec close_top(vec d, const real *row, int64_t i, const closure *c, const surface *s)
-{
+INLINE vec close_top(vec d, const real *row, int64_t i, const closure *c, const surface *s) {
     d = d * LOAD(s->interior + i);
-    for (int l = 0; l < ELASTIC3D_TAPS; l++) d = d + LOAD(c->tap[l] + i) * row[l];
+    for (int l = 0; l < ELASTIC3D_TAPS; l++)
+        d = d + LOAD(c->tap[l] + i) * row[l];
     return d;
 }
 
-INLINE vec absorb(vec d, real *psi, vec a, vec b)
-{
+INLINE vec absorb(vec d, real *psi, vec a, vec b) {
     vec m = b * LOAD(psi) + a * d;
     STORE(psi, m);
     return d + m;
 }
 
 #define SPLAT(c) ((vec){0} + (c))
-#define ABSORB_X(d, m, at) d = px ? absorb(d, l->qx + (m)*row + i, SPLAT(l->ax##at), SPLAT(l->bx##at)) : d
-#define ABSORB_Y(d, m, at) d = py ? absorb(d, l->qy + (m)*row + i, SPLAT(l->ay##at), SPLAT(l->by##at)) : d
-#define ABSORB_Z(d, m, at)                                                                                             \
-    d = pz ? absorb(d, l->qz + (m) * (row - g->bottom) + i - g->bottom, LOAD(l->az##at + i), LOAD(l->bz##at + i)) : d
+#define ABSORB_X(d, m, at) d = px ? absorb(d, l->qx + (m) * row + i, SPLAT(l->ax##at), SPLAT(l->bx##at)) : d
+#define ABSORB_Y(d, m, at) d = py ? absorb(d, l->qy + (m) * row + i, SPLAT(l->ay##at), SPLAT(l->by##at)) : d
+#define ABSORB_Z(d, m, at)                                                                                   \
+    d = pz ? absorb(d, l->qz + (m) * (row - g->bottom) + i - g->bottom, LOAD(l->az##at + i),                 \
+                    LOAD(l->bz##at + i))                                                                     \
+           : d
 #define CLOSE(d, f, c) d = top ? close_top(d, f, i, &l->top->c, l->top) : d
 #define ADD(p, v) STORE(p, LOAD(p) + (v))
 
-INLINE void velocity_at(const line *l, int64_t i, const int top, const int px, const int py, const int pz)
-{
+INLINE void velocity_at(const line *l, int64_t i, const int top, const int px, const int py, const int pz) {
     const elastic3d_grid *g = l->g;
     const int64_t sx = g->plane, row = g->row, sf = g->array;
     real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
-    const real *xx = vz + sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf, *r = yz + sf;
+    const real *xx = vz + sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf,
+               *r = yz + sf;
     NEXT(vx + i + sx);
     NEXT(vy + i + sx);
     NEXT(vz + i + sx);
@@ -118,8 +121,7 @@ INLINE void velocity_at(const line *l, int64_t i, const int top, const int px, c
     ADD(vz + i, (real)2 / (r0 + LOAD(r + i + 1)) * (dx + dy + dz));
 }
 
-INLINE void stress_at(const line *l, int64_t i, const int top, const int px, const int py, const int pz)
-{
+INLINE void stress_at(const line *l, int64_t i, const int top, const int px, const int py, const int pz) {
     const elastic3d_grid *g = l->g;
     const int64_t sx = g->plane, row = g->row, sf = g->array, ahead = 5 * sx + 2 * row;
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
@@ -158,14 +160,16 @@ INLINE void stress_at(const line *l, int64_t i, const int top, const int px, con
 }
 
 /* A row in three parts: under the free surface, the middle, the absorbing layer at the bottom. */
-#define ROW(name, body, px, py)                                                                                        \
-    static __attribute__((noinline)) void name(const line *l)                                                          \
-    {                                                                                                                  \
-        int64_t i = 0, bottom = l->g->bottom, end = l->g->nz;                                                          \
-        int64_t middle = bottom < end ? bottom : end;                                                                  \
-        for (; i < TOP; i += W) body(l, i, 1, px, py, 0);                                                              \
-        for (; i < middle; i += W) body(l, i, 0, px, py, 0);                                                           \
-        for (; i < end; i += W) body(l, i, 0, px, py, 1);                                                              \
+#define ROW(name, body, px, py)                                                                              \
+    static __attribute__((noinline)) void name(const line *l) {                                              \
+        int64_t i = 0, bottom = l->g->bottom, end = l->g->nz;                                                \
+        int64_t middle = bottom < end ? bottom : end;                                                        \
+        for (; i < TOP; i += W)                                                                              \
+            body(l, i, 1, px, py, 0);                                                                        \
+        for (; i < middle; i += W)                                                                           \
+            body(l, i, 0, px, py, 0);                                                                        \
+        for (; i < end; i += W)                                                                              \
+            body(l, i, 0, px, py, 1);                                                                        \
     }
 ROW(velocity_00, velocity_at, 0, 0)
 ROW(velocity_01, velocity_at, 0, 1)
@@ -181,8 +185,7 @@ static row_kernel *const velocity_rows[2][2] = {{velocity_00, velocity_01}, {vel
 static row_kernel *const stress_rows[2][2] = {{stress_00, stress_01}, {stress_10, stress_11}};
 
 /* The tables of the closure from those of the header. */
-static void fill_surface(surface *s)
-{
+static void fill_surface(surface *s) {
     static const double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH, q1[][ELASTIC3D_TAPS] = ELASTIC3D_Q1,
                         q2[][ELASTIC3D_TAPS] = ELASTIC3D_Q2;
     *s = (surface){0};

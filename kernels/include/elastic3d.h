@@ -10,14 +10,14 @@
  *
  *   v(n+1/2) = v(n-1/2) + dt/rho (div s(n) + f(n)),    s(n+1) = s(n) + dt C D v(n+1/2) - dt m(n+1/2)
  *
- * Interior derivatives are of order 4. The free surface is a summation-by-parts closure of the levels below it:
- * with diagonal weights H_I (integer levels) and H_H (half levels)
+ * Interior derivatives are of order 4. The free surface is a summation-by-parts closure of the levels below
+ * it: with diagonal weights H_I (integer levels) and H_H (half levels)
  *
  *   d/dz of vx, vy at half levels    Q1 / H_H          d/dz of vz at integer levels        Q2 / H_I
  *   d/dz of sxz, syz                -Q1' / H_I         d/dz of szz                        -Q2' / H_H
  *
- * so that the discrete operator is skew-symmetric in the product of those weights and the scheme, its reverse in time,
- * is its own adjoint. At k = 0 szz is zero and the moduli are those of plane stress.
+ * so that the discrete operator is skew-symmetric in the product of those weights and the scheme, its reverse
+ * in time, is its own adjoint. At k = 0 szz is zero and the moduli are those of plane stress.
  *
  * The field outside the grid is zero, density and 1/mu are infinite there: nothing moves.
  */
@@ -37,28 +37,29 @@ typedef long long int64_t;
 #define ELASTIC3D_HALO 2   /* points that a stencil reaches */
 #define ELASTIC3D_ALIGN 16 /* elements; rows and the slab at the bottom start on multiples of it */
 
-/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2 (twice mu)
- * are dt/h times the moduli, imu is h/(dt mu); lam holds 2 lambda mu / (lambda + 2 mu) at k = 0. */
+/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2
+ * (twice mu) are dt/h times the moduli, imu is h/(dt mu); lam holds 2 lambda mu / (lambda + 2 mu) at k = 0.
+ */
 enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, LAM, MU2, IMU, ARRAYS };
 
 typedef struct {
     int64_t nx, ny, nz;                /* points */
     int64_t row, plane, array, origin; /* strides in elements; where point (0, 0, 0) is in an array */
     int64_t cells;                     /* width of the absorbing layer on four sides and at the bottom */
-    int64_t bottom;                    /* first level of the slab of memory variables at the bottom, a multiple of 16 */
-    int64_t block;                     /* rows of a block along y, 0 for whole planes */
+    int64_t bottom; /* first level of the slab of memory variables at the bottom, a multiple of 16 */
+    int64_t block;  /* rows of a block along y, 0 for whole planes */
     int64_t threads;
-    void *fields;       /* ARRAYS arrays */
-    void *psi_x;        /* memory variables [2 cells + 1][ny][6][row] */
-    void *psi_y;        /* [nx][2 cells + 1][6][row] */
-    void *psi_z;        /* [nx][ny][6][row - bottom] */
-    const void *pml_x;  /* a at nodes, b at nodes, a at half nodes, b at half nodes: [4][nx] */
-    const void *pml_y;  /* [4][ny] */
-    const void *pml_z;  /* [4][row] */
+    void *fields;      /* ARRAYS arrays */
+    void *psi_x;       /* memory variables [2 cells + 1][ny][6][row] */
+    void *psi_y;       /* [nx][2 cells + 1][6][row] */
+    void *psi_z;       /* [nx][ny][6][row - bottom] */
+    const void *pml_x; /* a at nodes, b at nodes, a at half nodes, b at half nodes: [4][nx] */
+    const void *pml_y; /* [4][ny] */
+    const void *pml_z; /* [4][row] */
 } elastic3d_grid;
 
-/* What is added to fields: weight[e] samples[step][signal[e]] to element offset[e] of the arena. Entries are sorted by
- * plane; first[x] is the first entry of plane x. */
+/* What is added to fields: weight[e] samples[step][signal[e]] to element offset[e] of the arena. Entries are
+ * sorted by plane; first[x] is the first entry of plane x. */
 typedef struct {
     int64_t signals;
     const int64_t *first; /* [nx + 1] */
@@ -69,7 +70,8 @@ typedef struct {
     const double *samples;
 } elastic3d_sources;
 
-/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r + 1]. */
+/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r +
+ * 1]. */
 typedef struct {
     int64_t count;
     const int64_t *first; /* [count + 1] */

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from elastic3d_twin import NAMES, POSITION, Twin
+from elastic3d_twin import NAMES, POSITION, Twin, matrices
 
 from seisflow import native
-from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots, level_weights
+from seisflow.solvers.absorb import profiles as damping_profiles
 
 RATIO = 0.27
 
@@ -179,3 +180,75 @@ def test_a_field_that_overflows_is_reported_with_its_step():
     forces, out = grid.sources(none, np.zeros((400, 1))), np.zeros((400, 0))
     step = grid.advance(forces, forces, grid.receivers(none, out), grid.snapshots(None), 0, 400)
     assert 0 < step < 400
+
+
+def test_closure_is_exact_for_quadratics_and_traction_free():
+    n = 24
+    to_half, to_node, stress_node, stress_half, node, half = matrices(n, True)
+    zi, zh, rows = np.arange(n), np.arange(n) + 0.5, slice(0, n - 3)
+    for power in range(3):
+        slope = power * zh ** max(power - 1, 0)
+        assert np.allclose((to_half @ zi**power)[rows], slope[rows], atol=1e-9)
+        slope = power * zi ** float(max(power - 1, 0))
+        assert np.allclose((to_node @ zh**power)[1 : n - 3], slope[1 : n - 3], atol=1e-9)
+        if power:
+            assert np.allclose((stress_node @ zh**power)[rows], slope[rows], atol=1e-9)
+            assert np.allclose((stress_half @ zi**power)[rows], (power * zh ** (power - 1))[rows], atol=1e-9)
+    assert min(node.min(), half.min()) > 0.3
+    assert np.allclose(node[:, None] * stress_node, -(half[:, None] * to_half).T)
+
+
+@pytest.mark.parametrize("points", [6, 7, 8, 9, 9.3, 10, 12])
+def test_closure_holds_no_trapped_waves(points):
+    """S waves from below: motion at the first levels and phase of reflection, for any points per wavelength."""
+    n, k = 30, 2 * np.pi / points
+    to_half, _, stress_node, *_ = matrices(60, True)
+    operator, z = (stress_node @ to_half)[:n, :n], np.arange(n)
+    omega = 2 * (9 / 8 * np.sin(k / 2) - np.sin(1.5 * k) / 24)
+    a, right = np.zeros((n + 1, n + 1)), np.zeros(n + 1)
+    a[: n - 3, :n] = operator[: n - 3] + omega**2 * np.eye(n)[: n - 3]
+    for row, place in enumerate(range(n - 4, n), n - 3):
+        a[row, place], a[row, n], right[row] = 1, -np.sin(k * z[place]), np.cos(k * z[place])
+    solution = np.linalg.solve(a, right)
+    assert np.abs(solution[:n] - np.cos(k * z)).max() < 0.03
+    assert abs(solution[n]) < 0.02
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_the_kernel_is_its_own_adjoint(dtype, limit):
+    """Forces through the kernel to receivers, and records back to the sources, reversed in time."""
+    shape, cells, steps = (30, 28, 33), 5, 120
+    rho, lam, mu = medium(shape)
+    rng = np.random.default_rng(3)
+    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=damping_profiles(shape, cells, 0.5, 1.0, 0.02))
+    grid.set_material(rho, lam, mu, RATIO)
+
+    def points(seed, count):
+        r = np.random.default_rng(seed)
+        n = 12 * count
+        place = [r.integers(cells + 1, s - cells - 2, n) for s in shape[:2]]
+        levels = r.integers(0, shape[2] - cells - 2, n)
+        return Entries(
+            r.integers(0, 3, n), *place, levels, r.standard_normal(n), np.repeat(np.arange(count), 12)
+        )
+
+    def force(e):
+        one = rho[e.x + (e.field == 0), e.y + (e.field == 1), e.z + (e.field == 2)]
+        level = np.where(e.field == 2, level_weights(e.z, half=True), level_weights(e.z, half=False))
+        return Entries(e.field, e.x, e.y, e.z, e.weight * 2 / (rho[e.x, e.y, e.z] + one) / level, e.signal)
+
+    def through(sources, samples, receivers, count):
+        grid.reset()
+        out, none = np.zeros((steps, count)), Entries.join([])
+        f = grid.sources(force(sources), samples)
+        m = grid.sources(none, samples)
+        assert grid.advance(f, m, grid.receivers(receivers, out), grid.snapshots(None), 0, steps) == 0
+        return out
+
+    here, there = points(21, 2), points(22, 3)
+    f, r = rng.standard_normal((steps, 2)), rng.standard_normal((steps, 3))
+    left = np.sum(through(here, f, there, 3) * r)
+    right = np.sum(f * through(there, r[::-1], here, 2)[::-1])
+    scale = np.linalg.norm(through(here, f, there, 3)) * np.linalg.norm(r)
+    assert abs(left - right) < limit * abs(left)
+    assert abs(left) > 1e-3 * scale
