@@ -10,6 +10,7 @@ import io
 import os
 import re
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -290,9 +291,8 @@ def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
         for station, group in sorted(file["Waveforms"].items()):
             for name, dataset in sorted(group.items()):
                 if name == "StationXML":
-                    _gather_networks(
-                        networks, read_inventory(dataset[()].tobytes(), f"{path}: StationXML of {station}")
-                    )
+                    document = dataset[()].tobytes()
+                    _gather_networks(networks, _inventory(document, f"{path}: StationXML of {station}"))
                 elif tag is None or name.endswith(f"__{tag}"):
                     stream.append(_trace(name, dataset))
     return stream, Inventory([networks[code] for code in sorted(networks)], source="seisflow")
@@ -304,12 +304,27 @@ def _check_format(path: _Path, file: h5py.File) -> None:
         raise InputError(f"{path}: is an HDF5 file, but no ASDF file (its format is {kind})")
 
 
+_PARSED: dict[bytes, Any] = {}
+_MOST_PARSED = 2000
+
+
+def _inventory(document: bytes, where: str) -> Any:
+    """Decode StationXML; the events of a project share their stations, and decoding takes milliseconds."""
+    found = _PARSED.get(document)
+    if found is None:
+        found = read_inventory(document, where)
+        if len(_PARSED) < _MOST_PARSED:
+            _PARSED[document] = found
+    return found
+
+
 def _gather_networks(networks: dict[str, Any], inventory: Any) -> None:
     for network in inventory:
         if network.code in networks:
             networks[network.code].stations.extend(network.stations)
         else:
-            networks[network.code] = network
+            networks[network.code] = copy(network)  # what was decoded is kept, and stays as it is
+            networks[network.code].stations = list(network.stations)
 
 
 def _trace(name: str, dataset: h5py.Dataset) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import h5py
@@ -25,7 +26,7 @@ from seisflow.io.asdf import (
     trace_name,
 )
 from seisflow.io.events import event_uri
-from seisflow.io.hdf5 import attribute_text, put, reading, writing
+from seisflow.io.hdf5 import attribute_text, fetch, put, reading, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import stationxml
 
@@ -206,7 +207,13 @@ def _put_stations(file: h5py.File, stations: Sequence[Station], gathers: Any) ->
             channels.setdefault(station.id, set()).update(codes)
     for station in stations:
         group = file["Waveforms"].create_group(station.id)
-        put_bytes(group, "StationXML", stationxml([station], sorted(channels[station.id])))
+        put_bytes(group, "StationXML", _station_document(station, tuple(sorted(channels[station.id]))))
+
+
+@lru_cache(maxsize=4096)
+def _station_document(station: Station, channels: tuple[str, ...]) -> bytes:
+    """StationXML of a station; the events of a project share their stations, and encoding takes milliseconds."""
+    return stationxml([station], channels)
 
 
 def _put_layout(auxiliary: h5py.Group, tag: str, gather: Gather, stations: Sequence[Station]) -> None:
@@ -298,7 +305,9 @@ def _rejection_row(row: Rejection) -> tuple[object, ...]:
 # --- reading
 
 
-def read_event(path: str | os.PathLike[str], *, waveforms: bool = True) -> EventFile:
+def read_event(
+    path: str | os.PathLike[str], *, waveforms: bool = True, tags: Collection[str] | None = None
+) -> EventFile:
     """Read the file of an event.
 
     Parameters
@@ -306,6 +315,8 @@ def read_event(path: str | os.PathLike[str], *, waveforms: bool = True) -> Event
     path : path
     waveforms : bool
         Without them (``gathers`` empty, ``adjoint`` None) the rest is read in milliseconds.
+    tags : collection of str, optional
+        Read the gathers of these tags only, and no adjoint source.
 
     Returns
     -------
@@ -325,8 +336,9 @@ def read_event(path: str | os.PathLike[str], *, waveforms: bool = True) -> Event
         gathers: dict[str, Gather] = {}
         if waveforms:
             stations = [_station(row) for row in _rows(auxiliary["Stations/table"])]
-            tags = sorted(auxiliary["Gathers"]) if "Gathers" in auxiliary else []
-            gathers = {tag: _read_gather(file, tag, stations, event) for tag in tags}
+            there = sorted(auxiliary["Gathers"]) if "Gathers" in auxiliary else []
+            wanted = [tag for tag in there if tags is None or tag in tags]
+            gathers = {tag: _read_gather(file, tag, stations, event) for tag in wanted}
         return EventFile(
             event=event,
             provenance=provenance,
@@ -393,8 +405,9 @@ def _read_gather(file: h5py.File, tag: str, stations: Sequence[Station], event: 
     if tag == _ADJOINT:
         group = file["AuxiliaryData/AdjointSources"]
         for i, j in np.argwhere(live):
-            data[i, j] = group[_adjoint_name(gather.stations[i], components[j], gather.interval)][()]
+            fetch(group, _adjoint_name(gather.stations[i], components[j], gather.interval), data[i, j])
         return gather
+    waveforms = file["Waveforms"]
     for (i, j), name in _names(tag, gather, event)[1].items():
-        data[i, j] = file["Waveforms"][gather.stations[i].id][name][()]
+        fetch(waveforms, f"{gather.stations[i].id}/{name}", data[i, j])
     return gather

@@ -6,6 +6,7 @@ import hashlib
 import io
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from seisflow import __version__
@@ -43,6 +44,7 @@ class Provenance:
     version: str = __version__
 
 
+@lru_cache(maxsize=64)
 def _digest(provenance: Provenance) -> str:
     """Seven hexadecimal digits that stand for the content: SEIS-PROV wants such ids."""
     return hashlib.sha256(repr(sorted(asdict(provenance).items())).encode()).hexdigest()[:7]

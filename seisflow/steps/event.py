@@ -130,7 +130,7 @@ class EventStep:
         """The file whose windows and observed seismograms are used again, if they are."""
         if self.windows_from is None:
             return None
-        return read_event(self.project.event_file(self.windows_from, 0, self.event))
+        return read_event(self.project.event_file(self.windows_from, 0, self.event), tags=(OBSERVED,))
 
     @cached_property
     def axis(self) -> TimeAxis:
