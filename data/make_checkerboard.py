@@ -50,7 +50,9 @@ def true_model(start: Model) -> Model:
     A cell is two of the shortest S wavelengths wide.
     """
     grid = start.grid
-    waves = [np.sin(np.pi * (axis / length + 0.5)) for axis, length in zip((grid.x, grid.y), CELL[:2], strict=True)]
+    waves = [
+        np.sin(np.pi * (axis / length + 0.5)) for axis, length in zip((grid.x, grid.y), CELL[:2], strict=True)
+    ]
     waves.append(np.where(grid.z < CELL[2] / 2, np.cos(np.pi * grid.z / CELL[2]), 0.0))
     edge = [np.clip((54_000 - np.abs(axis)) / 10_000, 0, 1) for axis in (grid.x, grid.y)]
     edge.append(np.ones(grid.z.size))
