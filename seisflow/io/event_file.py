@@ -26,7 +26,7 @@ from seisflow.io.asdf import (
     trace_name,
 )
 from seisflow.io.events import event_uri
-from seisflow.io.hdf5 import attribute_text, fetch, put, reading, writing
+from seisflow.io.hdf5 import attribute_text, fetch, fetch_table, put, reading, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import stationxml
 
@@ -379,10 +379,12 @@ def _rejection(row: tuple[Any, ...]) -> Rejection:
 
 def _read_windows(group: h5py.Group) -> tuple[Window, ...]:
     found: dict[int, Window] = {}
-    for station in group.values():
-        for dataset in station.values():
-            name, component = (attribute_text(dataset.attrs, key) for key in ("station", "component"))
-            for number, *values in _rows(dataset):
+    for station in group:
+        for trace in group[station]:
+            rows, (name, component) = fetch_table(
+                group, f"{station}/{trace}", np.dtype(list(_WINDOW)), ("station", "component")
+            )
+            for number, *values in rows.tolist():
                 found[number] = Window(name, component, *values)
     return tuple(found[number] for number in sorted(found))
 
