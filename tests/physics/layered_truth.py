@@ -56,7 +56,7 @@ def truth(layers, tensor, depth, places, width, duration):
     return times - delay, 1e3 * (4 * fine[0][..., ::2][..., : times.size] - coarse[0]) / 3
 
 
-def columns(layers, grid, radius):
+def columns(layers, grid):
     """A model that varies with depth only; a node on an interface takes harmonic moduli and arithmetic density."""
     tops = np.cumsum([0.0] + [layer[0] for layer in layers[:-1]])
     fine = np.linspace(-0.5, 0.5, 101)[:, None] * grid.spacing[2] + grid.z
@@ -79,18 +79,19 @@ def compare(
 ):
     """Relative L2 error of all components, and the amplitude ratio, per station.
 
-    ``period``: where the source spectrum is exp(-CORNER) of its largest; ``points`` per S wavelength there.
+    ``period``: where the source spectrum is exp(-CORNER) of its largest; ``points`` per S wavelength there;
+    ``fine`` nodes of the model a simulation point along z.
     """
     slowest = min(layer[2] for layer in layers)
     spacing = slowest * period / points
     width = np.sqrt(CORNER) * period / np.pi
-    step = spacing / fine
     xs, ys = [0.0] + [p[0] for p in places], [0.0] + [p[1] for p in places]
-    low = [np.floor((min(v) - margin) / step) * step for v in (xs, ys)]
+    low = [np.floor((min(v) - margin) / spacing) * spacing for v in (xs, ys)]
     high = [max(v) + margin for v in (xs, ys)]
-    shape = tuple(int(np.ceil((b - a) / step)) + 1 for a, b in zip(low, high, strict=True))
-    grid = Grid((low[0], low[1], 0.0), (step,) * 3, (*shape, int(np.ceil(bottom / step)) + 1))
-    model = columns(layers, grid, 0)
+    shape = tuple(int(np.ceil((b - a) / spacing)) + 1 for a, b in zip(low, high, strict=True))
+    deep = spacing / fine
+    grid = Grid((low[0], low[1], 0.0), (spacing, spacing, deep), (*shape, int(np.ceil(bottom / deep)) + 1))
+    model = columns(layers, grid)
     stations = tuple(Station("XX", f"S{i}", *EQUATOR.to_geographic(*p)) for i, p in enumerate(places))
     latitude, longitude = EQUATOR.to_geographic(0.0, 0.0)
     event = Event(

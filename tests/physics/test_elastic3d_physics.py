@@ -13,7 +13,7 @@ from seisflow.domain import Event, Force, Grid, Model, Projection, SourceTimeFun
 from seisflow.solvers import Elastic3D, Elastic3DConfig, Simulation
 
 HALF_SPACE = [(np.inf, 6000.0, 3464.0, 2700.0)]
-LAYER = [(6000.0, 4000.0, 2000.0, 2600.0), (np.inf, 6000.0, 3464.0, 2700.0)]
+LAYER = [(6200.0, 4000.0, 2000.0, 2600.0), (np.inf, 6000.0, 3464.0, 2700.0)]
 
 
 def uniform(grid, projection=EQUATOR, rough=0.0):
@@ -99,11 +99,14 @@ def test_half_space_to_ten_wavelengths():
 
 @pytest.mark.slow
 def test_layer_over_half_space_to_ten_wavelengths():
+    """The interface lies half way between two levels; on a level the isotropic averages cost more (docs/solver.md)."""
     places = [(3000.0, 4000.0), (12000.0, -3000.0), (20000.0, 2000.0), (31000.0, 6000.0)]
     errors, *_ = compare(
-        LAYER, GENERAL, 9000.0, places, period=1.6, points=8, duration=26.0, bottom=18000.0, margin=6000.0
-    )
+        LAYER, GENERAL, 9000.0, places, period=1.6, points=8, duration=26.0, bottom=18000.0, margin=6000.0,
+        fine=20,
+    )  # fmt: skip
     assert errors[:, 0].max() < 0.03
+    assert np.abs(errors[:, 1] - 1).max() < 0.01
 
 
 @pytest.mark.parametrize("depth", [0.0, 300.0, 2600.0])
