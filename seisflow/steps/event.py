@@ -6,10 +6,12 @@ they are one step with one record.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,39 @@ def windows_iteration(project: Project, iteration: int) -> int:
     """The iteration whose windows an iteration uses: itself, or an earlier one of its stage."""
     stage, within = project.config.stage_of(iteration)
     return iteration - within % project.config.stages[stage].reselect
+
+
+class _Memory:
+    """Windows and observed seismograms of the last event files: a line search needs them again and again."""
+
+    def __init__(self, most: int = 16) -> None:
+        self.most, self.guard = most, threading.Lock()
+        self.found: dict[tuple[Path, int, int, int], EventFile] = {}
+
+    def read(self, path: Path) -> EventFile:
+        """Content of a file, from memory if it has not changed since."""
+        with self.guard:
+            known = self.found.get(self._stamp(path)) if path.is_file() else None
+        if known is None:
+            known = read_event(path, tags=(OBSERVED,))
+            self.keep(path, known)
+        return known
+
+    def keep(self, path: Path, content: EventFile) -> None:
+        """Remember what was read, or has just been written, and forget the oldest."""
+        content = replace(content, gathers={OBSERVED: content.gathers[OBSERVED]}, adjoint=None)
+        with self.guard:
+            self.found[self._stamp(path)] = content
+            while len(self.found) > self.most:
+                del self.found[next(iter(self.found))]
+
+    @staticmethod
+    def _stamp(path: Path) -> tuple[Path, int, int, int]:
+        stat = path.stat()
+        return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+_MEMORY = _Memory()
 
 
 @dataclass
@@ -130,7 +165,7 @@ class EventStep:
         """The file whose windows and observed seismograms are used again, if they are."""
         if self.windows_from is None:
             return None
-        return read_event(self.project.event_file(self.windows_from, 0, self.event), tags=(OBSERVED,))
+        return _MEMORY.read(self.project.event_file(self.windows_from, 0, self.event))
 
     @cached_property
     def axis(self) -> TimeAxis:
@@ -237,7 +272,9 @@ class EventStep:
         outputs = []
         if self.step == 0:
             path = project.event_file(self.iteration, 0, self.event)
-            write_event(path, self._content(numbers))
+            content = self._content(numbers)
+            write_event(path, content)
+            _MEMORY.keep(path, content)
             outputs.append(path)
         if self.with_kernel and self.kernel is None:
             project.kernel_path(self.iteration, self.event).unlink(missing_ok=True)  # of an earlier run
