@@ -115,9 +115,9 @@ def test_recordings_are_cut_for_each_event_with_room_for_the_response(project, s
     assert report.problems == []
     assert list(recordings(project, "e2")) == ["XX.A..BHN"] and len(recordings(project)) == 5
     trace = recordings(project, "e2")["XX.A..BHN"]
-    config = project.config.data
-    before = LATER.time + config.axis().start - trace.stats.starttime.timestamp
-    after = trace.stats.endtime.timestamp - LATER.time - config.axis().end
+    axis = project.config.axis()
+    before = LATER.time + axis.start - trace.stats.starttime.timestamp
+    after = trace.stats.endtime.timestamp - LATER.time - axis.end
     assert before >= 50 and 50 <= after < 300
 
 
