@@ -319,7 +319,7 @@ class Project:
         }
         with publish(self.record_path(task.name)) as path:
             path.write_text(json.dumps(content, indent=1))
-        self._failure_path(task.name).unlink(missing_ok=True)
+        self.forget_failure(task.name)
 
     def _failure_path(self, name: str) -> Path:
         return self.root / "iterations" / f"{name}.failed"
@@ -328,6 +328,10 @@ class Project:
         """Note why a step failed, for ``seisflow status``; the note goes when it succeeds."""
         with publish(self._failure_path(name)) as path:
             path.write_text(reason)
+
+    def forget_failure(self, name: str) -> None:
+        """Take the note of a failure away."""
+        self._failure_path(name).unlink(missing_ok=True)
 
     def failure_of(self, name: str) -> str | None:
         """Why a step failed when it ran last, or None."""

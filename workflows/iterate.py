@@ -58,7 +58,8 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     """Run one iteration: events, sum and direction, line search, new model, pictures."""
     check_project(project, iteration)
     name = iteration_name(iteration)
-    evaluate(project, iteration, 0, project.event_ids, runner)
+    # the long runs first, so that none of them is left over at the end
+    evaluate(project, iteration, 0, (*project.used, *project.held_out), runner)
     misfit, windows = total_misfit(project, iteration, 0, project.used)
     monitor.say(f"{name}: misfit {misfit:.4g} a window, {windows} windows on {len(project.used)} events")
     found = find_direction(project, iteration)
@@ -72,7 +73,10 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
             f"iteration {iteration}: {search.decision.reason}, along steepest descent too. The model stays; go on "
             "to a shorter period band (lower `iterations` of this stage), or look at the windows and the smoothing"
         )
-    evaluate(project, iteration, search.trial, project.held_out, runner)
+    try:
+        evaluate(project, iteration, search.trial, project.held_out, runner)
+    except PhysicsError as error:
+        monitor.say(f"{name}: held-out events are not compared: {error}")
     gained = accept(project, iteration, search)
     monitor.say(f"{name}: {_summary(gained)}")
     if project.config.pictures and project.why(pictures_task(project, iteration)):
@@ -92,6 +96,8 @@ def _try(project: Project, iteration: int, search: Search, runner: Runner, monit
     except PhysicsError as error:
         monitor.say(f"{name}: refused: {error}")
         refuse_trial(project, iteration, search, str(error))
+        for event in project.used:  # a step too long is no failure of the event
+            project.forget_failure(EventStep(project, iteration, search.trial, event).task.name)
         return
     misfit, _ = total_misfit(project, iteration, search.trial, project.used)
     monitor.say(f"{name}: misfit {misfit:.4g}")

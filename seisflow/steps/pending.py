@@ -45,7 +45,7 @@ def what_would_run(project: Project, iteration: int) -> list[tuple[str, list[str
     for event in project.held_out:
         task = EventStep(project, iteration, search.trial, event).task
         reasons = project.why(task)
-        if reasons:
+        if reasons and project.failure_of(task.name) is None:  # else it was tried, and cannot be compared
             rows.append((task.name, reasons))
     later = [update_task(project, iteration, search.trial)]
     if project.config.pictures:
