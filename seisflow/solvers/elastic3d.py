@@ -7,12 +7,12 @@ docs/solver.md.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from seisflow.domain import Gather, Kernel
+from seisflow.domain import Gather, Kernel, Model
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots, memory
 from seisflow.solvers.absorb import profiles
@@ -102,6 +102,42 @@ class Elastic3DConfig:
         for name, good, remedy in wanted:
             if not good:
                 raise InputError(f"elastic3d: {name} = {getattr(self, name)!r}; it must be {remedy}")
+
+    def steps(self, model: Model, period: float) -> tuple[float, float]:
+        """Choose spacing (m) and time step (s) for a model and a shortest period (s).
+
+        Raises
+        ------
+        InputError
+            If those that are set would be unstable or too coarse, with the values that would do.
+        """
+        slowest, fastest = float(model.vs.min()), float(model.vp.max())
+        wavelength = slowest * period
+        spacing = self.spacing or wavelength / self.points_per_wavelength
+        if wavelength / spacing < _LEAST_POINTS:
+            raise InputError(
+                f"elastic3d: spacing = {spacing:g} m gives {wavelength / spacing:.1f} points per shortest "
+                f"wavelength ({wavelength:g} m: slowest vs {slowest:g} m/s, shortest period {period:g} s); use "
+                f"at most {wavelength / _LEAST_POINTS:.4g} m, better "
+                f"{wavelength / self.points_per_wavelength:.4g} m"
+            )
+        stable = _COURANT * spacing / fastest
+        step = self.time_step or _SAFETY * stable
+        if step > _MOST * stable:
+            raise InputError(
+                f"elastic3d: time_step = {step:g} s is unstable with spacing {spacing:g} m and vp up to "
+                f"{fastest:g} m/s; use at most {_MOST * stable:.4g} s"
+            )
+        return spacing, step
+
+    def pinned(self, model: Model, period: float) -> Elastic3DConfig:
+        """Fix spacing and time step to those for a model, so that models near it run on the same grid and times.
+
+        Both follow the extreme speeds of the model otherwise, and misfits of two models would differ by that too.
+        The time step gets a margin of five percent: speeds may rise by 12 percent before it is unstable.
+        """
+        spacing, step = self.steps(model, period)
+        return replace(self, spacing=spacing, time_step=self.time_step or 0.95 * step)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -217,8 +253,8 @@ class Elastic3D:
         if not self._told and any(s.elevation for s in simulation.stations):
             _LOG.info("elastic3d has a flat surface: the elevation of the stations is ignored")
             self._told = True
-        slowest, fastest = float(model.vs.min()), float(model.vp.max())
-        spacing, step = self._steps(slowest, fastest, simulation.shortest_period)
+        fastest = float(model.vp.max())
+        spacing, step = config.steps(model, simulation.shortest_period)
         layout = box(simulation, spacing, config.cpml_cells)
         source, first, steps = sample_source(
             simulation.event.time_function, step, simulation.shortest_period, simulation.duration
@@ -237,27 +273,6 @@ class Elastic3D:
         work = 2.0 * layout.points * steps
         plan = Plan(spacing, step, steps, layout.shape, every, forward, gradient, work)
         return Setup(simulation, plan, layout, source, first, every // 2, fastest)
-
-    def _steps(self, slowest: float, fastest: float, period: float) -> tuple[float, float]:
-        """Spacing and time step."""
-        config = self.config
-        wavelength = slowest * period
-        spacing = config.spacing or wavelength / config.points_per_wavelength
-        if wavelength / spacing < _LEAST_POINTS:
-            raise InputError(
-                f"elastic3d: spacing = {spacing:g} m gives {wavelength / spacing:.1f} points per shortest "
-                f"wavelength ({wavelength:g} m: slowest vs {slowest:g} m/s, shortest period {period:g} s); use "
-                f"at most {wavelength / _LEAST_POINTS:.4g} m, better "
-                f"{wavelength / config.points_per_wavelength:.4g} m"
-            )
-        stable = _COURANT * spacing / fastest
-        step = config.time_step or _SAFETY * stable
-        if step > _MOST * stable:
-            raise InputError(
-                f"elastic3d: time_step = {step:g} s is unstable with spacing {spacing:g} m and vp up to "
-                f"{fastest:g} m/s; use at most {_MOST * stable:.4g} s"
-            )
-        return spacing, step
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
         allowed = self.config.memory_gb * 1e9

@@ -30,7 +30,7 @@ from seisflow.project import Project, Task, iteration_name, step_name
 from seisflow.signal import Pipeline, TimeAxis, prepare_observed
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver
-from seisflow.steps.inputs import event_of, model_of, simulation_of, stations_of
+from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
 from seisflow.windows import check_not_identical, select
 
 __all__ = ["EventStep", "Stage", "run_event", "windows_iteration"]
@@ -140,7 +140,7 @@ class EventStep:
             "signal": self.signal,
             "axis": config.axis(),
             "source": config.source,
-            "solver": config.solver,
+            "solver": solver_config(project, self.stage),
             "windows": stage.windows,
             "misfit": stage.misfit,
             "kernel": self.with_kernel,
@@ -153,7 +153,7 @@ class EventStep:
     @cached_property
     def solver(self) -> Solver:
         """The solver with its threads."""
-        return create_solver(self.project.config.solver, threads=self.threads)
+        return create_solver(solver_config(self.project, self.stage), threads=self.threads)
 
     @cached_property
     def source(self) -> Event:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -154,14 +153,11 @@ def _exact_solver(step: EventStep, model: Model, threads: int) -> Solver:
 
     Both are chosen from the extreme speeds: a changed model must not move them, or the misfit would jump.
     """
-    config: Any = step.project.config.solver
-    stations = step.observed.stations
-    if not stations:
+    if not step.observed.stations:
         raise PhysicsError(f"event {step.event}: it has no usable recording, so there is nothing to check")
-    simulation = simulation_of(step.project.config, model, step.source, stations, step.stage)
-    plan = create(config).plan(simulation)
-    config = replace(config, precision="double", snapshots_per_period=float("inf"))
-    return create(replace(config, spacing=plan.spacing, time_step=plan.time_step), threads=threads)
+    period = step.project.config.stages[step.stage].periods[0]
+    config = replace(step.project.config.solver.pinned(model, period), precision="double")
+    return create(replace(config, snapshots_per_period=float("inf")), threads=threads)
 
 
 def _direction(model: Model, seed: int) -> FloatArray:

@@ -17,9 +17,17 @@ from seisflow.io.models import read_model
 from seisflow.io.stations import read_stationxml
 from seisflow.io.time_functions import read_time_function
 from seisflow.project import CONFIG_NAME, Project
-from seisflow.solvers import Plan, Simulation, create
+from seisflow.solvers import Plan, Simulation, SolverConfig, create
 
-__all__ = ["check_project", "event_of", "model_of", "plan_of", "simulation_of", "stations_of"]
+__all__ = [
+    "check_project",
+    "event_of",
+    "model_of",
+    "plan_of",
+    "simulation_of",
+    "solver_config",
+    "stations_of",
+]
 
 
 def event_of(project: Project, event: str) -> Event:
@@ -82,7 +90,7 @@ def stations_of(project: Project) -> tuple[Station, ...]:
     return _stations(tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _model(path: str, mtime: int, size: int) -> Model:
     model = read_model(Path(path))
     model.check(path)
@@ -90,7 +98,7 @@ def _model(path: str, mtime: int, size: int) -> Model:
 
 
 def model_of(path: Path) -> Model:
-    """Read and check a model; the last two are remembered.
+    """Read and check a model; the last three are remembered.
 
     Raises
     ------
@@ -115,6 +123,17 @@ def simulation_of(
     return Simulation(model, event, stations, config.axis().end, config.stages[stage].periods[0])
 
 
+def solver_config(project: Project, stage: int) -> SolverConfig:
+    """Settings of the solver in a stage: grid and time step are those for the model that the stage starts from.
+
+    So all models of a stage, trials included, are simulated on the same grid, and their misfits compare.
+    """
+    config = project.config
+    first = 1 + sum(each.iterations for each in config.stages[:stage])
+    model = model_of(project.model_path(first - 1))
+    return config.solver.pinned(model, config.stages[stage].periods[0])
+
+
 def plan_of(project: Project, model: Model, event: str, stage: int) -> Plan:
     """What simulating an event takes.
 
@@ -124,7 +143,7 @@ def plan_of(project: Project, model: Model, event: str, stage: int) -> Plan:
         If it cannot be simulated; file or name, value and remedy are in the message.
     """
     simulation = simulation_of(project.config, model, event_of(project, event), stations_of(project), stage)
-    return create(project.config.solver).plan(simulation)
+    return create(solver_config(project, stage)).plan(simulation)
 
 
 def check_project(project: Project, iteration: int) -> list[Plan]:
