@@ -52,6 +52,7 @@ def tiny_source(tmp_path_factory) -> Path:
 def tiny_done_source(tiny_source, tmp_path_factory) -> Path:
     """The tiny project after iteration 1, run through the command line; copy it before use."""
     root = tiny.copy(tiny_source, tmp_path_factory.mktemp("done") / "project")
+    tiny.change_config(root, "name: tiny", "name: tiny\npictures: false")
     found = tiny.seisflow("iterate", "-i", 1, "-p", root)
     assert found.returncode == 0, found.stderr
     (root / "stdout.txt").write_text(found.stdout)
@@ -69,7 +70,7 @@ def project(tiny_source, tmp_path) -> Path:
 
 @pytest.fixture
 def done(tiny_done_source, tmp_path) -> Path:
-    """A tiny project whose iteration 1 is done, with pictures."""
+    """A tiny project whose iteration 1 is done, without pictures."""
     return tiny.copy(tiny_done_source, tmp_path / "done")
 
 

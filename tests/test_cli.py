@@ -101,8 +101,7 @@ def test_examples_are_named_and_whole(run, tmp_path):
 def test_an_iteration_lowers_the_misfit_of_used_and_held_out_events(done):
     text = (done / "stdout.txt").read_text()
     found = re.fullmatch(
-        r"iteration 1: misfit (\S+) -> (\S+) \((\S+) %\), held-out events (\S+) %\n"
-        r"pictures in iterations/i01/pictures\n",
+        r"iteration 1: misfit (\S+) -> (\S+) \((\S+) %\), held-out events (\S+) %\n",
         text,
     )
     assert found is not None, text
@@ -144,13 +143,26 @@ def test_the_file_of_an_event_is_asdf_that_pyasdf_finds_good(done):
     assert found is None or not found
 
 
-def test_pictures_of_an_iteration(done):
+def test_pictures_are_drawn_after_an_iteration_and_only_they_if_the_rest_is_done(run, done):
+    tiny.change_config(done, "pictures: false", "pictures: true")
+    assert (
+        "iteration 1: 1 steps would run\n  i01/pictures: it"
+        in run("iterate", "-i", 1, "-p", done, "--dry-run")[1]
+    )
+    before = snapshot(done)
+    code, out, _ = run("iterate", "-i", 1, "-p", done)
+    assert code == 0 and out.endswith("pictures in iterations/i01/pictures\n")
+    changed = {name for name, stamp in snapshot(done).items() if before.get(name) != stamp}
+    others = {name for name in changed if "/pictures" not in name}
+    assert others <= {".seisflow/lock", ".seisflow/hashes.json"}
     folder = done / "iterations" / "i01" / "pictures"
     names = {path.name for path in folder.iterdir()}
     wanted = {"misfit.png", "overview.png", "map.png", "model_vs.png", "kernel_vs.png", "update_vs.png"}
     assert wanted | {f"waveforms_{event}.png" for event in tiny.EVENTS} <= names
     for path in folder.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
+    assert run("iterate", "-i", 1, "-p", done)[1].startswith("iteration 1 is done")
+    assert run("why", "i01/pictures", "-p", done)[1] == "i01/pictures: is done, its record holds\n"
 
 
 def test_nothing_temporary_is_left(done):
