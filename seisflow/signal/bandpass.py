@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-from scipy.signal import butter, freqz_sos
 
 from seisflow.domain import FloatArray
 
@@ -30,6 +29,8 @@ class BandPass:
     """
 
     def __init__(self, samples: int, interval: float, band: tuple[float, float], corners: int) -> None:
+        from scipy.signal import butter, freqz_sos  # takes a second, which `seisflow status` need not wait
+
         shortest, longest = band
         # The slowest pole decays at about the lower of bandwidth and lowest frequency over the order.
         memory = 4 * corners * max(longest, 1 / (1 / shortest - 1 / longest))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import next_fast_len
-from scipy.signal import hilbert, lfilter
 
 from seisflow.domain import FloatArray
 
@@ -19,6 +18,8 @@ LONG = 12.0
 
 def envelope(trace: FloatArray) -> FloatArray:
     """Modulus of the analytic signal of the trace with as many zeros behind it, shape (nt,)."""
+    from scipy.signal import hilbert  # takes a second, which `seisflow status` need not wait
+
     samples = len(trace)
     return np.asarray(np.abs(hilbert(trace, int(next_fast_len(2 * samples)))[:samples]))
 
@@ -40,6 +41,8 @@ def short_over_long(trace: FloatArray, interval: float, shortest_period: float) 
     -------
     ndarray (nt,)
     """
+    from scipy.signal import lfilter
+
     height = envelope(trace)
     floor = FLOOR * height.max()
     height = height + floor
