@@ -327,3 +327,32 @@ def test_the_gradient_is_exact_through_the_whole_chain(run, project):
         last = [row for row in rows if row[0] == name][-1]
         assert abs(float(last[3]) - 2) < 0.1
         assert abs(float(last[4]) - 1) < 1e-3
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_status_fits_a_terminal_and_has_no_escapes(done, columns):
+    import fcntl
+    import os
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        tiny.command("status", "-p", done), stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    text = b""
+    try:
+        while block := os.read(ours, 4096):
+            text += block
+    except OSError:
+        pass  # the other side is closed
+    finally:
+        os.close(ours)
+        process.wait(timeout=30)
+    lines = text.decode().splitlines()
+    assert process.returncode == 0 and "\x1b" not in text.decode()
+    assert max(map(len, lines)) <= 80
+    assert lines[3].split() == ["1", "6-20", "s", "done", "4/4", *lines[3].split()[5:]]
