@@ -318,7 +318,6 @@ def test_plot_draws_the_project_and_an_iteration_again(run, done):
     assert code == 2 and "seisflow iterate --iteration 2" in error
 
 
-@pytest.mark.slow
 def test_the_gradient_is_exact_through_the_whole_chain(run, project):
     code, out, _ = run("check-gradient", "-p", project)
     assert code == 0 and "the gradient is exact" in out
