@@ -102,7 +102,7 @@ def observe(
 ) -> None:
     """Simulate recordings, with noise as a share of the largest sample.
 
-    ``dead`` ones are zero; those ``as_solved`` are what `seisflow simulate` writes.
+    ``dead`` ones are zero; those ``as_solved`` are what an iteration simulates.
     """
     from obspy import Stream, Trace, UTCDateTime
 
@@ -112,10 +112,13 @@ def observe(
     inventory = read_inventory(root / "stations" / "XX.xml")
     axis = TimeAxis.covering(-10, 40, 0.5)
     rng = np.random.default_rng(20260102)
-    last = config.axis().end if as_solved else axis.end + 1
+    last, solver = axis.end + 1, create(config.solver)
+    if as_solved:
+        last = config.axis().end
+        solver = create(config.solver.pinned(start_model(config.region), period))
     for name in events:
         (event,) = read_quakeml(root / "events" / f"{name}.xml")
-        gather = create(config.solver).forward(Simulation(truth, event, stations, last, period)).gather
+        gather = solver.forward(Simulation(truth, event, stations, last, period)).gather
         data = np.asarray(gather.data, dtype=np.float64)
         start, interval = axis.start, axis.interval
         if as_solved:
