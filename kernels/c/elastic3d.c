@@ -171,6 +171,10 @@ static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, 
     const elastic3d_grid *g = r->g;
     const int64_t nx = g->nx, x0 = nx * t / threads, x1 = nx * (t + 1) / threads, lag = ELASTIC3D_HALO;
     const int64_t s0 = t ? x0 + lag : 0, s1 = t < threads - 1 ? x1 - lag : nx, count = r->receivers->count;
+    /* velocity is complete after the first barrier; who records stress has to wait for the last planes */
+    int late = 0;
+    for (int64_t e = 0; e < r->receivers->first[count]; e++)
+        late |= r->receivers->offset[e] >= XX * g->array;
     /* planes beyond the grid are copied by the threads at the ends */
     const int64_t k0 = t ? x0 : -lag, k1 = t < threads - 1 ? x1 : nx + lag;
     for (int64_t n = first; n < first + steps; n++) {
@@ -179,7 +183,9 @@ static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, 
         for (int64_t x = x0; x < x1; x++)
             if (x < s0 || x >= s1)
                 block(r, 1, x, x0, x1, 0, g->ny, n);
-        BARRIER
+        if (late) {
+            BARRIER
+        }
         record(r, count * t / threads, count * (t + 1) / threads, n);
         keep(r, k0, k1, n);
         if ((n % CHECK_EVERY == CHECK_EVERY - 1 || n == first + steps - 1) && !all_finite(g, x0, x1))
