@@ -1,7 +1,7 @@
 """Make the shipped example ``checkerboard``: run ``python data/make_checkerboard.py`` (a few minutes).
 
 Noise, anomalies and the held-out events were fixed before the first inversion was run. The recordings are simulated
-on a grid of 0.65 of the spacing that the inversion chooses for its shortest periods, and noise is added.
+on a grid of 0.6 of the spacing that the inversion chooses for its shortest periods, and noise is added.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def start_model(config: Config) -> Model:
 def true_model(start: Model) -> Model:
     """The checkerboard: products of sines, fading out towards the edges of the box and at 20 km depth.
 
-    A cell is two of the shortest S wavelengths wide.
+    A cell is nearly two of the shortest S wavelengths wide.
     """
     grid = start.grid
     waves = [
@@ -113,7 +113,7 @@ def main(folder: Path) -> None:
         )
         write_quakeml(folder / "events" / f"{event.id}.xml", event)
         simulation = Simulation(truth, event, tuple(stations), axis.end + 1, shortest)
-        spacing = 0.65 * coarse.plan(simulation).spacing
+        spacing = 0.6 * coarse.plan(simulation).spacing
         solver = create(replace(config.solver, spacing=spacing, memory_gb=8.0), threads=2)
         gather = solver.forward(simulation).gather
         stream = recordings(gather, axis, event, rng)

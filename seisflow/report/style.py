@@ -104,6 +104,10 @@ def write_png(figure: Figure, path: str | os.PathLike[str], *, dots_per_inch: in
     dots_per_inch : int
     """
     with styled(), publish(path) as temporary:
+        engine = figure.get_layout_engine()
+        if engine is not None:  # laid out once here; savefig would draw everything twice for it
+            engine.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(temporary, format="png", dpi=dots_per_inch)
 
 
