@@ -1,7 +1,7 @@
 """Make the shipped example ``checkerboard``: run ``python data/make_checkerboard.py`` (a few minutes).
 
 Noise, anomalies and the held-out events were fixed before the first inversion was run. The recordings are simulated
-on a grid of 0.6 of the spacing that the inversion chooses for its shortest periods, and noise is added.
+on a grid of about half the spacing that the inversion chooses for its shortest periods, and noise is added.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def main(folder: Path) -> None:
 
     shortest = min(stage.periods[0] for stage in config.stages)
     axis = TimeAxis.covering(config.data.start - 4, config.data.duration + 4, INTERVAL)
-    coarse = create(config.solver, threads=1)
+    coarse = create(replace(config.solver, points_per_wavelength=8.0), threads=1)
     first = UTCDateTime(2026, 1, 1)
     for number, (x, y) in enumerate(scattered(rng, EVENTS, 48_000, 17_000), 1):
         latitude, longitude = projection.to_geographic(x, y)
