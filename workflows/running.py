@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -229,7 +229,7 @@ def gather(
         plain = [future for future in futures.values() if isinstance(future, Future)]
         for future in plain:
             future.cancel()
-        wait(plain, return_when=FIRST_EXCEPTION if not plain else "ALL_COMPLETED")
+        wait(plain)
         raise
     finally:
         monitor.end()
@@ -239,7 +239,7 @@ def gather(
 
 
 def failure(title: str, count: int, faults: Sequence[tuple[str, SeisflowError]]) -> SeisflowError:
-    """One error for all events that failed; it has the kind of the first."""
+    """One error for all events that failed; of their kind if they share one, else a ``WorkError``."""
     lines = "\n".join(f"  {name}: {error}" for name, error in faults)
     kind = type(faults[0][1]) if all(type(e) is type(faults[0][1]) for _, e in faults) else WorkError
     return kind(

@@ -1,4 +1,4 @@
-"""Synthetic seismograms of one event, and of a whole project."""
+"""Synthetic seismograms of one event."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from seisflow.domain import FloatArray, Kernel, Model
-from seisflow.errors import PhysicsError, SeisflowError, WorkError
+from seisflow.errors import InputError, PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import (
     Accept,
     Decision,
@@ -39,7 +39,7 @@ from seisflow.io.hdf5 import put, reading, writing
 from seisflow.io.models import read_kernel, write_kernel, write_model
 from seisflow.project import Project, Task, iteration_name, step_name
 from seisflow.steps.event import EventStep, windows_iteration
-from seisflow.steps.inputs import event_of, model_of, stations_of
+from seisflow.steps.inputs import event_of, model_of, solver_config, stations_of
 
 __all__ = [
     "Search",
@@ -304,7 +304,7 @@ def _trial_misfit(project: Project, iteration: int, attempt: int, number: int, l
 
 
 def write_trial(project: Project, iteration: int, search: Search) -> bool:
-    """Write the model of a trial; False if no rock is like it (the search then goes shorter)."""
+    """Write the model of a trial; False if no rock is like it or the solver cannot run it: the search goes shorter."""
     if not isinstance(search.decision, Next):
         raise WorkError("only a line search that asks for a trial can make one")
     length = search.decision.step
@@ -322,9 +322,11 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
     results: dict[str, Any] = {"length": length, "largest_change": float(np.abs(values).max() * length)}
     try:
         check_bounds(trial, config.min_vp_vs)
+        # the grid and time step of the stage must hold it
+        solver_config(project, stage).steps(trial, project.config.stages[stage].periods[0])
         write_model(path, trial)
         outputs = [path]
-    except PhysicsError as error:
+    except (PhysicsError, InputError) as error:
         results["refused"], outputs = str(error), []
     project.record(task, outputs, results, time.monotonic() - started)
     return "refused" not in results
@@ -346,6 +348,16 @@ def update_task(project: Project, iteration: int, trial: int) -> Task:
     return Task(
         f"{iteration_name(iteration)}/update", inputs, {"trial": trial, "held_out": list(project.held_out)}
     )
+
+
+def _held_out(project: Project, iteration: int, trial: int) -> list[float] | None:
+    """Misfit of the held-out events before and after; None if there are none or they could not be measured."""
+    if any(project.why(EventStep(project, iteration, trial, event).task) for event in project.held_out):
+        return None
+    try:
+        return [total_misfit(project, iteration, step, project.held_out)[0] for step in (0, trial)]
+    except SeisflowError:
+        return None  # no held-out event, or none of them has a window
 
 
 def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
@@ -378,10 +390,6 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
         "windows": windows,
         "direction": find_direction(project, iteration, search.attempt)["kind"],
     }
-    try:
-        held = [total_misfit(project, iteration, step, project.held_out)[0] for step in (0, search.trial)]
-        results["held_out"] = held
-    except SeisflowError:
-        results["held_out"] = None  # no held-out event, or none of them has a window
+    results["held_out"] = _held_out(project, iteration, search.trial)
     project.record(task, [target], results, time.monotonic() - started)
     return results
