@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument("--example", default="checkerboard")
     parser.add_argument("--pictures", action="store_true", help="draw them too")
     options = parser.parse_args()
-    for module in ("prov.model", "obspy", "scipy.signal", "h5netcdf"):
+    for module in ("prov.model", "obspy", "scipy.signal"):
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "project"

@@ -22,7 +22,7 @@ from seisflow.domain import Event
 from seisflow.errors import InputError
 from seisflow.io import provenance as prov
 from seisflow.io.events import event_uri, quakeml, quakeml_events
-from seisflow.io.hdf5 import attribute_text, put, reading, writing
+from seisflow.io.hdf5 import attribute_text, fetch_number, put, reading, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import read_inventory
 
@@ -182,11 +182,6 @@ def put_trace(
     InputError
         If a trace of that name is there already, or the samples are of another kind.
     """
-    group = file["Waveforms"].require_group(".".join(name.split(".")[:2]))
-    if name in group:
-        raise InputError(
-            f"{name}: two recordings of one channel start and end in the same second; remove one"
-        )
     if isinstance(data, np.ma.MaskedArray) or data.dtype.newbyteorder("=") not in _DTYPES or data.ndim != 1:
         kind = (
             "samples that are masked (gaps)"
@@ -194,7 +189,15 @@ def put_trace(
             else f"samples {data.dtype}"
         )
         raise InputError(f"{name}: has {kind}; integers, float32 or float64 without gaps can be stored")
-    put(group, name, data, attributes, compress=compress)
+    station = ".".join(name.split(".")[:2])
+    try:
+        put(file, f"Waveforms/{station}/{name}", data, attributes, compress=compress)
+    except ValueError as error:
+        if "exists" not in str(error):
+            raise
+        raise InputError(
+            f"{name}: two recordings of one channel start and end in the same second; remove one"
+        ) from None
 
 
 def write_observed(path: _Path, event: Event, stream: Any, inventory: Any, *, provenance: Provenance) -> None:
@@ -289,12 +292,12 @@ def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
     with reading(path) as file:
         _check_format(path, file)
         for station, group in sorted(file["Waveforms"].items()):
-            for name, dataset in sorted(group.items()):
+            for name in sorted(group):
                 if name == "StationXML":
-                    document = dataset[()].tobytes()
+                    document = group[name][()].tobytes()
                     _gather_networks(networks, _inventory(document, f"{path}: StationXML of {station}"))
                 elif tag is None or name.endswith(f"__{tag}"):
-                    stream.append(_trace(name, dataset))
+                    stream.append(_trace(name, group))
     return stream, Inventory([networks[code] for code in sorted(networks)], source="seisflow")
 
 
@@ -327,15 +330,22 @@ def _gather_networks(networks: dict[str, Any], inventory: Any) -> None:
             networks[network.code].stations = list(network.stations)
 
 
-def _trace(name: str, dataset: h5py.Dataset) -> Any:
+def _trace(name: str, group: h5py.Group) -> Any:
     from obspy import Trace, UTCDateTime
 
+    dataset = h5py.h5d.open(group.id, name.encode())
+    samples = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, samples)
     network, station, location, channel = name.split("__")[0].split(".")
-    trace = Trace(dataset[()])
-    trace.stats.update({"network": network, "station": station, "location": location, "channel": channel})
-    trace.stats.sampling_rate = float(dataset.attrs["sampling_rate"])
-    trace.stats.starttime = UTCDateTime(ns=int(dataset.attrs["starttime"]))
-    return trace
+    header = {
+        "network": network,
+        "station": station,
+        "location": location,
+        "channel": channel,
+        "sampling_rate": float(fetch_number(dataset, "sampling_rate")),
+        "starttime": UTCDateTime(ns=int(fetch_number(dataset, "starttime"))),
+    }
+    return Trace(samples, header)
 
 
 def read_asdf_events(path: _Path) -> tuple[list[Event], list[str]]:

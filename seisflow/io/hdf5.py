@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -22,14 +23,17 @@ import numpy.typing as npt
 from seisflow.errors import InputError, MissingError, SeisflowError
 from seisflow.io.atomic import publish
 
-__all__ = ["FORMATS", "attribute_text", "damage", "fetch", "fetch_table", "put", "reading", "writing"]
+__all__ = ["FORMATS", "attribute_text", "damage", "fetch", "fetch_number", "fetch_table", "put", "reading", "writing"]
 
 FORMATS = ("v110", "v110")
 """Oldest and newest HDF5 file formats that may be written (``libver`` of h5py)."""
 
-_GZIP_LEVEL = 4
+_GZIP_LEVEL = 1
 _BLOCK = 2**22
+_LARGEST_CHUNK = 2**31
 _COUNTER = itertools.count()
+_ONE_AT_A_TIME = threading.RLock()
+"""The HDF5 library lets one thread in at a time, call by call; file by file, threads lose less time in turns."""
 
 
 @contextmanager
@@ -54,7 +58,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         If it could not be written; the old file stays.
     """
     memory = {"driver": "core", "backing_store": False, "block_size": _BLOCK}
-    with h5py.File(f"memory {next(_COUNTER)}", "w", libver=FORMATS, locking=False, **memory) as file:
+    name = f"memory {next(_COUNTER)}"
+    with _ONE_AT_A_TIME, h5py.File(name, "w", libver=FORMATS, locking=False, **memory) as file:
         yield file
         file.flush()
         image = file.id.get_file_image()
@@ -88,7 +93,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """
     if not Path(path).is_file():
         raise MissingError(f"{path}: there is no such file")
-    with damage(path), h5py.File(path, "r", locking=False) as file:
+    with damage(path), _ONE_AT_A_TIME, h5py.File(path, "r", locking=False) as file:
         yield file
 
 
@@ -124,8 +129,9 @@ def put(
     attributes: Mapping[str, object] | None = None,
     *,
     compress: bool = False,
-) -> h5py.Dataset:
-    """Add a dataset with a checksum.
+    chunk: tuple[int, ...] | None = None,
+) -> None:
+    """Add a dataset with a checksum: what ``create_dataset`` of h5py does, in a fifth of its time.
 
     Parameters
     ----------
@@ -133,37 +139,39 @@ def put(
     name : str
         May hold slashes: groups are made on the way.
     data : ndarray
-        Of one or more dimensions; without elements it is stored whole in its (checksummed) header.
+        A number, or without elements, it is stored in its (checksummed) header.
     attributes : mapping, optional
-        Texts are stored as fixed-length UTF-8, all else as NumPy has it; in the order of the names.
+        Texts, stored as fixed-length UTF-8, and numbers, as NumPy has them; in the order of the names.
     compress : bool
         Whether to shuffle and gzip.
+    chunk : tuple of int, optional
+        Shape of the parts that are checked (and compressed) one by one; the whole, if left out.
 
-    Returns
-    -------
-    h5py.Dataset
+    Raises
+    ------
+    ValueError
+        If there is something of that name already.
     """
-    if data.size and data.nbytes < 2**31 and data.ndim and not data.dtype.hasobject:
-        dataset = _put_plainly(group, name, np.ascontiguousarray(data), compress)
+    whole = data.nbytes < _LARGEST_CHUNK or chunk is not None
+    if data.size and whole and data.ndim and not data.dtype.hasobject:
+        kind, properties = _kind(data.dtype), _properties(chunk or data.shape, compress)
+        made = h5py.h5d.create(group.id, name.encode(), kind, _space(data.shape), properties, _links())
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(data), kind)
     else:
-        options: dict[str, Any] = {"chunks": True, "fletcher32": True} if data.size else {}
-        if data.size and data.nbytes < 2**31:
-            options["chunks"] = data.shape
-        if data.size and compress:
+        options: dict[str, Any] = {"chunks": chunk or True, "fletcher32": True} if data.size and data.ndim else {}
+        if data.size and data.ndim and compress:
             options |= {"compression": "gzip", "compression_opts": _GZIP_LEVEL, "shuffle": True}
-        dataset = group.create_dataset(name, data=data, **options)
+        made = group.create_dataset(name, data=data, **options).id
     for key, value in sorted((attributes or {}).items()):
-        content = np.asarray(np.bytes_(value.encode() + b"\x00") if isinstance(value, str) else value)
-        h5py.h5a.create(dataset.id, key.encode(), _kind(content.dtype), _space(content.shape)).write(content)
-    return dataset
+        encoded, kind, space, content = _attribute(key, value)
+        h5py.h5a.create(made, encoded, kind, space).write(content, kind)
 
 
-def _put_plainly(group: h5py.Group, name: str, data: npt.NDArray[Any], compress: bool) -> h5py.Dataset:
-    """Make a dataset in one chunk: what ``create_dataset`` does, in a third of its time."""
-    kind, properties = _kind(data.dtype), _properties(data.shape, compress)
-    made = h5py.h5d.create(group.id, name.encode(), kind, _space(data.shape), properties, _links())
-    made.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
-    return h5py.Dataset(made)
+@lru_cache(maxsize=1024, typed=True)
+def _attribute(key: str, value: Any) -> tuple[bytes, Any, Any, npt.NDArray[Any]]:
+    """Name, type, space and content of an attribute; the traces of a file share most of them."""
+    content = np.asarray(np.bytes_(value.encode() + b"\x00") if isinstance(value, str) else value)
+    return key.encode(), _kind(content.dtype), _space(content.shape), content
 
 
 @lru_cache(maxsize=256)
@@ -252,6 +260,29 @@ def fetch_table(
         attribute.read(value)
         told.append(value.item().decode().rstrip("\x00"))
     return rows, tuple(told)
+
+
+def fetch_number(dataset: h5py.h5d.DatasetID, name: str) -> Any:
+    """Read a number among the attributes of a dataset: what ``attrs[name]`` gives, in a fifth of h5py's time.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+    name : str
+
+    Returns
+    -------
+    int or float
+
+    Raises
+    ------
+    KeyError
+        If it is not there.
+    """
+    attribute = h5py.h5a.open(dataset, name.encode())
+    value = np.empty(attribute.shape, attribute.dtype)
+    attribute.read(value)
+    return value.item()
 
 
 def attribute_text(attributes: Mapping[str, Any], name: str) -> str:

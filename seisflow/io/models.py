@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from seisflow import __version__
 from seisflow.domain import FloatArray, Grid, Kernel, Model, Projection
 from seisflow.errors import InputError
-from seisflow.io.hdf5 import attribute_text, reading, writing
+from seisflow.io.hdf5 import attribute_text, put, reading, writing
 
 __all__ = ["read_kernel", "read_model", "write_kernel", "write_model"]
 
@@ -88,42 +89,27 @@ def _write(
     projection: Projection | None,
     fields: Mapping[str, tuple[FloatArray, Mapping[str, str]]],
 ) -> None:
-    import h5netcdf
-
-    with writing(path) as store, h5netcdf.File(store, "w") as file:
-        file.attrs.update({"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"})
-        file.dimensions = dict(zip("xyz", grid.shape, strict=True))
-        _write_axes(file, grid)
+    with writing(path) as file:
+        for name, text in {"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"}.items():
+            file.attrs[name] = text
+        for number, name in enumerate(_AXES):
+            put(file, name, grid.axis(number), _axis_attributes(name, float(grid.spacing[number])))
+            scale = h5py.h5d.open(file.id, name.encode())
+            h5py.h5ds.set_scale(scale, name.encode())
         if projection is not None:
-            crs = file.create_variable("crs", (), "i4", data=np.int32(0))
-            crs.attrs.update(_grid_mapping(projection))
+            put(file, "crs", np.int32(0), _grid_mapping(projection))
+        scales = [h5py.h5d.open(file.id, name.encode()) for name in _AXES]
+        mapped = {"grid_mapping": "crs"} if projection is not None else {}
         for name, (values, attributes) in fields.items():
-            _write_field(file, name, values, attributes, projection is not None)
+            values = np.ascontiguousarray(values, dtype=np.float64)
+            put(file, name, values, {**attributes, **mapped}, compress=True, chunk=_chunks(values.shape))
+            variable = h5py.h5d.open(file.id, name.encode())
+            for number, scale in enumerate(scales):
+                h5py.h5ds.attach_scale(variable, scale, number)
 
 
-def _write_axes(file: Any, grid: Grid) -> None:
-    for number, (name, attributes) in enumerate(_AXES.items()):
-        axis = file.create_variable(name, (name,), "f8", data=grid.axis(number), fletcher32=True)
-        axis.attrs.update({**attributes, "units": "m", "spacing": float(grid.spacing[number])})
-
-
-def _write_field(
-    file: Any, name: str, values: FloatArray, attributes: Mapping[str, str], mapped: bool
-) -> None:
-    variable = file.create_variable(
-        name,
-        ("x", "y", "z"),
-        "f8",
-        data=np.ascontiguousarray(values, dtype=np.float64),
-        chunks=_chunks(values.shape),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
-        fletcher32=True,
-    )
-    variable.attrs.update(attributes)
-    if mapped:
-        variable.attrs["grid_mapping"] = "crs"
+def _axis_attributes(name: str, spacing: float) -> dict[str, str | float]:
+    return {**_AXES[name], "units": "m", "spacing": spacing, "_Netcdf4Dimid": np.int32("xyz".index(name))}
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:

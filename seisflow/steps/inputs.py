@@ -30,6 +30,11 @@ __all__ = [
 ]
 
 
+@lru_cache(maxsize=2000)
+def _events(path: str, mtime: int, size: int) -> tuple[Event, ...]:
+    return tuple(read_quakeml(Path(path)))
+
+
 def event_of(project: Project, event: str) -> Event:
     """Read an event of the project.
 
@@ -46,7 +51,8 @@ def event_of(project: Project, event: str) -> Event:
             f"event {event}: {project.relative(path)} is not there; events are "
             f"{', '.join(project.event_ids) or 'none: `seisflow import FILES` brings them in'}"
         )
-    found = read_quakeml(path)
+    stat = path.stat()
+    found = _events(str(path), stat.st_mtime_ns, stat.st_size)
     if len(found) != 1 or found[0].id != event:
         raise InputError(
             f"{project.relative(path)}: should hold the event {event} alone, holds "
