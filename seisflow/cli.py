@@ -98,10 +98,12 @@ def import_(
 def check(project: Folder = HERE, iteration: Annotated[int, typer.Option(min=1)] = 1) -> None:
     """Check configuration and data, and say what an iteration will take."""
     from seisflow.project import Project
+    from seisflow.steps.event import check_windows
     from seisflow.steps.inputs import check_project
 
     found = Project.open(project)
     plans = check_project(found, iteration)
+    check_windows(found, iteration)
     print(f"{found.config.name}: {len(found.used)} events to invert, {len(found.held_out)} held out")
     _print_plan(found, iteration, plans)
 
@@ -209,10 +211,12 @@ def _gain(gained: dict[str, Any]) -> str:
 
 
 def _dry_run(project: Any, first: int, last: int) -> None:
+    from seisflow.steps.event import check_windows
     from seisflow.steps.inputs import check_project
     from seisflow.steps.pending import what_would_run
 
     plans = check_project(project, first)
+    check_windows(project, first)
     for number in range(first, last + 1):
         if number > first and not project.model_path(number - 1).is_file():
             print(f"iteration {number}: everything, after iteration {number - 1}")
@@ -295,14 +299,22 @@ def plot(
     iteration: Annotated[
         int | None, typer.Option(min=1, help="Draw this iteration again; else the project.")
     ] = None,
+    event: Annotated[
+        str | None, typer.Option(help="Draw all waveform pages of this event of the iteration.")
+    ] = None,
 ) -> None:
-    """Draw the pictures of the project or of an iteration."""
+    """Draw the pictures of the project, of an iteration, or of an event in it."""
+    from seisflow.errors import InputError
     from seisflow.project import Project
-    from seisflow.steps.pictures import draw_iteration_pictures, draw_project
+    from seisflow.steps.pictures import draw_event_pages, draw_iteration_pictures, draw_project
 
     found = Project.open(project)
     if iteration is None:
+        if event is not None:
+            raise InputError("seisflow plot --event: say of which iteration, --iteration N")
         drawn = draw_project(found, found.root / "pictures")
+    elif event is not None:
+        drawn = draw_event_pages(found, iteration, event)
     else:
         found.config.stage_of(iteration)
         drawn = draw_iteration_pictures(found, iteration)

@@ -268,6 +268,11 @@ class Config(_Section):
             "raise `iterations` of the last stage or add a stage"
         )
 
+    def windows_iteration(self, iteration: int) -> int:
+        """The iteration whose windows, grid and time step an iteration uses: itself, or an earlier one of its stage."""
+        stage, within = self.stage_of(iteration)
+        return iteration - within % self.stages[stage].reselect
+
     @property
     def iterations(self) -> int:
         """Iterations of all stages together."""

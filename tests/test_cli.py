@@ -225,6 +225,26 @@ def test_why_names_the_input_that_changed(run, done):
     assert code == 2 and "i05/s00/EVENT" in error
 
 
+def test_frozen_windows_that_would_be_others_now_are_not_used(run, done):
+    tiny.change_config(done, "min_correlation: 0.6", "min_correlation: 0.7")
+    for command in (["iterate", "-i", 2], ["iterate", "-i", 2, "--dry-run"], ["check", "--iteration", 2]):
+        code, _, error = run(*command, "-p", done)
+        assert code == 2
+        assert "iteration 2 takes its windows from iteration 1" in error
+        assert "setting windows.min_correlation changed from 0.6 to 0.7 (event a1, a2, a3, h1)" in error
+        assert "seisflow iterate --iteration 1 --through 2" in error
+    tiny.change_config(done, "min_correlation: 0.7", "min_correlation: 0.6")
+    tiny.change_config(done, "kind: waveform", "kind: cc_traveltime")  # the windows stay
+    assert run("check", "--iteration", 2, "-p", done)[0] == 0
+
+
+def test_another_misfit_makes_no_pair_for_lbfgs(run, done):
+    tiny.change_config(done, "kind: waveform", "kind: cc_traveltime")
+    code, _, error = run("iterate", "-i", 2, "-p", done)
+    assert code == 0
+    assert "direction by steepest descent; restarted: the setting misfit changed since iteration 1" in error
+
+
 def test_an_iteration_without_the_one_before_says_which_command_comes_first(run, done):
     code, out, error = run("iterate", "-i", 5, "-p", done)
     assert code == 2 and out == ""
@@ -316,6 +336,12 @@ def test_plot_draws_the_project_and_an_iteration_again(run, done):
     assert (done / "pictures" / "map.png").is_file()
     code, _, error = run("plot", "-p", done, "--iteration", 2)
     assert code == 2 and "seisflow iterate --iteration 2" in error
+    code, out, _ = run("plot", "-p", done, "--iteration", 1, "--event", tiny.EVENTS[1])
+    assert code == 0 and out == f"iterations/i01/pictures/waveforms_{tiny.EVENTS[1]}.png\n"
+    assert (done / out.strip()).is_file()
+    for options in (["--iteration", 1, "--event", "nobody"], ["--event", tiny.EVENTS[1]]):
+        code, _, error = run("plot", "-p", done, *options)
+        assert code == 2 and ("event nobody" in error or "--iteration" in error)
 
 
 def test_the_gradient_is_exact_through_the_whole_chain(run, project):

@@ -10,7 +10,7 @@ from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, r
 from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep, check_windows, run_event
 from seisflow.steps.inputs import check_project
 from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
 from seisflow.steps.update import (
@@ -57,6 +57,7 @@ def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -
 def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Monitor) -> dict[str, Any]:
     """Run one iteration: events, sum and direction, line search, new model, pictures."""
     check_project(project, iteration)
+    check_windows(project, iteration)
     name = iteration_name(iteration)
     # the long runs first, so that none of them is left over at the end
     evaluate(project, iteration, 0, (*project.used, *project.held_out), runner)

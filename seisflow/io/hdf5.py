@@ -23,7 +23,17 @@ import numpy.typing as npt
 from seisflow.errors import InputError, MissingError, SeisflowError
 from seisflow.io.atomic import publish
 
-__all__ = ["FORMATS", "attribute_text", "damage", "fetch", "fetch_number", "fetch_table", "put", "reading", "writing"]
+__all__ = [
+    "FORMATS",
+    "attribute_text",
+    "damage",
+    "fetch",
+    "fetch_number",
+    "fetch_table",
+    "put",
+    "reading",
+    "writing",
+]
 
 FORMATS = ("v110", "v110")
 """Oldest and newest HDF5 file formats that may be written (``libver`` of h5py)."""
@@ -158,7 +168,9 @@ def put(
         made = h5py.h5d.create(group.id, name.encode(), kind, _space(data.shape), properties, _links())
         made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(data), kind)
     else:
-        options: dict[str, Any] = {"chunks": chunk or True, "fletcher32": True} if data.size and data.ndim else {}
+        options: dict[str, Any] = (
+            {"chunks": chunk or True, "fletcher32": True} if data.size and data.ndim else {}
+        )
         if data.size and data.ndim and compress:
             options |= {"compression": "gzip", "compression_opts": _GZIP_LEVEL, "shuffle": True}
         made = group.create_dataset(name, data=data, **options).id

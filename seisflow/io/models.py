@@ -90,26 +90,25 @@ def _write(
     fields: Mapping[str, tuple[FloatArray, Mapping[str, str]]],
 ) -> None:
     with writing(path) as file:
-        for name, text in {"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"}.items():
+        texts = {"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"}
+        for name, text in texts.items():
             file.attrs[name] = text
+        scales = []
         for number, name in enumerate(_AXES):
-            put(file, name, grid.axis(number), _axis_attributes(name, float(grid.spacing[number])))
-            scale = h5py.h5d.open(file.id, name.encode())
-            h5py.h5ds.set_scale(scale, name.encode())
+            about = {**_AXES[name], "units": "m", "spacing": float(grid.spacing[number])}
+            put(file, name, grid.axis(number), about)
+            scales.append(h5py.h5d.open(file.id, name.encode()))
+            h5py.h5ds.set_scale(scales[-1], name.encode())
+        mapped = {}
         if projection is not None:
-            put(file, "crs", np.int32(0), _grid_mapping(projection))
-        scales = [h5py.h5d.open(file.id, name.encode()) for name in _AXES]
-        mapped = {"grid_mapping": "crs"} if projection is not None else {}
-        for name, (values, attributes) in fields.items():
-            values = np.ascontiguousarray(values, dtype=np.float64)
+            put(file, "crs", np.array(0, dtype=np.int32), _grid_mapping(projection))
+            mapped["grid_mapping"] = "crs"
+        for name, (field, attributes) in fields.items():
+            values = np.ascontiguousarray(field, dtype=np.float64)
             put(file, name, values, {**attributes, **mapped}, compress=True, chunk=_chunks(values.shape))
             variable = h5py.h5d.open(file.id, name.encode())
             for number, scale in enumerate(scales):
                 h5py.h5ds.attach_scale(variable, scale, number)
-
-
-def _axis_attributes(name: str, spacing: float) -> dict[str, str | float]:
-    return {**_AXES[name], "units": "m", "spacing": spacing, "_Netcdf4Dimid": np.int32("xyz".index(name))}
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:

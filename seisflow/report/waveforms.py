@@ -74,17 +74,35 @@ def draw_waveforms(
     rows = order[page * STATIONS_PER_PAGE : (page + 1) * STATIONS_PER_PAGE]
     span = _span(observed, synthetic, windows)
     with styled():
-        figure = new_figure(10.5, 1.35 + 0.31 * max(len(rows), 4))
-        columns = figure.subplots(1, len(observed.components), sharey=True, squeeze=False)[0]
+        labels = [f"{observed.stations[n].id}  {distances[n] / 1e3:.0f} km" for n in rows]
+        figure, columns = _page(len(rows), len(observed.components), labels)
         for number, axes in enumerate(columns):
             _plot_column(axes, observed, synthetic, rows, number, span)
             _plot_windows(axes, observed, windows, rows, number)
-        labels = [f"{observed.stations[n].id}  {distances[n] / 1e3:.0f} km" for n in rows]
-        columns[0].set_yticks(range(len(rows)), labels, fontsize=7)
-        columns[0].set_ylim(len(rows) - 0.35, -0.75)
-        figure.suptitle(_title(event, observed, windows, band, note, page), fontsize=10)
+        title = _title(event, observed, windows, band, note, page)
+        figure.text(0.5, 1 - 0.1 / figure.get_figheight(), title, ha="center", va="top", fontsize=10)
         _legend(figure, observed.quantity)
     return figure
+
+
+def _page(rows: int, columns: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Make an empty page: its places in inches, which takes no measuring of texts."""
+    width, rows_height = 10.5, 0.31 * max(rows, 4)
+    height = 1.35 + rows_height
+    figure = new_figure(width, height, layout=None)
+    left, gap = 0.2 + 0.062 * max((len(label) for label in labels), default=0), 0.15
+    each = (width - left - 0.1 - gap * (columns - 1)) / columns
+    found = []
+    for number in range(columns):
+        place = (left + number * (each + gap)) / width, 0.75 / height, each / width, rows_height / height
+        axes = figure.add_axes(place)
+        axes.set_ylim(rows - 0.35, -0.75)
+        if number == 0:
+            axes.set_yticks(range(rows), labels, fontsize=7)
+        else:
+            axes.set_yticks([])
+        found.append(axes)
+    return figure, found
 
 
 def _check(event: Event, observed: Gather, synthetic: Gather, page: int) -> None:
@@ -146,7 +164,7 @@ def _legend(figure: Figure, quantity: str) -> None:
         Patch(color=COLOURS["window"], alpha=0.3, label="window: lag of the observed (s), correlation"),
         Line2D([], [], linestyle="none", label=f"at the right: peak {quantity}"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(handles=handles, loc="lower center", ncols=4, fontsize=8)
 
 
 def _plot_column(
@@ -161,8 +179,7 @@ def _plot_column(
     axes.set_title(name, fontweight="bold", fontsize=10, pad=3)
     axes.set_xlim(*span)
     axes.set_xlabel("time after the origin (s)")
-    for place, station in enumerate(rows):
-        _plot_pair(axes, observed, synthetic, station, component, place)
+    _plot_pairs(axes, observed, synthetic, rows, component)
     axes.tick_params(left=False)
     axes.spines["left"].set_visible(False)
 
@@ -186,46 +203,42 @@ def _window(row: Window | Measurement) -> Window:
     return row.window if isinstance(row, Measurement) else row
 
 
-def _plot_windows(
-    axes: Axes, gather: Gather, windows: Sequence[Window | Measurement], rows: list[int], component: int
-) -> None:
-    places = {gather.stations[station].id: place for place, station in enumerate(rows)}
-    for row in windows:
-        window = _window(row)
-        if window.component == gather.components[component] and window.station in places:
-            _plot_window(axes, row, places[window.station])
+def _plot_pairs(axes: Axes, observed: Gather, synthetic: Gather, rows: list[int], component: int) -> None:
+    """Draw both traces of every row on one scale, in a few collections: one by one they take four times as long."""
+    from matplotlib.collections import LineCollection
 
-
-def _plot_pair(
-    axes: Axes, observed: Gather, synthetic: Gather, station: int, component: int, place: int
-) -> None:
-    live = observed.is_live(station, component)
-    traces = [(synthetic, "synthetic")] + ([(observed, "observed")] if live else [])
-    peak = max(_peak(gather, station, component, axes.get_xlim()) for gather, _ in traces)
-    axes.axhline(place, color="#e4e4e4", linewidth=0.5, zorder=1)
-    for gather, which in traces:
-        trace = gather.data[station, component]
-        axes.plot(
-            gather.times,
-            place - trace * (_HALF_HEIGHT / peak if peak > 0 else 0.0),
-            linewidth=0.9 if which == "observed" else 0.8,
-            color=COLOURS[which],
-            alpha=1.0 if live else 0.35,
-            zorder=4,
+    lines: dict[tuple[str, bool], list[FloatArray]] = {}
+    for place, station in enumerate(rows):
+        live = observed.is_live(station, component)
+        traces = [(synthetic, "synthetic")] + ([(observed, "observed")] if live else [])
+        peak = max(_peak(gather, station, component, axes.get_xlim()) for gather, _ in traces)
+        for gather, which in traces:
+            heights = place - gather.data[station, component] * (_HALF_HEIGHT / peak if peak > 0 else 0.0)
+            lines.setdefault((which, live), []).append(np.column_stack([gather.times, heights]))
+        axes.text(
+            1.0,
+            place - 0.1,
+            _with_prefix(peak, _UNITS.get(observed.quantity, "")) if live else "no recording",
+            ha="right",
+            va="bottom",
+            fontsize=5.5,
+            color=COLOURS["muted"],
+            style="normal" if live else "italic",
+            transform=axes.get_yaxis_transform(),
+            zorder=6,
         )
-    text = _with_prefix(peak, _UNITS.get(observed.quantity, "")) if live else "no recording"
-    axes.text(
-        1.0,
-        place - 0.1,
-        text,
-        ha="right",
-        va="bottom",
-        fontsize=5.5,
-        color=COLOURS["muted"],
-        style="normal" if live else "italic",
-        transform=axes.get_yaxis_transform(),
-        zorder=6,
+    axes.hlines(
+        range(len(rows)), 0, 1, "#e4e4e4", linewidth=0.5, transform=axes.get_yaxis_transform(), zorder=1
     )
+    for (which, live), members in lines.items():
+        width = 0.9 if which == "observed" else 0.8
+        shade = 1.0 if live else 0.35
+        axes.add_collection(
+            LineCollection(
+                members, colors=COLOURS[which], linewidths=width, alpha=shade, label=which, zorder=4
+            ),
+            autolim=False,
+        )
 
 
 def _peak(gather: Gather, station: int, component: int, span: tuple[float, float]) -> float:
@@ -234,34 +247,47 @@ def _peak(gather: Gather, station: int, component: int, span: tuple[float, float
     return float(np.abs(trace).max(initial=0.0))
 
 
-def _plot_window(axes: Axes, row: Window | Measurement, place: int) -> None:
+def _plot_windows(
+    axes: Axes, gather: Gather, windows: Sequence[Window | Measurement], rows: list[int], component: int
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    places = {gather.stations[station].id: place for place, station in enumerate(rows)}
+    boxes = []
+    for row in windows:
+        window = _window(row)
+        if window.component != gather.components[component] or window.station not in places:
+            continue
+        top = places[window.station] - 0.35
+        left, right, bottom = window.start, window.end, top + 0.7
+        boxes.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+        axes.text(
+            left,
+            top,
+            _told(row),
+            ha="left",
+            va="bottom",
+            fontsize=5.5,
+            color="#1f5f8b",
+            clip_on=True,
+            zorder=7,
+        )
+    axes.add_collection(
+        PolyCollection(
+            boxes, facecolors=COLOURS["window"], alpha=0.28, linewidths=0, label="windows", zorder=2
+        ),
+        autolim=False,
+    )
+
+
+def _told(row: Window | Measurement) -> str:
+    """Lag and correlation of a window, those of its measurement where it has them."""
     window = _window(row)
     shift, correlation = window.shift, window.correlation
     if isinstance(row, Measurement):
         shift = row.shift if row.shift is not None else shift
         correlation = row.correlation if row.correlation is not None else correlation
-    axes.bar(
-        window.start,
-        0.7,
-        window.end - window.start,
-        bottom=place - 0.35,
-        align="edge",
-        color=COLOURS["window"],
-        alpha=0.28,
-        linewidth=0,
-        zorder=2,
-    )
-    axes.text(
-        window.start,
-        place - 0.35,
-        f"{shift:+.1f} s  {correlation:.2f}",
-        ha="left",
-        va="bottom",
-        fontsize=5.5,
-        color="#1f5f8b",
-        clip_on=True,
-        zorder=7,
-    )
+    return f"{shift:+.1f} s  {correlation:.2f}"
 
 
 def _with_prefix(value: float, unit: str) -> str:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from seisflow.config import digest
 from seisflow.domain import Event, Gather, Kernel, Measurements, Rejection, Station, Window
-from seisflow.errors import PhysicsError
+from seisflow.errors import InputError, PhysicsError
 from seisflow.io.asdf import read_observed
 from seisflow.io.event_file import EventFile, read_event, write_event
 from seisflow.io.models import write_kernel
@@ -33,18 +33,12 @@ from seisflow.solvers import create as create_solver
 from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
 from seisflow.windows import check_not_identical, select
 
-__all__ = ["EventStep", "Stage", "run_event", "windows_iteration"]
+__all__ = ["EventStep", "Stage", "check_windows", "run_event"]
 
 SYNTHETIC, OBSERVED = "synthetic_processed", "observed_processed"
 
 Stage = Callable[[str, Callable[[], None]], None]
 """Runs one named part of a step; a flow makes a task of its own of it."""
-
-
-def windows_iteration(project: Project, iteration: int) -> int:
-    """The iteration whose windows an iteration uses: itself, or an earlier one of its stage."""
-    stage, within = project.config.stage_of(iteration)
-    return iteration - within % project.config.stages[stage].reselect
 
 
 class _Memory:
@@ -112,7 +106,7 @@ class EventStep:
         self.with_kernel = self.step == 0 and self.event not in config.hold_out
         folder = self.project.step_folder(self.iteration, self.step)
         self.model_path = folder / "model.nc" if self.step else self.project.model_path(self.iteration - 1)
-        self.windows_from: int | None = windows_iteration(self.project, self.iteration)
+        self.windows_from: int | None = config.windows_iteration(self.iteration)
         if self.step == 0 and self.windows_from == self.iteration:
             self.windows_from = None
         elif self.step:
@@ -140,7 +134,7 @@ class EventStep:
             "signal": self.signal,
             "axis": config.axis(),
             "source": config.source,
-            "solver": solver_config(project, self.stage),
+            "solver": solver_config(project, self.iteration),
             "windows": stage.windows,
             "misfit": stage.misfit,
             "kernel": self.with_kernel,
@@ -153,7 +147,7 @@ class EventStep:
     @cached_property
     def solver(self) -> Solver:
         """The solver with its threads."""
-        return create_solver(solver_config(self.project, self.stage), threads=self.threads)
+        return create_solver(solver_config(self.project, self.iteration), threads=self.threads)
 
     @cached_property
     def source(self) -> Event:
@@ -339,6 +333,36 @@ def run_event(step: EventStep, stage: Stage = _call) -> dict[str, Any]:
         done = step.finish(started)
     step.progress(1.0)
     return done
+
+
+def check_windows(project: Project, iteration: int) -> None:
+    """Look whether the windows that an iteration takes over are still those that would be selected.
+
+    Raises
+    ------
+    InputError
+        If recordings, stations or settings have changed since; which ones, and what to do, is in the message.
+    """
+    selected = project.config.windows_iteration(iteration)
+    if selected == iteration:
+        return
+    faults: dict[str, list[str]] = {}
+    for event in project.event_ids:
+        for reason in project.why(EventStep(project, selected, 0, event).task):
+            if not reason.startswith(_HARMLESS):
+                faults.setdefault(reason, []).append(event)
+    if faults:
+        lines = [f"  {reason} (event {', '.join(events)})" for reason, events in faults.items()]
+        raise InputError(
+            f"iteration {iteration} takes its windows from iteration {selected}, but since then\n"
+            + "\n".join(lines)
+            + f"\nrun `seisflow iterate --iteration {selected} --through {iteration}` to select them anew, or begin a "
+            f"new stage with iteration {iteration}"
+        )
+
+
+_HARMLESS = ("the code changed", "setting misfit", "setting kernel")
+"""Reasons for which an event would run again, but select the same windows."""
 
 
 def _with_live_stations(gather: Gather) -> Gather:

@@ -129,18 +129,18 @@ def simulation_of(
     return Simulation(model, event, stations, config.axis().end, config.stages[stage].periods[0])
 
 
-def solver_config(project: Project, stage: int) -> SolverConfig:
-    """Settings of the solver in a stage: grid and time step are those for the model that the stage starts from.
+def solver_config(project: Project, iteration: int) -> SolverConfig:
+    """Settings of the solver in an iteration: grid and time step are chosen when windows are selected, as they are.
 
-    So all models of a stage, trials included, are simulated on the same grid, and their misfits compare.
+    So all models that are measured in the same windows are simulated on the same grid, and their misfits compare.
     """
     config = project.config
-    first = 1 + sum(each.iterations for each in config.stages[:stage])
-    model = model_of(project.model_path(first - 1))
+    stage, _ = config.stage_of(iteration)
+    model = model_of(project.model_path(config.windows_iteration(iteration) - 1))
     return config.solver.pinned(model, config.stages[stage].periods[0])
 
 
-def plan_of(project: Project, model: Model, event: str, stage: int) -> Plan:
+def plan_of(project: Project, model: Model, event: str, iteration: int) -> Plan:
     """What simulating an event takes.
 
     Raises
@@ -148,8 +148,9 @@ def plan_of(project: Project, model: Model, event: str, stage: int) -> Plan:
     InputError
         If it cannot be simulated; file or name, value and remedy are in the message.
     """
+    stage, _ = project.config.stage_of(iteration)
     simulation = simulation_of(project.config, model, event_of(project, event), stations_of(project), stage)
-    return create(solver_config(project, stage)).plan(simulation)
+    return create(solver_config(project, iteration)).plan(simulation)
 
 
 def check_project(project: Project, iteration: int) -> list[Plan]:
@@ -165,7 +166,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     InputError
         With all faults at once, a line each.
     """
-    stage, _ = project.config.stage_of(iteration)
+    project.config.stage_of(iteration)
     if not project.event_ids:
         raise MissingError(
             f"{project.events_folder}: no events there; `seisflow import FILES` brings them in"
@@ -186,7 +187,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     plans, faults = [], []
     for event in project.event_ids:
         try:
-            plans.append(plan_of(project, model, event, stage))
+            plans.append(plan_of(project, model, event, iteration))
             path = project.observed_path(event)
             if not path.is_file():
                 raise MissingError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from seisflow.domain import Event, Grid, Model
 from seisflow.errors import MissingError
 from seisflow.inversion import Trial
-from seisflow.io.event_file import EventFile, read_event
+from seisflow.io.event_file import read_event
 from seisflow.io.models import read_kernel
 from seisflow.project import Project, Task, iteration_name, step_name
 from seisflow.steps.event import OBSERVED, SYNTHETIC
@@ -18,7 +18,14 @@ from seisflow.steps.inputs import event_of, model_of, stations_of
 if TYPE_CHECKING:
     from seisflow.report import Line, MisfitRow
 
-__all__ = ["draw_iteration_pictures", "draw_project", "draw_truth", "misfit_rows", "pictures_task"]
+__all__ = [
+    "draw_event_pages",
+    "draw_iteration_pictures",
+    "draw_project",
+    "draw_truth",
+    "misfit_rows",
+    "pictures_task",
+]
 
 
 def draw_project(project: Project, folder: Path) -> list[Path]:
@@ -70,10 +77,15 @@ def pictures_task(project: Project, iteration: int) -> Task:
     return Task(f"{iteration_name(iteration)}/pictures", inputs, settings)
 
 
+MOST_PAGES = 24
+"""Waveform pages that are drawn after an iteration; `seisflow plot --event` draws those of any event."""
+
+
 def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
     """Draw everything of an iteration: misfit, waveform pages, map with rays, model, kernel, update.
 
-    They are recorded when the iteration is done; before, what there is can be drawn.
+    Of many events, or of events with many stations, some waveform pages are drawn. What was drawn is recorded when
+    the iteration is done; before, what there is can be drawn.
 
     Returns
     -------
@@ -82,14 +94,12 @@ def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
     """
     started = time.monotonic()
     folder = project.picture_folder(iteration)
-    files = {event: project.event_file(iteration, 0, event) for event in project.event_ids}
-    contents = {event: read_event(path) for event, path in files.items() if path.is_file()}
-    if not contents:
-        raise MissingError(
-            f"iteration {iteration}: nothing to draw; run `seisflow iterate --iteration {iteration}`"
-        )
-    drawn = _waveform_pages(project, iteration, contents, folder)
-    drawn += _map(project, iteration, contents, folder)
+    there = _measured_events(project, iteration)
+    some = there[:: -(-len(there) // MOST_PAGES)]
+    drawn = []
+    for event in some:
+        drawn += _waveform_pages(project, iteration, event, folder, most=MOST_PAGES // len(some))
+    drawn += _map(project, iteration, there, folder)
     drawn += _sections(project, iteration, folder)
     rows = misfit_rows(project, iteration)
     if rows and rows[-1].iteration == iteration:
@@ -97,6 +107,35 @@ def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
         task = pictures_task(project, iteration)
         project.record(task, drawn, {"pictures": len(drawn)}, time.monotonic() - started)
     return drawn
+
+
+def draw_event_pages(project: Project, iteration: int, event: str) -> list[Path]:
+    """Draw all waveform pages of an event in an iteration.
+
+    Returns
+    -------
+    list of Path
+        What was drawn.
+
+    Raises
+    ------
+    MissingError
+        If the event was not measured in that iteration.
+    """
+    if event not in _measured_events(project, iteration):
+        raise MissingError(
+            f"event {event}: not measured in iteration {iteration}; `seisflow status` shows what was"
+        )
+    return _waveform_pages(project, iteration, event, project.picture_folder(iteration), most=None)
+
+
+def _measured_events(project: Project, iteration: int) -> list[str]:
+    there = [event for event in project.event_ids if project.event_file(iteration, 0, event).is_file()]
+    if not there:
+        raise MissingError(
+            f"iteration {iteration}: nothing to draw; run `seisflow iterate --iteration {iteration}`"
+        )
+    return there
 
 
 def draw_truth(project: Project, number: int, truth: Model, folder: Path) -> list[Path]:
@@ -162,39 +201,42 @@ def _trials(project: Project, iteration: int, start: float) -> list[Trial]:
 
 
 def _waveform_pages(
-    project: Project, iteration: int, contents: dict[str, EventFile], folder: Path
+    project: Project, iteration: int, event: str, folder: Path, most: int | None
 ) -> list[Path]:
     from seisflow.report import draw_waveforms, waveform_pages, write_png
 
     stage, _ = project.config.stage_of(iteration)
+    content = read_event(project.event_file(iteration, 0, event), tags=(OBSERVED, SYNTHETIC))
+    if SYNTHETIC not in content.gathers:
+        return []
+    observed, synthetic = content.gathers[OBSERVED], content.gathers[SYNTHETIC]
+    held = ", held out" if event in project.held_out else ""
     drawn = []
-    for event, content in contents.items():
-        if SYNTHETIC not in content.gathers:
-            continue
-        observed, synthetic = content.gathers[OBSERVED], content.gathers[SYNTHETIC]
-        for page in range(waveform_pages(observed)):
-            held = ", held out" if event in project.held_out else ""
-            figure = draw_waveforms(
-                content.event,
-                observed,
-                synthetic,
-                content.measurements or content.windows,
-                band=project.config.stages[stage].periods,
-                note=f"iteration {iteration}, model m{iteration - 1:02d}{held}",
-                page=page,
-            )
-            path = folder / f"waveforms_{event}{f'_{page + 1}' if page else ''}.png"
-            write_png(figure, path, dots_per_inch=110)
-            drawn.append(path)
+    for page in range(waveform_pages(observed))[:most]:
+        figure = draw_waveforms(
+            content.event,
+            observed,
+            synthetic,
+            content.measurements or content.windows,
+            band=project.config.stages[stage].periods,
+            note=f"iteration {iteration}, model m{iteration - 1:02d}{held}",
+            page=page,
+        )
+        path = folder / f"waveforms_{event}{f'_{page + 1}' if page else ''}.png"
+        write_png(figure, path, dots_per_inch=110)
+        drawn.append(path)
     return drawn
 
 
-def _map(project: Project, iteration: int, contents: dict[str, EventFile], folder: Path) -> list[Path]:
+def _map(project: Project, iteration: int, events: list[str], folder: Path) -> list[Path]:
     from seisflow.report import draw_map, write_png
 
-    pairs = {(event, window.station) for event, content in contents.items() for window in content.windows}
+    pairs = set()
+    for event in events:
+        content = read_event(project.event_file(iteration, 0, event), waveforms=False)
+        pairs |= {(event, window.station) for window in content.windows}
     figure = draw_map(
-        [content.event for content in contents.values()],
+        [event_of(project, event) for event in events],
         stations_of(project),
         pairs,
         held_out=set(project.held_out),

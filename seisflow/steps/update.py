@@ -38,7 +38,7 @@ from seisflow.inversion.parameters import change
 from seisflow.io.hdf5 import put, reading, writing
 from seisflow.io.models import read_kernel, write_kernel, write_model
 from seisflow.project import Project, Task, iteration_name, step_name
-from seisflow.steps.event import EventStep, windows_iteration
+from seisflow.steps.event import EventStep
 from seisflow.steps.inputs import event_of, model_of, solver_config, stations_of
 
 __all__ = [
@@ -200,13 +200,38 @@ def _history(
         return History()
     before = _Names(project, iteration - 1, 0)
     history = load_history(before.history)
-    if windows_iteration(project, iteration) == iteration:
+    if project.config.windows_iteration(iteration) == iteration:
         return history  # new windows: the two gradients are of different misfits and make no pair
+    changed = _changed_misfit(project, iteration)
+    if changed:
+        return History((), f"restarted: {changed} since iteration {iteration - 1}")
     old_model = model_of(project.model_path(iteration - 2))
     names = config.parameters
     s = change(old_model, model, names)
     y = gradient(model, kernel, names) - gradient(old_model, read_kernel(before.kernel), names)
     return history.after(s, y, config.memory)
+
+
+def _changed_misfit(project: Project, iteration: int) -> str:
+    """What makes the misfit of an iteration another function than that of the one before; empty if nothing does."""
+    before = project.record_of(_Names(project, iteration - 1, 0).record)
+    events = (
+        {name.removeprefix("event ") for name in before["inputs"] if name.startswith("event ")}
+        if before
+        else set()
+    )
+    if events != set(project.used):
+        return "other events are used"
+    for event in project.used:
+        records = [
+            project.record_of(f"{iteration_name(n)}/{step_name(0)}/{event}")
+            for n in (iteration - 1, iteration)
+        ]
+        old, new = (record["settings"] if record else {} for record in records)
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                return f"the setting {name} changed"
+    return ""
 
 
 def _inverse_hessian(project: Project, kernel: Kernel, config: InversionConfig) -> InverseHessian:
@@ -322,8 +347,8 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
     results: dict[str, Any] = {"length": length, "largest_change": float(np.abs(values).max() * length)}
     try:
         check_bounds(trial, config.min_vp_vs)
-        # the grid and time step of the stage must hold it
-        solver_config(project, stage).steps(trial, project.config.stages[stage].periods[0])
+        # grid and time step, which go with the windows, must hold it
+        solver_config(project, iteration).steps(trial, project.config.stages[stage].periods[0])
         write_model(path, trial)
         outputs = [path]
     except (PhysicsError, InputError) as error:
