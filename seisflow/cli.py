@@ -178,7 +178,7 @@ def iterate(
     if last < iteration:
         raise InputError(f"--through {last} comes before --iteration {iteration}")
     found = Project.open(project)
-    found.config.stage_of(last)
+    found.stage_of(last)
     if dry_run:
         _dry_run(found, iteration, last)
         return
@@ -316,7 +316,7 @@ def plot(
     elif event is not None:
         drawn = draw_event_pages(found, iteration, event)
     else:
-        found.config.stage_of(iteration)
+        found.stage_of(iteration)
         drawn = draw_iteration_pictures(found, iteration)
     for path in drawn:
         print(found.relative(path))

@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -121,6 +121,24 @@ class DataConfig(_Section):
     water_level: float = 60.0
 
 
+class GuardConfig(_Section):
+    """When a stage is held back, because its windows could be off by a cycle.
+
+    A window is unsafe when its lag exceeds half the shortest period, and so is a trace that was refused for its lag
+    or its correlation. They are counted on the model that the stage would start from.
+
+    Parameters
+    ----------
+    max_unsafe : float
+        Largest share of unsafe windows, 0 to 1; above it the stage before goes on for an iteration.
+    at_most : int
+        How often it goes on; then the stage begins, whatever the share.
+    """
+
+    max_unsafe: Annotated[float, Field(ge=0, le=1)]
+    at_most: Annotated[int, Field(ge=1)] = 3
+
+
 class StageConfig(_Section):
     """Some iterations in one period band.
 
@@ -136,6 +154,8 @@ class StageConfig(_Section):
         Windows are selected anew every so many iterations of the stage, and frozen between.
     smoothing : tuple of 3 float, optional
         Instead of ``inversion.smoothing``.
+    guard : GuardConfig, optional
+        Hold the stage back while too many of its windows could be off by a cycle. Not for the first stage.
     """
 
     periods: tuple[Positive, Positive]
@@ -146,6 +166,7 @@ class StageConfig(_Section):
     windows: WindowConfig = WindowConfig()
     reselect: Annotated[int, Field(ge=1)] = 3
     smoothing: tuple[float, float, float] | None = None
+    guard: GuardConfig | None = None
 
 
 class SourceConfig(_Section):
@@ -233,7 +254,7 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _bands(self) -> Config:
-        faults = []
+        faults = ["stages.0.guard: no stage comes before the first"] if self.stages[0].guard else []
         for number in range(len(self.stages)):
             try:
                 self.signal(number).check_length(self.axis())
@@ -248,8 +269,14 @@ class Config(_Section):
         start, longest = self.data.start, max(stage.periods[1] for stage in self.stages)
         return TimeAxis.covering(-longest if start is None else start, self.data.duration, self.data.interval)
 
-    def stage_of(self, iteration: int) -> tuple[int, int]:
+    def stage_of(self, iteration: int, held: Collection[int] = ()) -> tuple[int, int]:
         """Stage number (from 0) and iteration within it (from 0) of an iteration (from 1).
+
+        Parameters
+        ----------
+        iteration : int
+        held : collection of int
+            Iterations at which a stage was to begin, and the one before went on.
 
         Raises
         ------
@@ -260,18 +287,16 @@ class Config(_Section):
         if iteration < first:
             raise InputError(f"iteration {iteration}: iterations are counted from 1")
         for number, stage in enumerate(self.stages):
-            if iteration < first + stage.iterations:
+            after = first + stage.iterations
+            while after in held and number + 1 < len(self.stages):
+                after += 1
+            if iteration < after:
                 return number, iteration - first
-            first += stage.iterations
+            first = after
         raise InputError(
             f"iteration {iteration}: the stages of seisflow.yaml hold {first - 1} iterations; "
             "raise `iterations` of the last stage or add a stage"
         )
-
-    def windows_iteration(self, iteration: int) -> int:
-        """The iteration whose windows, grid and time step an iteration uses: itself, or an earlier one of its stage."""
-        stage, within = self.stage_of(iteration)
-        return iteration - within % self.stages[stage].reselect
 
     @property
     def iterations(self) -> int:

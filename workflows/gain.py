@@ -40,7 +40,7 @@ def gain(
     watcher = monitor or Quiet()
     project = Project.open(root)
     newest = max(
-        (n for n in range(1, project.config.iterations + 1) if project.model_path(n).is_file()), default=0
+        (n for n in range(1, project.iterations + 1) if project.model_path(n).is_file()), default=0
     )
     number = model or newest
     if number == 0 or not project.model_path(number).is_file():
@@ -48,7 +48,7 @@ def gain(
             f"{project.relative(project.model_path(number or 1))} is not there; run iterations first"
         )
     check_project(project, 1)
-    stage, _ = project.config.stage_of(number)
+    stage, _ = project.stage_of(number)
     at_once, threads = project.config.compute.share(len(project.event_ids))
 
     def body(runner: Any) -> dict[str, dict[int, dict[str, float]]]:

@@ -17,9 +17,12 @@ from seisflow.steps.update import (
     Search,
     accept,
     find_direction,
+    held_back,
+    looks_ahead,
     refuse_trial,
     search_state,
     total_misfit,
+    unsafe_share,
     write_trial,
 )
 
@@ -62,7 +65,17 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     # the long runs first, so that none of them is left over at the end
     evaluate(project, iteration, 0, (*project.used, *project.held_out), runner)
     misfit, windows = total_misfit(project, iteration, 0, project.used)
-    monitor.say(f"{name}: misfit {misfit:.4g} a window, {windows} windows on {len(project.used)} events")
+    unsafe = held_back(project, iteration)
+    if unsafe is not None:
+        stage, _ = project.stage_of(iteration)
+        monitor.say(
+            f"{name}: stage {stage + 2} is held back, {100 * unsafe:.0f} % of its windows could be off by a cycle; "
+            f"stage {stage + 1} goes on"
+        )
+        return run_iteration(project, iteration, runner, monitor)
+    told = f"{windows} windows on {len(project.used)} events"
+    share = unsafe_share(project, iteration)
+    monitor.say(f"{name}: misfit {misfit:.4g} a window, {told}, {100 * share:.1f} % could be off by a cycle")
     found = find_direction(project, iteration)
     monitor.say(f"{name}: direction by {found['kind']}{'; ' + found['note'] if found['note'] else ''}")
     search = search_state(project, iteration)
@@ -75,7 +88,8 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
             "to a shorter period band (lower `iterations` of this stage), or look at the windows and the smoothing"
         )
     try:
-        evaluate(project, iteration, search.trial, project.held_out, runner)
+        ahead = looks_ahead(project, iteration, search)
+        evaluate(project, iteration, search.trial, project.held_out, runner, ahead)
     except PhysicsError as error:
         monitor.say(f"{name}: held-out events are not compared: {error}")
     gained = accept(project, iteration, search)
@@ -93,7 +107,8 @@ def _try(project: Project, iteration: int, search: Search, runner: Runner, monit
         return
     name = f"{iteration_name(iteration)}{step_name(search.trial)}"
     try:
-        evaluate(project, iteration, search.trial, project.used, runner)
+        ahead = looks_ahead(project, iteration, search)
+        evaluate(project, iteration, search.trial, project.used, runner, ahead)
     except PhysicsError as error:
         monitor.say(f"{name}: refused: {error}")
         refuse_trial(project, iteration, search, str(error))
@@ -104,16 +119,29 @@ def _try(project: Project, iteration: int, search: Search, runner: Runner, monit
     monitor.say(f"{name}: misfit {misfit:.4g}")
 
 
-def evaluate(project: Project, iteration: int, step: int, events: tuple[str, ...], runner: Runner) -> None:
-    """Evaluate the misfit (and at step 0 the kernels) of some events."""
+def evaluate(
+    project: Project,
+    iteration: int,
+    step: int,
+    events: tuple[str, ...],
+    runner: Runner,
+    ahead: Path | None = None,
+) -> None:
+    """Evaluate the misfit (and at step 0 the kernels) of some events.
+
+    With ``ahead``, the model of a trial, the next iteration's first evaluation is done in the same simulations.
+    """
     if not events:
         return
     at_once, threads = project.config.compute.share(len(events))
 
     def work(event: str, stage: Stage, progress: Any) -> dict[str, Any]:
         event_step = EventStep(project, iteration, step, event, threads, progress)
+        following = None
+        if ahead is not None:
+            following = EventStep(project, iteration + 1, 0, event, threads, progress, ahead)
         try:
-            return run_event(event_step, stage)
+            return run_event(event_step, stage, following)
         except SeisflowError as error:
             project.record_failure(event_step.task.name, str(error))
             raise

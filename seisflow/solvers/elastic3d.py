@@ -103,15 +103,14 @@ class Elastic3DConfig:
             if not good:
                 raise InputError(f"elastic3d: {name} = {getattr(self, name)!r}; it must be {remedy}")
 
-    def steps(self, model: Model, period: float) -> tuple[float, float]:
-        """Choose spacing (m) and time step (s) for a model and a shortest period (s).
+    def steps(self, slowest: float, fastest: float, period: float) -> tuple[float, float]:
+        """Choose spacing (m) and time step (s) for slowest vs and fastest vp (m/s) and a shortest period (s).
 
         Raises
         ------
         InputError
             If those that are set would be unstable or too coarse, with the values that would do.
         """
-        slowest, fastest = float(model.vs.min()), float(model.vp.max())
         wavelength = slowest * period
         spacing = self.spacing or wavelength / self.points_per_wavelength
         if wavelength / spacing < _LEAST_POINTS:
@@ -130,14 +129,21 @@ class Elastic3DConfig:
             )
         return spacing, step
 
-    def pinned(self, model: Model, period: float) -> Elastic3DConfig:
+    def pinned(self, slowest: float, fastest: float, period: float) -> Elastic3DConfig:
         """Fix spacing and time step to those for a model, so that models near it run on the same grid and times.
 
         Both follow the extreme speeds of the model otherwise, and misfits of two models would differ by that too.
         The time step gets a margin of five percent: speeds may rise by 12 percent before it is unstable.
         """
-        spacing, step = self.steps(model, period)
+        spacing, step = self.steps(slowest, fastest, period)
         return replace(self, spacing=spacing, time_step=self.time_step or 0.95 * step)
+
+    def has_room(self, slowest: float, fastest: float, period: float) -> bool:
+        """Whether the spacing and time step of ``pinned`` still suit a model, with half of their margin left."""
+        if self.spacing is None or self.time_step is None:
+            return False
+        fine = slowest * period / self.spacing >= 0.9 * self.points_per_wavelength
+        return fine and self.time_step <= 0.5 * (_SAFETY * 0.95 + _MOST) * _COURANT * self.spacing / fastest
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -254,7 +260,7 @@ class Elastic3D:
             _LOG.info("elastic3d has a flat surface: the elevation of the stations is ignored")
             self._told = True
         fastest = float(model.vp.max())
-        spacing, step = config.steps(model, simulation.shortest_period)
+        spacing, step = config.steps(float(model.vs.min()), fastest, simulation.shortest_period)
         layout = box(simulation, spacing, config.cpml_cells)
         source, first, steps = sample_source(
             simulation.event.time_function, step, simulation.shortest_period, simulation.duration

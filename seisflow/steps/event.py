@@ -6,6 +6,7 @@ they are one step with one record.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from seisflow.windows import check_not_identical, select
 
 __all__ = ["EventStep", "Stage", "check_windows", "run_event"]
 
+_LOG = logging.getLogger(__name__)
 SYNTHETIC, OBSERVED = "synthetic_processed", "observed_processed"
 
 Stage = Callable[[str, Callable[[], None]], None]
@@ -90,6 +92,8 @@ class EventStep:
         For the solver.
     progress : callable
         Gets the fraction that is done.
+    newest : Path, optional
+        Model that the iteration would start from, while the iteration before still tries it.
     """
 
     project: Project
@@ -98,15 +102,17 @@ class EventStep:
     event: str
     threads: int = 1
     progress: Callable[[float], None] = lambda fraction: None
+    newest: Path | None = None
 
     def __post_init__(self) -> None:
         config = self.project.config
-        self.stage, _ = config.stage_of(self.iteration)
+        self.stage, _ = self.project.stage_of(self.iteration)
         self.signal = config.signal(self.stage)
         self.with_kernel = self.step == 0 and self.event not in config.hold_out
         folder = self.project.step_folder(self.iteration, self.step)
-        self.model_path = folder / "model.nc" if self.step else self.project.model_path(self.iteration - 1)
-        self.windows_from: int | None = config.windows_iteration(self.iteration)
+        before = self.newest or self.project.model_path(self.iteration - 1)
+        self.model_path = folder / "model.nc" if self.step else before
+        self.windows_from: int | None = self.project.windows_iteration(self.iteration)
         if self.step == 0 and self.windows_from == self.iteration:
             self.windows_from = None
         elif self.step:
@@ -134,7 +140,7 @@ class EventStep:
             "signal": self.signal,
             "axis": config.axis(),
             "source": config.source,
-            "solver": solver_config(project, self.iteration),
+            "solver": solver_config(project, self.iteration, self.newest),
             "windows": stage.windows,
             "misfit": stage.misfit,
             "kernel": self.with_kernel,
@@ -147,7 +153,8 @@ class EventStep:
     @cached_property
     def solver(self) -> Solver:
         """The solver with its threads."""
-        return create_solver(solver_config(self.project, self.iteration), threads=self.threads)
+        config = solver_config(self.project, self.iteration, self.newest)
+        return create_solver(config, threads=self.threads)
 
     @cached_property
     def source(self) -> Event:
@@ -259,6 +266,7 @@ class EventStep:
             "misfit": measured.value if measured else 0.0,
             "windows": len(self.windows),
             "rejected": len(self.rejections),
+            **self._unsafe(),
         }
         numbers = dict(results)
         if self.work:
@@ -280,6 +288,22 @@ class EventStep:
             results["shifts"] = [None if row.shift is None else round(row.shift, 6) for row in measured.rows]
         self.project.record(self.task, outputs, results, time.monotonic() - started)
         return results
+
+    def _unsafe(self) -> dict[str, int]:
+        """How many windows lag by more than half the shortest period, and how many traces were refused for their fit.
+
+        Both may be off by a cycle; ``unsafe`` counts them together.
+        """
+        stage = self.project.config.stages[self.stage]
+        most, reference = stage.periods[0] / 2, stage.windows.shift_reference
+        shifts = [window.shift for window in self.windows]
+        if self.measurements is not None:
+            rows = self.measurements.rows
+            shifts = [row.window.shift if row.shift is None else row.shift for row in rows]
+        late = sum(abs(shift - reference) > most for shift in shifts)
+        misfits = {(row.station, row.component) for row in self.rejections if row.stage in ("shift", "correlation")}
+        refused = len(misfits - {(window.station, window.component) for window in self.windows})
+        return {"refused": refused, "unsafe": late + refused}
 
     def _content(self, results: dict[str, Any]) -> EventFile:
         project = self.project
@@ -308,7 +332,7 @@ def _call(name: str, part: Callable[[], None]) -> None:
     part()
 
 
-def run_event(step: EventStep, stage: Stage = _call) -> dict[str, Any]:
+def run_event(step: EventStep, stage: Stage = _call, ahead: EventStep | None = None) -> dict[str, Any]:
     """Run one event at one model, unless its record holds.
 
     Parameters
@@ -316,6 +340,9 @@ def run_event(step: EventStep, stage: Stage = _call) -> dict[str, Any]:
     step : EventStep
     stage : callable
         Runs the parts by name.
+    ahead : EventStep, optional
+        What the next iteration does first if the model of this trial is taken. It takes over the forward run, and
+        is recorded as done: a trial that is taken has then cost no simulation beyond its own and the adjoint run.
 
     Returns
     -------
@@ -325,14 +352,34 @@ def run_event(step: EventStep, stage: Stage = _call) -> dict[str, Any]:
     done = step.project.done(step.task)
     if done is None:
         started = time.monotonic()
-        stage("simulate", step.simulate)
+        if ahead is not None and ahead.observed.stations == step.observed.stations:
+            stage("simulate", ahead.simulate)
+            step.forward = ahead.forward
+        else:
+            ahead = None
+            stage("simulate", step.simulate)
         stage("select windows", step.select_windows)
         stage("measure", step.measure)
         if step.with_kernel:
             stage("adjoint", step.adjoint)
         done = step.finish(started)
+        if ahead is not None:
+            _finish_ahead(ahead, stage)
     step.progress(1.0)
     return done
+
+
+def _finish_ahead(step: EventStep, stage: Stage) -> None:
+    """All but the simulation of the next iteration's first evaluation; what it cannot do, it will say itself."""
+    started = time.monotonic()
+    try:
+        stage("select windows", step.select_windows)
+        stage("measure", step.measure)
+        if step.with_kernel:
+            stage("adjoint", step.adjoint)
+        step.finish(started)
+    except PhysicsError as error:
+        _LOG.info("event %s is not measured ahead: %s", step.event, error)
 
 
 def check_windows(project: Project, iteration: int) -> None:
@@ -343,7 +390,7 @@ def check_windows(project: Project, iteration: int) -> None:
     InputError
         If recordings, stations or settings have changed since; which ones, and what to do, is in the message.
     """
-    selected = project.config.windows_iteration(iteration)
+    selected = project.windows_iteration(iteration)
     if selected == iteration:
         return
     faults: dict[str, list[str]] = {}

@@ -30,8 +30,7 @@ def residual(
     dict
         ``residual`` and ``data``: sums of squares.
     """
-    first = 1 + sum(each.iterations for each in project.config.stages[:stage])
-    step = EventStep(project, first, 0, event, threads)
+    step = EventStep(project, project.first_iteration(stage), 0, event, threads)
     step.windows_from = None
     step.model_path, step.with_kernel = project.model_path(model), False
     task = Task(f"gain/m{model:02d}-stage{stage + 1}/{event}", step.task.inputs, step.task.settings)

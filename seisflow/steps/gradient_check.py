@@ -156,7 +156,8 @@ def _exact_solver(step: EventStep, model: Model, threads: int) -> Solver:
     if not step.observed.stations:
         raise PhysicsError(f"event {step.event}: it has no usable recording, so there is nothing to check")
     period = step.project.config.stages[step.stage].periods[0]
-    config = replace(step.project.config.solver.pinned(model, period), precision="double")
+    speeds = float(model.vs.min()), float(model.vp.max())
+    config = replace(step.project.config.solver.pinned(*speeds, period), precision="double")
     return create(replace(config, snapshots_per_period=float("inf")), threads=threads)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from seisflow.config import Config
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
-from seisflow.errors import InputError, MissingError, SeisflowError
+from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
 from seisflow.io.asdf import read_source
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
@@ -129,15 +129,44 @@ def simulation_of(
     return Simulation(model, event, stations, config.axis().end, config.stages[stage].periods[0])
 
 
-def solver_config(project: Project, iteration: int) -> SolverConfig:
-    """Settings of the solver in an iteration: grid and time step are chosen when windows are selected, as they are.
+def solver_config(project: Project, iteration: int, newest: Path | None = None) -> SolverConfig:
+    """Settings of the solver in an iteration: grid and time step are those for the model that its stage started from.
 
-    So all models that are measured in the same windows are simulated on the same grid, and their misfits compare.
+    So all models of a stage, trials included, are simulated on the same grid, and their misfits compare. Where windows
+    are selected anew, both are chosen anew if the model has come near what they can hold.
+
+    Parameters
+    ----------
+    project : Project
+    iteration : int
+    newest : Path, optional
+        Model that the iteration would start from, if it is not yet the one on disk.
     """
-    config = project.config
-    stage, _ = config.stage_of(iteration)
-    model = model_of(project.model_path(config.windows_iteration(iteration) - 1))
-    return config.solver.pinned(model, config.stages[stage].periods[0])
+    stage, within = project.stage_of(iteration)
+    reselect, period = project.config.stages[stage].reselect, project.config.stages[stage].periods[0]
+    found = None
+    for number in range(iteration - within, project.windows_iteration(iteration) + 1, reselect):
+        path = newest if newest is not None and number == iteration else project.model_path(number - 1)
+        speeds = _speeds(path)
+        if found is None or not found.has_room(*speeds, period):
+            found = project.config.solver.pinned(*speeds, period)
+    if found is None:
+        raise WorkError(f"iteration {iteration} is in no stage")
+    return found
+
+
+def _speeds(path: Path) -> tuple[float, float]:
+    """Slowest vs and fastest vp of a model, in m/s."""
+    if not path.is_file():
+        model_of(path)  # says what is missing
+    stat = path.stat()
+    return _speeds_of(str(path), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=1000)
+def _speeds_of(path: str, mtime: int, size: int) -> tuple[float, float]:
+    model = _model(path, mtime, size)
+    return float(model.vs.min()), float(model.vp.max())
 
 
 def plan_of(project: Project, model: Model, event: str, iteration: int) -> Plan:
@@ -148,7 +177,7 @@ def plan_of(project: Project, model: Model, event: str, iteration: int) -> Plan:
     InputError
         If it cannot be simulated; file or name, value and remedy are in the message.
     """
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     simulation = simulation_of(project.config, model, event_of(project, event), stations_of(project), stage)
     return create(solver_config(project, iteration)).plan(simulation)
 
@@ -166,7 +195,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     InputError
         With all faults at once, a line each.
     """
-    project.config.stage_of(iteration)
+    project.stage_of(iteration)
     if not project.event_ids:
         raise MissingError(
             f"{project.events_folder}: no events there; `seisflow import FILES` brings them in"

@@ -205,7 +205,7 @@ def _waveform_pages(
 ) -> list[Path]:
     from seisflow.report import draw_waveforms, waveform_pages, write_png
 
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     content = read_event(project.event_file(iteration, 0, event), tags=(OBSERVED, SYNTHETIC))
     if SYNTHETIC not in content.gathers:
         return []

@@ -17,12 +17,12 @@ def project_status(project: Project) -> dict[str, Any]:
     dict
         ``name``, ``root``, ``events``, ``held_out``, ``models``, ``running`` (host and process that work now, or
         None), ``iterations``: a list of dict with ``iteration``, ``state`` (``done``, ``running``, ``failed``,
-        ``stopped`` or ``not started``), ``periods``, ``misfit``, ``held_out``, ``windows``, ``trials``, ``seconds``,
-        ``failures`` (what failed and why, by step) and ``events`` (each with state, misfit, windows, rejected,
-        seconds, failure).
+        ``stopped``, ``prepared`` by the line search of the iteration before, or ``not started``), ``periods``,
+        ``misfit``, ``held_out``, ``windows``, ``trials``, ``seconds``, ``failures`` (what failed and why, by step) and
+        ``events`` (each with state, misfit, windows, rejected, seconds, failure).
     """
     driver, rows = project.driver, []
-    for iteration in range(1, project.config.iterations + 1):
+    for iteration in range(1, project.iterations + 1):
         rows.append(_iteration(project, iteration))
         before = rows[-2]["state"] if iteration > 1 else "done"
         if driver and before == "done" and rows[-1]["state"] != "done":
@@ -40,7 +40,7 @@ def project_status(project: Project) -> dict[str, Any]:
 
 def _iteration(project: Project, iteration: int) -> dict[str, Any]:
     name = iteration_name(iteration)
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     events = {event: _event(project, f"{name}/s00/{event}") for event in project.event_ids}
     update = project.record_of(f"{name}/update")
     started = any(row["state"] != "not started" for row in events.values())
@@ -50,7 +50,7 @@ def _iteration(project: Project, iteration: int) -> dict[str, Any]:
     if update:
         state = "done"
     elif started:
-        state = "failed" if failures else "stopped"
+        state = "failed" if failures else "prepared" if _is_prepared(project, name, events) else "stopped"
     return {
         "iteration": iteration,
         "state": state,
@@ -63,6 +63,12 @@ def _iteration(project: Project, iteration: int) -> dict[str, Any]:
         "failures": failures,
         "events": events,
     }
+
+
+def _is_prepared(project: Project, name: str, events: dict[str, dict[str, Any]]) -> bool:
+    """Whether an iteration has what the one before prepared for it, and no more."""
+    measured = all(events[event]["state"] == "done" for event in project.used)
+    return measured and project.record_of(f"{name}/direction") is None
 
 
 def _failures(project: Project, name: str) -> dict[str, str]:

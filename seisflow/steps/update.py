@@ -35,6 +35,7 @@ from seisflow.inversion import (
 )
 from seisflow.inversion import direction as search_direction
 from seisflow.inversion.parameters import change
+from seisflow.io.atomic import publish
 from seisflow.io.hdf5 import put, reading, writing
 from seisflow.io.models import read_kernel, write_kernel, write_model
 from seisflow.project import Project, Task, iteration_name, step_name
@@ -46,9 +47,12 @@ __all__ = [
     "accept",
     "direction_task",
     "find_direction",
+    "held_back",
+    "looks_ahead",
     "refuse_trial",
     "search_state",
     "total_misfit",
+    "unsafe_share",
     "update_task",
     "write_trial",
 ]
@@ -112,13 +116,19 @@ class _Names:
         return f"{iteration_name(self.iteration)}/direction{self.attempt or ''}"
 
 
+def _inversion(project: Project, iteration: int) -> InversionConfig:
+    """Settings of the inversion in an iteration."""
+    stage, _ = project.stage_of(iteration)
+    return project.config.inversion_of(stage)
+
+
 def _settings(config: InversionConfig) -> dict[str, Any]:
     return {"inversion": TypeAdapter(Any).dump_python(config, mode="json")}
 
 
 def direction_task(project: Project, iteration: int, attempt: int) -> Task:
     """What decides the search direction of an iteration."""
-    stage, within = project.config.stage_of(iteration)
+    stage, within = project.stage_of(iteration)
     inputs = {"model": project.model_path(iteration - 1)}
     for event in project.used:
         inputs[f"event {event}"] = project.event_file(iteration, 0, event)
@@ -158,7 +168,7 @@ def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[s
         return done
     started = time.monotonic()
     names = _Names(project, iteration, attempt)
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     config = project.config.inversion_of(stage)
     misfit, windows = total_misfit(project, iteration, 0, project.used)
     model = model_of(project.model_path(iteration - 1))
@@ -195,12 +205,12 @@ def _history(
     project: Project, iteration: int, model: Model, kernel: Kernel, config: InversionConfig
 ) -> History:
     """What L-BFGS remembers: pairs of this stage, measured in the same windows."""
-    _, within = project.config.stage_of(iteration)
+    _, within = project.stage_of(iteration)
     if within == 0:
         return History()
     before = _Names(project, iteration - 1, 0)
     history = load_history(before.history)
-    if project.config.windows_iteration(iteration) == iteration:
+    if project.windows_iteration(iteration) == iteration:
         return history  # new windows: the two gradients are of different misfits and make no pair
     changed = _changed_misfit(project, iteration)
     if changed:
@@ -283,7 +293,7 @@ class Search:
 def trial_task(project: Project, iteration: int, attempt: int, number: int, length: float) -> Task:
     """What decides the model of a trial."""
     names = _Names(project, iteration, attempt)
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     inputs = {"model": project.model_path(iteration - 1), "direction": names.direction}
     settings = _settings(project.config.inversion_of(stage)) | {"length": length}
     return Task(f"{iteration_name(iteration)}/{step_name(number)}", inputs, settings)
@@ -291,8 +301,7 @@ def trial_task(project: Project, iteration: int, attempt: int, number: int, leng
 
 def search_state(project: Project, iteration: int, attempt: int = 0, *, peek: bool = False) -> Search:
     """Replay the trials on disk and say what comes next; with ``peek`` nothing is computed or written."""
-    stage, _ = project.config.stage_of(iteration)
-    config = project.config.inversion_of(stage)
+    config = _inversion(project, iteration)
     found = find_direction(project, iteration, attempt)
     values = _load_direction(_Names(project, iteration, attempt).direction)
     line = LineSearch.along(Direction(values, found["slope"], found["kind"], 1.0), config)
@@ -338,7 +347,7 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
     if done is not None:
         return "refused" not in done
     started = time.monotonic()
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     config = project.config.inversion_of(stage)
     model = model_of(project.model_path(iteration - 1))
     values = _load_direction(_Names(project, iteration, search.attempt).direction)
@@ -348,7 +357,8 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
     try:
         check_bounds(trial, config.min_vp_vs)
         # grid and time step, which go with the windows, must hold it
-        solver_config(project, iteration).steps(trial, project.config.stages[stage].periods[0])
+        speeds = float(trial.vs.min()), float(trial.vp.max())
+        solver_config(project, iteration).steps(*speeds, project.config.stages[stage].periods[0])
         write_model(path, trial)
         outputs = [path]
     except (PhysicsError, InputError) as error:
@@ -362,6 +372,54 @@ def refuse_trial(project: Project, iteration: int, search: Search, reason: str) 
     length = search.decision.step if isinstance(search.decision, Next) else 0.0
     task = trial_task(project, iteration, search.attempt, search.trial, length)
     project.record(task, [], {"length": length, "refused": reason}, 0.0)
+
+
+def looks_ahead(project: Project, iteration: int, search: Search) -> Path | None:
+    """The model of a trial that should be run as if the next iteration began with it, or None.
+
+    That costs an adjoint run now and saves forward and adjoint run if the trial is taken, as most are but the first
+    along steepest descent, whose length is a guess. The next iteration must be simulated in the same way.
+    """
+    found = find_direction(project, iteration, search.attempt)
+    first = search.trial == 1 + search.attempt * _inversion(project, iteration).max_trials
+    guess = first and found["kind"] == "steepest descent" and not isinstance(search.decision, Accept)
+    if guess or iteration + 1 > project.iterations:
+        return None
+    if project.stage_of(iteration + 1)[0] != project.stage_of(iteration)[0]:
+        return None
+    path = project.step_folder(iteration, search.trial) / "model.nc"
+    same = solver_config(project, iteration + 1, path) == solver_config(project, iteration)
+    return path if same else None
+
+
+def unsafe_share(project: Project, iteration: int) -> float:
+    """Share of the windows of an iteration's events that could be off by a cycle, 0 to 1."""
+    windows = unsafe = 0
+    for event in project.used:
+        record = project.record_of(f"{iteration_name(iteration)}/{step_name(0)}/{event}")
+        if record is not None:
+            windows += record["results"]["windows"] + record["results"]["refused"]
+            unsafe += record["results"]["unsafe"]
+    return unsafe / windows if windows else 0.0
+
+
+def held_back(project: Project, iteration: int) -> float | None:
+    """Hold the stage back that begins with an iteration, if too many of its windows are unsafe.
+
+    Returns
+    -------
+    float or None
+        The share of unsafe windows if it was held back; the iteration is then one more of the stage before.
+    """
+    stage, within = project.stage_of(iteration)
+    guard = project.config.stages[stage].guard
+    if within or guard is None or sum(note["stage"] == stage for note in project.held.values()) >= guard.at_most:
+        return None
+    unsafe = unsafe_share(project, iteration)
+    if unsafe <= guard.max_unsafe:
+        return None
+    project.hold_back(iteration, stage, unsafe)
+    return unsafe
 
 
 def update_task(project: Project, iteration: int, trial: int) -> Task:
@@ -396,14 +454,15 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
     if not isinstance(search.decision, Accept):
         raise WorkError(f"iteration {iteration}: {search.decision}")
     source = project.step_folder(iteration, search.trial) / "model.nc"
-    stage, _ = project.config.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     task = update_task(project, iteration, search.trial)
     done = project.done(task)
     if done is not None:
         return done
     started = time.monotonic()
     target = project.model_path(iteration)
-    write_model(target, model_of(source))
+    with publish(target) as temporary:
+        temporary.write_bytes(source.read_bytes())
     before, windows = total_misfit(project, iteration, 0, project.used)
     results: dict[str, Any] = {
         "stage": stage,
