@@ -236,7 +236,8 @@ class Config(_Section):
     region, data, source, solver, stages, inversion, compute
         The sections.
     hold_out : tuple of str
-        Events that are simulated and measured but never inverted.
+        What is simulated and measured but never inverted: events, stations (``NET.STA``), or a station for one event
+        (``EVENT/NET.STA``).
     pictures : bool
         Draw the pictures of an iteration when it is done; ``seisflow plot`` draws them at any time.
     """

@@ -15,7 +15,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -197,13 +197,36 @@ class Project:
     @property
     def held_out(self) -> tuple[str, ...]:
         """Events that are measured but never inverted, sorted."""
-        unknown = sorted(set(self.config.hold_out) - set(self.event_ids))
+        return tuple(sorted(set(self.config.hold_out) & set(self.event_ids)))
+
+    def held_stations(self, event: str) -> tuple[str, ...]:
+        """Stations (``NET.STA``) whose recordings of an event that is used are measured but never inverted, sorted."""
+        found = []
+        for name in set(self.config.hold_out) - set(self.event_ids):
+            of_event, _, station = name.rpartition("/")
+            if of_event in ("", event):
+                found.append(station)
+        return tuple(sorted(found))
+
+    def check_hold_out(self, stations: Collection[str]) -> None:
+        """Refuse names under ``hold_out`` that are no event, no station (``NET.STA``) and no pair of both.
+
+        Raises
+        ------
+        MissingError
+            With all of them.
+        """
+        unknown = []
+        for name in self.config.hold_out:
+            event, _, station = name.rpartition("/")
+            if name not in self.event_ids and (station not in stations or event not in ("", *self.event_ids)):
+                unknown.append(name)
         if unknown:
             raise MissingError(
-                f"{self.root / CONFIG_NAME}: hold_out names {', '.join(unknown)}, but events/ holds "
-                f"{', '.join(self.event_ids) or 'no event'}"
+                f"{self.root / CONFIG_NAME}: hold_out names {', '.join(unknown)}; give events "
+                f"({', '.join(self.event_ids[:5]) or 'there are none'}{', ...' if len(self.event_ids) > 5 else ''}), "
+                "stations as NET.STA, or a station for one event as EVENT/NET.STA"
             )
-        return tuple(sorted(self.config.hold_out))
 
     @property
     def used(self) -> tuple[str, ...]:

@@ -172,7 +172,10 @@ CASES = [
     (negative_burial, r"stations/XX\.xml: station XX\.S\d has depth -30 m.*must be 0 or more"),
     (truncated_stations, r"stations/XX\.xml"),
     (no_stations, r"stations: no StationXML there; `seisflow import"),
-    (unknown_held_out, r"seisflow\.yaml: hold_out names h9, but events/ holds a1, a2, a3, h1"),
+    (
+        unknown_held_out,
+        r"seisflow\.yaml: hold_out names h9; give events \(a1, a2, a3, h1\), stations as NET\.STA",
+    ),
     (all_held_out, r"seisflow\.yaml: hold_out names every event"),
     (band_too_long, r"seisflow\.yaml.*\n.*line \d.*60 s needs at least 90 s of seismogram"),
     (band_too_short, r"seisflow\.yaml.*\n.*line \d.*cannot hold a period of 0\.5 s.*set interval to 0\.05 s"),

@@ -53,8 +53,18 @@ def test_events_are_sorted_and_held_out_ones_are_not_used(folder):
 
 def test_an_unknown_event_held_out_is_refused_with_those_there_are(folder):
     tiny.change_config(folder, "hold_out: [h1]", "hold_out: [h2]")
-    with pytest.raises(MissingError, match=r"hold_out names h2, but events/ holds a, b, h1"):
-        _ = Project.open(folder).used
+    with pytest.raises(MissingError, match=r"hold_out names h2; give events \(a, b, h1\)"):
+        Project.open(folder).check_hold_out({"XX.S1"})
+
+
+def test_stations_are_held_out_for_all_events_or_one(folder):
+    tiny.change_config(folder, "hold_out: [h1]", "hold_out: [h1, XX.S1, a/XX.S2]")
+    project = Project.open(folder)
+    project.check_hold_out({"XX.S1", "XX.S2"})
+    assert project.held_out == ("h1",)
+    assert project.held_stations("a") == ("XX.S1", "XX.S2") and project.held_stations("b") == ("XX.S1",)
+    with pytest.raises(MissingError, match=r"hold_out names a/XX\.S2; give"):
+        project.check_hold_out({"XX.S1"})
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", ".hidden", "a b", "a\n", "..", "é"])

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from seisflow.config import digest
-from seisflow.domain import Event, Gather, Kernel, Measurements, Rejection, Station, Window
+from seisflow.domain import Event, Gather, Kernel, Measurement, Measurements, Rejection, Station, Window
 from seisflow.errors import InputError, PhysicsError
 from seisflow.io.asdf import read_observed
 from seisflow.io.event_file import EventFile, read_event, write_event
@@ -108,7 +108,8 @@ class EventStep:
         config = self.project.config
         self.stage, _ = self.project.stage_of(self.iteration)
         self.signal = config.signal(self.stage)
-        self.with_kernel = self.step == 0 and self.event not in config.hold_out
+        self.held = self.project.held_stations(self.event) if self.event in self.project.used else ()
+        self.with_kernel = self.step == 0 and self.event in self.project.used
         folder = self.project.step_folder(self.iteration, self.step)
         before = self.newest or self.project.model_path(self.iteration - 1)
         self.model_path = folder / "model.nc" if self.step else before
@@ -144,6 +145,7 @@ class EventStep:
             "windows": stage.windows,
             "misfit": stage.misfit,
             "kernel": self.with_kernel,
+            "hold_out": list(self.held),
         }
         name = f"{iteration_name(self.iteration)}/{step_name(self.step)}/{self.event}"
         return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"))
@@ -240,14 +242,29 @@ class EventStep:
             self.windows, self.rejections = tuple(windows), (*self.rejections, *rejections)
 
     def measure(self) -> None:
-        """Measure the misfit in all windows."""
-        if not self.windows:
-            self.measurements: Measurements | None = None
-            return
+        """Measure the misfit in all windows; those of stations that are held out make no adjoint source."""
         misfit = create_misfit(self.project.config.stages[self.stage].misfit)
-        self.measurements = measure_gather(misfit, self.observed, self.synthetic, self.windows)
-        if not np.isfinite(self.measurements.value):
-            raise PhysicsError(f"event {self.event}: the misfit is {self.measurements.value}")
+        self.measurements: Measurements | None = None
+        self.held_rows: tuple[Measurement, ...] = ()
+        used = tuple(window for window in self.windows if window.station not in self.held)
+        held = tuple(window for window in self.windows if window.station in self.held)
+        if used:
+            self.measurements = measure_gather(misfit, self.observed, self.synthetic, used)
+        if held:
+            self.held_rows = measure_gather(misfit, self.observed, self.synthetic, held).rows
+        values = [row.value for row in self.rows]
+        if not np.all(np.isfinite(values)):
+            raise PhysicsError(f"event {self.event}: the misfit is {sum(values)}")
+
+    @property
+    def rows(self) -> tuple[Measurement, ...]:
+        """What was measured, in the order of the windows."""
+        measured = {row.window: row for row in (*self._used_rows, *self.held_rows)}
+        return tuple(measured[window] for window in self.windows)
+
+    @property
+    def _used_rows(self) -> tuple[Measurement, ...]:
+        return self.measurements.rows if self.measurements is not None else ()
 
     def adjoint(self) -> None:
         """Run the solver backward from the adjoint sources."""
@@ -264,7 +281,9 @@ class EventStep:
         project, measured = self.project, self.measurements
         results: dict[str, Any] = {
             "misfit": measured.value if measured else 0.0,
-            "windows": len(self.windows),
+            "windows": len(self._used_rows),
+            "held_misfit": sum(row.value for row in self.held_rows),
+            "held_windows": len(self.held_rows),
             "rejected": len(self.rejections),
             **self._unsafe(),
         }
@@ -284,8 +303,8 @@ class EventStep:
             path = project.kernel_path(self.iteration, self.event)
             write_kernel(path, self.kernel, project.config.region.projection())
             outputs.append(path)
-        if measured is not None:
-            results["shifts"] = [None if row.shift is None else round(row.shift, 6) for row in measured.rows]
+        if self.rows:
+            results["shifts"] = [None if row.shift is None else round(row.shift, 6) for row in self.rows]
         self.project.record(self.task, outputs, results, time.monotonic() - started)
         return results
 
@@ -296,12 +315,11 @@ class EventStep:
         """
         stage = self.project.config.stages[self.stage]
         most, reference = stage.periods[0] / 2, stage.windows.shift_reference
-        shifts = [window.shift for window in self.windows]
-        if self.measurements is not None:
-            rows = self.measurements.rows
-            shifts = [row.window.shift if row.shift is None else row.shift for row in rows]
+        shifts = [row.window.shift if row.shift is None else row.shift for row in self.rows]
         late = sum(abs(shift - reference) > most for shift in shifts)
-        misfits = {(row.station, row.component) for row in self.rejections if row.stage in ("shift", "correlation")}
+        misfits = {
+            (row.station, row.component) for row in self.rejections if row.stage in ("shift", "correlation")
+        }
         refused = len(misfits - {(window.station, window.component) for window in self.windows})
         return {"refused": refused, "unsafe": late + refused}
 
@@ -322,7 +340,7 @@ class EventStep:
             gathers={OBSERVED: self.observed, **({SYNTHETIC: self.synthetic} if self.forward else {})},
             windows=self.windows,
             rejections=self.rejections,
-            measurements=self.measurements.rows if self.measurements else (),
+            measurements=self.rows,
             adjoint=self.measurements.adjoint if self.measurements else None,
             results=results,
         )

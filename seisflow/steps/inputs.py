@@ -212,7 +212,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
         )
     model = model_of(model_path)
     _check_region(project, model_path, model)
-    stations_of(project)
+    project.check_hold_out({station.id for station in stations_of(project)})
     plans, faults = [], []
     for event in project.event_ids:
         try:

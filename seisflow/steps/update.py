@@ -87,6 +87,25 @@ def total_misfit(project: Project, iteration: int, step: int, events: tuple[str,
     return total / windows, windows
 
 
+def held_misfit(project: Project, iteration: int, step: int) -> tuple[float, int]:
+    """Mean misfit of a window over events and stations that are held out, and the number of windows (may be 0).
+
+    Raises
+    ------
+    WorkError
+        If an event has not been evaluated.
+    """
+    total, windows = 0.0, 0
+    for event in project.event_ids:
+        record = project.record_of(f"{iteration_name(iteration)}/{step_name(step)}/{event}")
+        if record is None:
+            raise WorkError(f"event {event} has no record in {iteration_name(iteration)}{step_name(step)}")
+        kind = "held_" if event in project.used else ""
+        total += record["results"][f"{kind}misfit"]
+        windows += record["results"][f"{kind}windows"]
+    return (total / windows if windows else 0.0), windows
+
+
 @dataclass(frozen=True)
 class _Names:
     """Paths of one direction of an iteration."""
@@ -398,8 +417,9 @@ def unsafe_share(project: Project, iteration: int) -> float:
     for event in project.used:
         record = project.record_of(f"{iteration_name(iteration)}/{step_name(0)}/{event}")
         if record is not None:
-            windows += record["results"]["windows"] + record["results"]["refused"]
-            unsafe += record["results"]["unsafe"]
+            result = record["results"]
+            windows += result["windows"] + result["held_windows"] + result["refused"]
+            unsafe += result["unsafe"]
     return unsafe / windows if windows else 0.0
 
 
@@ -413,7 +433,11 @@ def held_back(project: Project, iteration: int) -> float | None:
     """
     stage, within = project.stage_of(iteration)
     guard = project.config.stages[stage].guard
-    if within or guard is None or sum(note["stage"] == stage for note in project.held.values()) >= guard.at_most:
+    if (
+        within
+        or guard is None
+        or sum(note["stage"] == stage for note in project.held.values()) >= guard.at_most
+    ):
         return None
     unsafe = unsafe_share(project, iteration)
     if unsafe <= guard.max_unsafe:
@@ -429,18 +453,21 @@ def update_task(project: Project, iteration: int, trial: int) -> Task:
     for event in project.event_ids:
         inputs[f"event {event}"] = project.event_file(iteration, 0, event)
     return Task(
-        f"{iteration_name(iteration)}/update", inputs, {"trial": trial, "held_out": list(project.held_out)}
+        f"{iteration_name(iteration)}/update",
+        inputs,
+        {"trial": trial, "hold_out": sorted(project.config.hold_out)},
     )
 
 
 def _held_out(project: Project, iteration: int, trial: int) -> list[float] | None:
-    """Misfit of the held-out events before and after; None if there are none or they could not be measured."""
+    """Misfit of what is held out before and after; None if there is none or it could not be measured."""
     if any(project.why(EventStep(project, iteration, trial, event).task) for event in project.held_out):
         return None
     try:
-        return [total_misfit(project, iteration, step, project.held_out)[0] for step in (0, trial)]
+        found = [held_misfit(project, iteration, step) for step in (0, trial)]
     except SeisflowError:
-        return None  # no held-out event, or none of them has a window
+        return None  # it could not be measured
+    return [misfit for misfit, _ in found] if all(windows for _, windows in found) else None
 
 
 def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
