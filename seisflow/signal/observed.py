@@ -11,11 +11,12 @@ from seisflow.domain import Event, FloatArray, Gather, Rejection, Station, TimeS
 from seisflow.signal.config import SignalConfig, TimeAxis
 from seisflow.signal.pipeline import GEOGRAPHIC, RADIAL, conditioning, run
 from seisflow.signal.quantity import conversion
-from seisflow.signal.recordings import Recording, Unusable, channel_groups, usable_stretch
+from seisflow.signal.recordings import Recording, Unusable, channel_groups, compared_span, usable_stretch
 from seisflow.signal.resample import CUTOFF, Resample
-from seisflow.signal.response import ground_motion
+from seisflow.signal.response import MOTION, faded, ground_motion
+from seisflow.signal.rotate import station_distances
 
-__all__ = ["prepare_observed"]
+__all__ = ["check_channel", "described_by", "epochs_of", "orientation", "prepare_observed"]
 
 STAGE = "recording"
 STANDARD = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}
@@ -38,6 +39,23 @@ class _Source:
     def needed(self) -> TimeSpan:
         return TimeSpan(self.axis.start, self.axis.end)
 
+    def ramps(self, recording: Recording, compared: TimeSpan) -> tuple[float, float]:
+        """Over how many s the ends fade: within the margins, or before and after what is compared."""
+        fade = 0.5 * self.config.taper * (self.axis.end - self.axis.start)
+        short, needed, tolerance = 0.5 * self.config.band[0], self.needed, self.axis.interval
+        before = max(needed.start - recording.start, fade)
+        after = max(recording.end - needed.end, fade)
+        if recording.start > needed.start + tolerance:
+            before = max(compared.start - recording.start, short)
+        if recording.end < needed.end - tolerance:
+            after = max(recording.end - compared.end, short)
+        return before, after
+
+    def partial(self, recording: Recording) -> bool:
+        """Whether a recording starts late or ends early."""
+        tolerance = self.axis.interval
+        return recording.start > self.axis.start + tolerance or recording.end < self.axis.end - tolerance
+
     def resample(self, given: TimeAxis, samples: FloatArray) -> FloatArray:
         key = given.start, given.interval, given.samples
         if key not in self.resamplers:
@@ -58,7 +76,8 @@ def prepare_observed(
     For each station the preferred instrument with most usable components is taken (BH before HH, high gain
     before accelerometers). Each channel is cut with margins, divided by its response (or converted, if it
     holds ground motion already), brought onto the common axis with the same anti-alias filter as synthetics,
-    and turned to E, N, Z by the orientations in the metadata.
+    and turned to E, N, Z by the orientations in the metadata. A recording that starts late or ends early is used
+    if it covers what is compared (``compared_span``); it fades there, and is zero beyond.
     Detrend, taper, band-pass and rotation are those of ``Pipeline``.
 
     Parameters
@@ -92,9 +111,11 @@ def prepare_observed(
     data: FloatArray = np.zeros((len(stations), 3, axis.samples))
     found = np.zeros((len(stations), 3), dtype=bool)
     reasons: list[str] = []
+    distances = station_distances(event, stations)
     for number, station in enumerate(stations):
         traces = stream.select(network=station.network, station=station.code)
-        data[number], found[number], reason = _station(source, traces)
+        compared = compared_span(float(distances[number]), source.needed, config.band[1])
+        data[number], found[number], reason = _station(source, traces, compared)
         reasons.append(reason)
     live = found.copy()
     if config.rotate:
@@ -110,12 +131,12 @@ def prepare_observed(
     return Gather(stations, components, data, axis.start, axis.interval, config.quantity, live), rejections
 
 
-def _station(source: _Source, traces: Any) -> tuple[FloatArray, Any, str]:
+def _station(source: _Source, traces: Any, compared: TimeSpan) -> tuple[FloatArray, Any, str]:
     """Find E, N, Z samples of a station, which of them there are, and what hindered the others."""
     nothing = np.zeros((3, source.axis.samples))
     best: tuple[FloatArray, Any, str] = nothing, np.zeros(3, dtype=bool), "no recording of this station"
     for number, group in enumerate(channel_groups(traces)):
-        result = _instrument(source, group)
+        result = _instrument(source, group, compared)
         if number == 0 or result[1].sum() > best[1].sum():
             best = result
         if best[1].all():
@@ -123,16 +144,19 @@ def _station(source: _Source, traces: Any) -> tuple[FloatArray, Any, str]:
     return best
 
 
-def _instrument(source: _Source, group: dict[str, list[Any]]) -> tuple[FloatArray, Any, str]:
+def _instrument(
+    source: _Source, group: dict[str, list[Any]], compared: TimeSpan
+) -> tuple[FloatArray, Any, str]:
     rows, directions, reasons = [], [], []
     for channel, traces in group.items():
         try:
             recording = usable_stretch(
-                traces, source.origin, source.needed, source.axis.interval, source.config.band[1]
+                traces, source.origin, source.needed, compared, source.axis.interval, source.config.band
             )
-            metadata = _metadata(source, traces[0])
-            directions.append(_direction(channel, metadata))
-            rows.append(_on_axis(source, recording, metadata))
+            metadata = described_by(source.inventory, traces[0], source.origin)
+            directions.append(orientation(channel, metadata))
+            check_channel(recording, metadata, source.config, epochs_of(source.inventory, traces[0]))
+            rows.append(_on_axis(source, recording, metadata, compared))
         except Unusable as problem:
             reasons.append(str(problem))
             del directions[len(rows) :]
@@ -147,39 +171,91 @@ def _instrument(source: _Source, group: dict[str, list[Any]]) -> tuple[FloatArra
     return inverse @ np.array(rows), lost < SKEW, "; ".join(reasons)
 
 
-def _on_axis(source: _Source, recording: Recording, metadata: Any) -> FloatArray:
-    config = source.config
+def check_channel(recording: Recording, metadata: Any, config: SignalConfig, epochs: str = "") -> None:
+    """Refuse a recording that is too coarse for the band, or whose response is needed and not known.
+
+    Parameters
+    ----------
+    recording : Recording
+    metadata : obspy.core.inventory.Channel or None
+        By ``described_by``.
+    config : SignalConfig
+    epochs : str
+        What the metadata describe instead, for the message.
+
+    Raises
+    ------
+    Unusable
+    """
+    channel = recording.channel
     if config.band[0] * CUTOFF <= 2 * recording.interval:
         raise Unusable(
-            f"{recording.channel} is sampled every {recording.interval:g} s, too coarse for periods of "
-            f"{config.band[0]:g} s"
+            f"{channel} is sampled every {recording.interval:g} s, too coarse for periods of {config.band[0]:g} s"
         )
+    if config.observed != "counts":
+        return
+    if metadata is None or metadata.response is None or not metadata.response.response_stages:
+        what = f" at the time of the event: they describe {epochs}" if epochs and metadata is None else ""
+        raise Unusable(f"{channel} has no response in the station metadata{what}")
+    sensitivity = metadata.response.instrument_sensitivity
+    units = str(sensitivity.input_units).upper() if sensitivity is not None else "none"
+    if units not in MOTION:
+        raise Unusable(f"{channel} has a response to {units}, not to ground motion")
+
+
+def _on_axis(source: _Source, recording: Recording, metadata: Any, compared: TimeSpan) -> FloatArray:
+    config = source.config
     given = TimeAxis(recording.start, recording.interval, len(recording.samples))
+    ramps = source.ramps(recording, compared)
     if config.observed == "counts":
-        if metadata is None or metadata.response is None:
-            raise Unusable(f"{recording.channel} has no response in the station metadata")
-        return source.resample(given, ground_motion(recording, metadata.response, source.needed, config))
+        return source.resample(given, ground_motion(recording, metadata.response, ramps, config))
+    samples = faded(recording, ramps) if source.partial(recording) else recording.samples
     stages, converted = conversion(config.observed, config.quantity, given)
-    return source.resample(converted, run(stages, recording.samples[None, None])[0, 0])
+    return source.resample(converted, run(stages, samples[None, None])[0, 0])
 
 
-def _metadata(source: _Source, trace: Any) -> Any:
-    """Find the channel of the inventory that describes a trace at the origin time, or None."""
-    if source.inventory is None:
-        return None
+def described_by(inventory: Any, trace: Any, time: Any) -> Any:
+    """Find the channel of an inventory that describes a trace at a time, or None.
+
+    Where the location code of the trace is not described, and the metadata have one location only for the channel,
+    that one is taken.
+
+    Parameters
+    ----------
+    inventory : obspy.Inventory or None
+    trace : obspy.Trace
+    time : obspy.UTCDateTime
+    """
+    channels = [channel for channel in _channels(inventory, trace) if channel.is_active(time=time)]
+    exact = [channel for channel in channels if channel.location_code == trace.stats.location]
+    if exact:
+        return exact[0]
+    return channels[0] if len({channel.location_code for channel in channels}) == 1 else None
+
+
+def _channels(inventory: Any, trace: Any) -> list[Any]:
+    """All channels of a station by the code of a trace; of any location and time."""
     stats = trace.stats
-    chosen = source.inventory.select(
-        network=stats.network,
-        station=stats.station,
-        location=stats.location,
-        channel=stats.channel,
-        time=source.origin,
+    return [
+        channel
+        for network in inventory or ()
+        if network.code == stats.network
+        for station in network
+        if station.code == stats.station
+        for channel in station
+        if channel.code == stats.channel
+    ]
+
+
+def epochs_of(inventory: Any, trace: Any) -> str:
+    """Times for which the metadata describe a channel."""
+    spans = [(channel.start_date, channel.end_date) for channel in _channels(inventory, trace)]
+    return ", ".join(
+        f"{start.date if start else 'the beginning'} to {end.date if end else 'now'}" for start, end in spans
     )
-    channels = [channel for network in chosen for station in network for channel in station]
-    return channels[0] if channels else None
 
 
-def _direction(channel: str, metadata: Any) -> tuple[float, float, float]:
+def orientation(channel: str, metadata: Any) -> tuple[float, float, float]:
     """East, north and up of the direction in which a channel is positive."""
     if metadata is not None and metadata.azimuth is not None and metadata.dip is not None:
         azimuth, dip = float(metadata.azimuth), float(metadata.dip)

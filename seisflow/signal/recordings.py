@@ -11,7 +11,7 @@ import numpy as np
 
 from seisflow.domain import FloatArray, TimeSpan
 
-__all__ = ["Recording", "Unusable", "channel_groups", "usable_stretch"]
+__all__ = ["Recording", "Unusable", "channel_groups", "compared_span", "usable_stretch"]
 
 INSTRUMENTS = "HLGN"
 """SEED instrument codes, the preferred first: high gain, low gain, gravimeter, accelerometer."""
@@ -19,6 +19,12 @@ BANDS = "BHCESDLMFGVU"
 """SEED band codes, the preferred first."""
 MARGIN = 5.0
 """Longest periods kept on each side of what is needed, where recorded."""
+FASTEST, SLOWEST = 10e3, 1.5e3
+"""m/s; no wave of a region arrives before the one, and what is slower than the other is not compared."""
+BRIDGE = 0.1
+"""Gaps up to this share of the shortest period are bridged by a straight line."""
+PLATEAU = 3
+"""Samples in a row that stand at the largest value of a clipped trace, at least."""
 
 
 class Unusable(Exception):
@@ -54,8 +60,33 @@ class Recording:
         return self.start + self.interval * (len(self.samples) - 1)
 
 
+def compared_span(distance: float, needed: TimeSpan, longest: float) -> TimeSpan:
+    """Say which part of a seismogram must be recorded: from the first possible arrival to the slowest wave.
+
+    Parameters
+    ----------
+    distance : float
+        From event to station along the surface, m.
+    needed : TimeSpan
+        The common time axis, s from the origin time.
+    longest : float
+        Longest period in s; twice this is added after the slowest wave.
+
+    Returns
+    -------
+    TimeSpan
+        Within ``needed``: from distance over 10 km/s to distance over 1.5 km/s and two longest periods.
+    """
+    first, last = max(0.0, distance / FASTEST), distance / SLOWEST + 2 * longest
+    start = min(max(needed.start, first), needed.end)
+    return TimeSpan(start, max(start, min(needed.end, last)))
+
+
 def channel_groups(traces: Any) -> list[dict[str, list[Any]]]:
     """Sort the traces of a station into instruments, the preferred first.
+
+    High gain before low gain, gravimeter, accelerometer, others; BH before HH, CH, EH, SH, DH, LH, MH, ...; lower
+    location first.
 
     Parameters
     ----------
@@ -68,21 +99,30 @@ def channel_groups(traces: Any) -> list[dict[str, list[Any]]]:
     """
     groups: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for trace in traces:
-        if len(trace.stats.channel) == 3 and trace.stats.npts > 1:
-            groups[trace.stats.location, trace.stats.channel[:2]][trace.stats.channel].append(trace)
+        if trace.stats.channel and trace.stats.npts > 1:
+            groups[trace.stats.location, trace.stats.channel[:-1]][trace.stats.channel].append(trace)
 
     def rank(key: tuple[str, str]) -> tuple[int, int, str, str]:
         location, code = key
-        place = INSTRUMENTS.find(code[1]) % 99, BANDS.find(code[0]) % 99  # not found becomes 98
+        padded = f"{code}??"
+        place = INSTRUMENTS.find(padded[1]) % 99, BANDS.find(padded[0]) % 99  # not found becomes 98
         return (*place, location, code)
 
     return [dict(sorted(groups[key].items())) for key in sorted(groups, key=rank)]
 
 
 def usable_stretch(
-    traces: list[Any], origin: Any, needed: TimeSpan, tolerance: float, longest: float
+    traces: list[Any],
+    origin: Any,
+    needed: TimeSpan,
+    compared: TimeSpan,
+    tolerance: float,
+    band: tuple[float, float],
 ) -> Recording:
     """Join the traces of a channel and cut out the continuous stretch that is needed, with margins.
+
+    Gaps up to a tenth of the shortest period are bridged by a straight line. Where the sampling rate changes,
+    the rate that covers what is needed is taken.
 
     Parameters
     ----------
@@ -90,40 +130,73 @@ def usable_stretch(
         Of one channel.
     origin : obspy.UTCDateTime
     needed : TimeSpan
-        s from the origin time.
+        What is wanted (the common time axis), s from the origin time.
+    compared : TimeSpan
+        What must be covered, by ``compared_span``.
     tolerance : float
         How much may lack at either end, s.
-    longest : float
-        Longest period of interest in s, the unit of the margins.
+    band : tuple of 2 float
+        Shortest and longest period in s: the units of gaps and margins.
 
     Raises
     ------
     Unusable
-        If the stretch is not covered, has a gap, or holds NaN, zeros or a constant.
+        If the stretch is not covered, has a gap, is clipped, or holds NaN, zeros or a constant.
     """
+    channel = traces[0].stats.channel
+    first, last = origin + needed.start - MARGIN * band[1], origin + needed.end + MARGIN * band[1]
+    by_rate: dict[float, list[Any]] = defaultdict(list)
+    for trace in traces:
+        by_rate[float(trace.stats.sampling_rate)].append(trace.slice(first, last))
+    reasons: list[str] = []
+    for rate in sorted(by_rate, key=lambda rate: (-sum(t.stats.npts / rate for t in by_rate[rate]), -rate)):
+        pieces = _pieces(by_rate[rate], channel, BRIDGE * band[0])
+        times = [(float(p.stats.starttime - origin), float(p.stats.endtime - origin)) for p in pieces]
+        covering = [
+            (end - start, piece)
+            for (start, end), piece in zip(times, pieces, strict=True)
+            if start <= compared.start + tolerance and end >= compared.end - tolerance
+        ]
+        if covering:
+            piece = max(covering, key=lambda pair: pair[0])[1]
+            samples, stats = np.asarray(piece.data, dtype=np.float64), piece.stats
+            recording = Recording(
+                channel, stats.location, samples, float(stats.starttime - origin), float(stats.delta)
+            )
+            _check_alive(recording, needed)
+            return recording
+        reasons.append(_what_lacks(sorted(times), compared, tolerance))
+    if len(by_rate) > 1:
+        rates = ", ".join(f"{rate:g}" for rate in sorted(by_rate))
+        raise Unusable(f"{channel} changes its sampling rate ({rates} Hz) where it is needed")
+    raise Unusable(f"{channel} {reasons[0]}")
+
+
+def _pieces(traces: list[Any], channel: str, bridge: float) -> list[Any]:
+    """Join what joins, bridge gaps up to so many seconds; float64, in order of time."""
     from obspy import Stream
 
-    channel = traces[0].stats.channel
-    if len({trace.stats.sampling_rate for trace in traces}) > 1:
-        raise Unusable(f"{channel} changes its sampling rate")
-    first, last = origin + needed.start - MARGIN * longest, origin + needed.end + MARGIN * longest
-    cut = Stream([trace.slice(first, last).copy() for trace in traces])
+    cut = Stream([trace.copy() for trace in traces if trace.stats.npts > 0])
     for trace in cut:
         trace.data = trace.data.astype(np.float64)
         trace.stats.calib = 1.0  # it describes a display, and traces that differ in it would not be joined
         if not np.all(np.isfinite(np.ma.compressed(trace.data))):
             raise Unusable(f"{channel} holds NaN or infinite samples")
-    pieces = cut.merge(method=1).split()
-    spans = sorted((float(p.stats.starttime - origin), float(p.stats.endtime - origin)) for p in pieces)
+    pieces = sorted(cut.merge(method=1).split(), key=lambda piece: piece.stats.starttime.ns)
+    joined: list[Any] = []
     for piece in pieces:
-        start, end = float(piece.stats.starttime - origin), float(piece.stats.endtime - origin)
-        if start <= needed.start + tolerance and end >= needed.end - tolerance:
-            samples = np.asarray(piece.data, dtype=np.float64)
-            stats = piece.stats
-            recording = Recording(channel, stats.location, samples, start, float(stats.delta))
-            _check_alive(recording, needed)
-            return recording
-    raise Unusable(f"{channel} {_what_lacks(spans, needed, tolerance)}")
+        before = joined[-1] if joined else None
+        delta = piece.stats.delta
+        lacking = (
+            float(piece.stats.starttime - before.stats.endtime) - delta if before is not None else np.inf
+        )
+        if before is None or lacking > bridge + 1e-6 * delta:
+            joined.append(piece)
+            continue
+        count = max(0, round(lacking / delta))
+        line = np.linspace(before.data[-1], piece.data[0], count + 2)[1:-1]
+        before.data = np.concatenate([before.data, line, piece.data])
+    return joined
 
 
 def _what_lacks(spans: list[tuple[float, float]], needed: TimeSpan, tolerance: float) -> str:
@@ -145,3 +218,30 @@ def _check_alive(recording: Recording, needed: TimeSpan) -> None:
         raise Unusable(f"{recording.channel} is dead: all samples are zero")
     if np.ptp(inside) == 0:
         raise Unusable(f"{recording.channel} is flat: all samples are {inside[0]:g}")
+    for value in (float(inside.max()), float(inside.min())):
+        count = _clipped(inside, value)
+        if count:
+            raise Unusable(f"{recording.channel} is clipped: {count} samples stand at {value:g}")
+
+
+def _clipped(samples: FloatArray, value: float) -> int:
+    """How many samples stand at an extreme value in rows that begin or end with a step; 0 if it is a smooth peak.
+
+    A peak of a slow wave in whole counts is flat too, but is entered by the smallest step that the trace has.
+    """
+    at = np.concatenate([[False], samples == value, [False]])
+    edges = np.flatnonzero(np.diff(at.astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    long = ends - starts >= PLATEAU
+    if not long.any():
+        return 0
+    steps = np.abs(np.diff(samples))
+    quantum = float(steps[steps > 0].min())
+    rows = list(zip(starts[long].tolist(), ends[long].tolist(), strict=True))
+    entered = [
+        (start > 0 and steps[start - 1] > 10 * quantum)
+        or (end < len(samples) and steps[end - 1] > 10 * quantum)
+        for start, end in rows
+    ]
+    count = sum(end - start for (start, end), sharp in zip(rows, entered, strict=True) if sharp)
+    return count if count > PLATEAU or sum(entered) > 1 else 0

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from seisflow.domain import FloatArray, TimeSpan
+from seisflow.domain import FloatArray
 from seisflow.signal.config import SignalConfig
 from seisflow.signal.quantity import ORDER
 from seisflow.signal.recordings import Recording, Unusable
 
-__all__ = ["ground_motion", "prefilter"]
+__all__ = ["faded", "ground_motion", "prefilter"]
 
 MOTION = {"M", "M/S", "M/S**2", "M/S/S", "NM", "NM/S", "NM/S**2"}
 """Input units of responses that describe ground motion."""
@@ -41,10 +41,12 @@ def prefilter(frequencies: FloatArray, band: tuple[float, float], nyquist: float
     return np.asarray(0.25 * (1 - np.cos(np.pi * rise)) * (1 - np.cos(np.pi * fall)))
 
 
-def ground_motion(recording: Recording, response: Any, needed: TimeSpan, config: SignalConfig) -> FloatArray:
+def ground_motion(
+    recording: Recording, response: Any, ramps: tuple[float, float], config: SignalConfig
+) -> FloatArray:
     """Divide a recording by its response.
 
-    The line is taken off and the ends fade over the margins outside ``needed``. The response to velocity is
+    The line is taken off and the ends fade (``faded``). The response to velocity is
     held up at the water level below its largest value within the pre-filter, so that the level does not
     depend on the quantity that is wanted.
 
@@ -52,8 +54,8 @@ def ground_motion(recording: Recording, response: Any, needed: TimeSpan, config:
     ----------
     recording : Recording
     response : obspy.core.inventory.Response
-    needed : TimeSpan
-        s from the origin time.
+    ramps : tuple of 2 float
+        Lengths in s over which the ends fade.
     config : SignalConfig
 
     Returns
@@ -68,10 +70,7 @@ def ground_motion(recording: Recording, response: Any, needed: TimeSpan, config:
     """
     samples, interval = recording.samples, recording.interval
     length = len(samples)
-    line = np.polynomial.Polynomial.fit(np.arange(length), samples, 1)
-    fade = 0.5 * config.taper * (needed.end - needed.start)
-    ramps = [max(needed.start - recording.start, fade), max(recording.end - needed.end, fade)]
-    tapered = (samples - line(np.arange(length))) * _ramps(length, [ramp / interval for ramp in ramps])
+    tapered = faded(recording, ramps)
     padded = 2 * int(next_fast_len(length, real=True))
     frequencies = rfftfreq(padded, interval)
     gain = prefilter(frequencies, config.band, 0.5 / interval)
@@ -87,6 +86,25 @@ def ground_motion(recording: Recording, response: Any, needed: TimeSpan, config:
     factor = np.zeros(len(frequencies), dtype=np.complex128)
     factor[passed] = gain[passed] * (2j * np.pi * frequencies[passed]) ** power / velocity
     return np.asarray(irfft(rfft(tapered, padded) * factor, padded)[:length])
+
+
+def faded(recording: Recording, ramps: tuple[float, float]) -> FloatArray:
+    """Take the straight line off a recording and let its ends fade by half a Hann bell.
+
+    Parameters
+    ----------
+    recording : Recording
+    ramps : tuple of 2 float
+        Lengths in s.
+
+    Returns
+    -------
+    ndarray (n,)
+    """
+    place = np.arange(len(recording.samples))
+    line = np.polynomial.Polynomial.fit(place, recording.samples, 1)
+    widths = [ramp / recording.interval for ramp in ramps]
+    return np.asarray((recording.samples - line(place)) * _ramps(len(place), widths))
 
 
 def _ramps(length: int, widths: list[float]) -> FloatArray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from seisflow.domain import Event, FloatArray, Station
 
-__all__ = ["Rotate", "outward_azimuths"]
+__all__ = ["Rotate", "outward_azimuths", "station_distances"]
 
 
 def outward_azimuths(event: Event, stations: tuple[Station, ...]) -> FloatArray:
@@ -14,13 +14,24 @@ def outward_azimuths(event: Event, stations: tuple[Station, ...]) -> FloatArray:
 
     Geodesics of WGS84 (Karney 2013). Shape (stations,); clockwise from north.
     """
+    back_azimuth = _geodesics(event, stations)[1]
+    return np.asarray(np.radians(np.asarray(back_azimuth) + 180.0))
+
+
+def station_distances(event: Event, stations: tuple[Station, ...]) -> FloatArray:
+    """Length in m of the geodesics from the event to the stations, shape (stations,)."""
+    return np.asarray(_geodesics(event, stations)[2])
+
+
+def _geodesics(event: Event, stations: tuple[Station, ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Azimuths at the event and back-azimuths at the stations in degrees, lengths in m."""
     from pyproj import Geod
 
     latitude = np.array([station.latitude for station in stations])
     longitude = np.array([station.longitude for station in stations])
     there = np.full(len(stations), event.longitude), np.full(len(stations), event.latitude)
-    back_azimuth = Geod(ellps="WGS84").inv(*there, longitude, latitude)[1]
-    return np.asarray(np.radians(np.asarray(back_azimuth) + 180.0))
+    azimuth, back_azimuth, length = Geod(ellps="WGS84").inv(*there, longitude, latitude)
+    return azimuth, back_azimuth, length
 
 
 class Rotate:
