@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
-from typing import NamedTuple
+from math import inf, isfinite, sqrt
+from typing import Literal, NamedTuple
 
 from seisflow.errors import InputError
 from seisflow.inversion.config import InversionConfig
-from seisflow.inversion.lbfgs import Direction
+from seisflow.inversion.directions import Direction
 from seisflow.inversion.parameters import largest_change
 
-__all__ = ["Accept", "Decision", "Fail", "LineSearch", "Next", "Trial"]
+__all__ = ["Accept", "Decision", "Fail", "LineSearch", "Next", "Strategy", "Trial"]
 
 ARMIJO = 1e-4
 """Fraction of the fall of the tangent that is a sufficient decrease (Nocedal & Wright 2006, eq. 3.4)."""
@@ -28,7 +28,9 @@ GROWTH = 4.0
 """Longest next step over the longest tried."""
 
 BACKTRACK = (0.1, 0.5)
-"""Shortest and longest next step over the shortest tried, when none decreased."""
+"""Shortest and longest next step over the shortest tried, when none decreased (enough)."""
+
+Strategy = Literal["bracket", "backtrack"]
 
 
 class Trial(NamedTuple):
@@ -78,12 +80,16 @@ class LineSearch:
         Longest step allowed.
     max_trials : int
         Trials, step 0 not counted, before the best decrease is taken.
+    strategy : {"bracket", "backtrack"}
+        ``bracket`` also goes further where a parabola promises much more. ``backtrack`` takes the first sufficient
+        decrease and only ever goes shorter, by a parabola, then by a cubic through the last two trials.
     """
 
     slope: float
     first: float
     limit: float
     max_trials: int = 5
+    strategy: Strategy = "bracket"
 
     def __post_init__(self) -> None:
         if not (isfinite(self.slope) and self.slope < 0):
@@ -96,19 +102,22 @@ class LineSearch:
                 f"{self.max_trials}: "
                 "steps must be positive, the first within the limit, and one trial allowed"
             )
+        if self.strategy not in ("bracket", "backtrack"):
+            raise InputError(f"line search strategy {self.strategy!r} is not known; use bracket or backtrack")
 
     @classmethod
     def along(cls, direction: Direction, config: InversionConfig, slope: float | None = None) -> LineSearch:
-        """Prepare the search along a direction of ``lbfgs.direction``.
+        """Prepare the search along a direction of ``direction``.
 
-        The first step is 1 for L-BFGS; for steepest descent that which changes a parameter by
-        ``first_change``. Both are capped at ``max_change``. Give ``slope`` when the trials measure only some
-        of the events.
+        The first step is 1 for L-BFGS and conjugate gradients; for steepest descent that which changes a
+        parameter by ``first_change``. Both are capped at ``max_change``. Give ``slope`` when the trials measure
+        only some of the events.
         """
         change = largest_change(direction.values)
         limit = config.max_change / change
-        first = min(1.0, limit) if direction.kind == "lbfgs" else config.first_change / change
-        return cls(direction.slope if slope is None else slope, first, limit, config.max_trials)
+        first = config.first_change / change if direction.kind == "steepest descent" else min(1.0, limit)
+        fall = direction.slope if slope is None else slope
+        return cls(fall, first, limit, config.max_trials, config.line_search)
 
     def decide(self, trials: Sequence[Trial]) -> Decision:
         """Say what to do after these trials.
@@ -137,6 +146,8 @@ class LineSearch:
             return Next(self.first)
         best = min(tried, key=lambda trial: (trial.misfit, trial.step))
         last = len(tried) >= self.max_trials
+        if self.strategy == "backtrack" and not last:
+            return self._shorter(start, tried)
         if best.misfit < start.misfit:
             return self._improve(start, tried, best, last)
         if last:
@@ -158,6 +169,19 @@ class LineSearch:
         if fresh and (not enough or promised > WORTH * gain):
             return Next(step)
         return Accept(best.step, best.misfit, f"{percent}, a parabola promises little more")
+
+    def _shorter(self, start: Trial, tried: list[Trial]) -> Decision:
+        """Accept the newest trial if it decreased the misfit enough, else go shorter."""
+        newest = tried[-1]
+        gain = start.misfit - newest.misfit
+        if gain >= -ARMIJO * newest.step * self.slope:
+            percent = f"misfit {-100 * gain / abs(start.misfit):.3g} %"
+            return Accept(newest.step, newest.misfit, f"{percent}, a sufficient decrease")
+        finite = [trial for trial in tried if trial.misfit < inf]
+        if len(finite) < 2 or newest.misfit == inf:
+            return Next(self._backtracked(start, tried))
+        ratio = _least_of_cubic(start, self.slope, finite[-2], newest) / newest.step
+        return Next(min(max(ratio, BACKTRACK[0]), BACKTRACK[1]) * newest.step)
 
     def _promise(self, start: Trial, tried: list[Trial], best: Trial) -> tuple[float, float]:
         """Find where a parabola around the best trial is least, and the decrease that it promises there."""
@@ -185,3 +209,20 @@ class LineSearch:
         bend = shortest.misfit - start.misfit - self.slope * shortest.step
         ratio = -self.slope * shortest.step / (2 * bend)
         return min(max(ratio, BACKTRACK[0]), BACKTRACK[1]) * shortest.step
+
+
+def _least_of_cubic(start: Trial, slope: float, first: Trial, second: Trial) -> float:
+    """Where the cubic through start, its slope and two trials is least (Nocedal & Wright 2006, eq. 3.58).
+
+    The half of the second step, where the cubic has no minimum.
+    """
+    rests = [(t.misfit - start.misfit - slope * t.step) / t.step**2 for t in (first, second)]
+    cubic = (rests[1] - rests[0]) / (second.step - first.step)
+    square = rests[0] - cubic * first.step
+    inside = square**2 - 3 * cubic * slope
+    if inside < 0:
+        return second.step / 2
+    bottom = square + sqrt(
+        inside
+    )  # -slope / bottom is (-square + sqrt(inside)) / (3 cubic), exact for cubic = 0
+    return -slope / bottom if bottom > 0 else second.step / 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Grid
 from seisflow.errors import InputError, PhysicsError
-from seisflow.inversion.smooth import gaussian_smooth_root
+from seisflow.inversion.smooth import Lengths, gaussian_smooth_root
 
 __all__ = ["InverseHessian", "illumination_weight"]
 
@@ -51,26 +51,30 @@ def illumination_weight(illumination: FloatArray, water_level: float) -> FloatAr
 
 @dataclass(frozen=True, eq=False)
 class InverseHessian:
-    """H0 = M S^(1/2) P S^(1/2) M, symmetric and positive: the metric in which L-BFGS works.
+    """H0 = W M A P A' M, symmetric and positive: the metric in which directions are sought.
 
-    With H0 = L L', L = M S^(1/2) P^(1/2), L-BFGS started from H0 is plain L-BFGS in the variables u of x = L
-    u. So every update is smooth, is zero at the masked points, and descends; gradients go in as they are.
+    A A' is the smoothing (A = S^(1/2) where lengths do not vary with depth) and W a factor for each parameter. With
+    H0 = L L', L = W^(1/2) M A P^(1/2), L-BFGS started from H0 is plain L-BFGS in the variables u of x = L u. So
+    every update is smooth, is zero at the masked points, and descends; gradients go in as they are.
 
     Parameters
     ----------
     grid : Grid
-    smoothing : tuple of 3 float
-        Standard deviations in m, see ``gaussian_smooth``.
+    smoothing : tuple of 3 float or ndarray (nz,)
+        Standard deviations in m, see ``gaussian_smooth`` and ``smoothing_lengths``.
     weight : ndarray (nx, ny, nz), optional
         P, see ``illumination_weight``; 1 if left out.
     mask : ndarray (nx, ny, nz), optional
         M, see ``point_mask``; 1 if left out.
+    factors : tuple of float, optional
+        W, one for each parameter, see ``Parametrisation.factors``; 1 if left out.
     """
 
     grid: Grid
-    smoothing: tuple[float, float, float]
+    smoothing: Lengths
     weight: FloatArray | None = None
     mask: FloatArray | None = None
+    factors: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, values in (("weight", self.weight), ("mask", self.mask)):
@@ -80,16 +84,28 @@ class InverseHessian:
                 raise PhysicsError(
                     f"{name} must be finite and not negative, its least value is {values.min():g}"
                 )
+        if self.factors is not None and not (np.isfinite(self.factors).all() and min(self.factors) > 0):
+            raise InputError(f"factors of the parameters must be finite and positive, found {self.factors}")
 
     def __call__(self, vector: FloatArray) -> FloatArray:
-        """Apply H0 to variables (fields, nx, ny, nz), or to the same as a vector; the shape is kept."""
+        """Apply H0 to variables (parameters, nx, ny, nz), or to the same as a vector; the shape is kept.
+
+        Raises
+        ------
+        InputError
+            If there are not as many parameters as factors.
+        """
         fields: FloatArray = np.asarray(vector, dtype=np.float64).reshape(-1, *self.grid.shape)
+        if self.factors is not None and len(self.factors) != len(fields):
+            raise InputError(f"{len(fields)} parameters have {len(self.factors)} factors")
         if self.mask is not None:
             fields = fields * self.mask
-        fields = gaussian_smooth_root(fields, self.grid, self.smoothing)
+        fields = gaussian_smooth_root(fields, self.grid, self.smoothing, transpose=True)
         if self.weight is not None:
             fields *= self.weight
         fields = gaussian_smooth_root(fields, self.grid, self.smoothing)
         if self.mask is not None:
             fields *= self.mask
+        if self.factors is not None and set(self.factors) != {1.0}:
+            fields *= np.reshape(self.factors, (-1, 1, 1, 1))
         return fields.reshape(vector.shape)
