@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from seisflow.domain import Event, FloatArray, Grid, Kernel, Model, Projection, Station
 from seisflow.errors import InputError
 
-__all__ = ["Field", "Line", "Overlay", "kernel_field", "model_field", "perturbation_field"]
+__all__ = ["Field", "Line", "Overlay", "coverage", "kernel_field", "model_field", "perturbation_field"]
 
 _SYMBOLS = {"vp": "vp", "vs": "vs", "rho": "density"}
 
@@ -30,7 +31,7 @@ class Field:
     kind : {"absolute", "perturbation", "kernel"}
         The colour scale; the last two are symmetric about 0.
     coverage : ndarray (nx, ny, nz), optional
-        0 (fades to grey) to 1 (full colour).
+        0 (fades to grey) to 1 and more (full colour), see ``coverage``; a line is drawn at 1.
     limit : float, optional
         End of a symmetric scale; a round number that few values exceed, if left out.
     """
@@ -60,6 +61,31 @@ class Line:
         """Length in m."""
         return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
 
+    def within(self, grid: Grid) -> Line:
+        """The part of the line that lies over a grid.
+
+        Raises
+        ------
+        InputError
+            If no part of it does.
+        """
+        first, last = 0.0, 1.0
+        for axis in (0, 1):
+            start, step = self.start[axis], self.end[axis] - self.start[axis]
+            low, high = grid.origin[axis] - start, grid.end[axis] - start
+            if step:
+                first = max(first, min(low / step, high / step))
+                last = min(last, max(low / step, high / step))
+            elif low > 0 or high < 0:
+                last = -1.0
+        if last <= first:
+            raise InputError(f"the line from {self.start} to {self.end} m does not cross the grid {grid}")
+        (x, y), (dx, dy) = self.start, (self.end[0] - self.start[0], self.end[1] - self.start[1])
+        ends = [(x + share * dx, y + share * dy) for share in (first, last)]
+        bounds = [(grid.origin[axis], grid.end[axis]) for axis in (0, 1)]
+        a, b = (tuple(float(np.clip(p, *bound)) for p, bound in zip(e, bounds, strict=True)) for e in ends)
+        return Line((a[0], a[1]), (b[0], b[1]))
+
     def points(self, count: int) -> tuple[FloatArray, FloatArray]:
         """Coordinates x and y in m of points at equal distances from start to end."""
         share = np.linspace(0, 1, count)
@@ -71,11 +97,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Events and stations to draw on the sections."""
+    """Events and stations to draw on the sections; the events that are held out in another colour."""
 
     projection: Projection
     events: Sequence[Event] = ()
     stations: Sequence[Station] = ()
+    held_out: Collection[str] = ()
+
+    def is_held_out(self) -> npt.NDArray[np.bool_]:
+        """Which events are held out, shape (n,)."""
+        return np.array([event.id in self.held_out for event in self.events], dtype=bool)
 
     def event_places(self) -> FloatArray:
         """Places x, y, z of the events in m, shape (n, 3)."""
@@ -112,7 +143,49 @@ def perturbation_field(model: Model, reference: Model, name: str, what: str = ""
     return Field(model.grid, values, f"{what or _SYMBOLS[name] + ' perturbation'} (%)", "perturbation")
 
 
-def kernel_field(kernel: Kernel, model: Model, name: str) -> Field:
-    """Take a kernel per relative change and volume: m dJ/dm per km3, in misfit units."""
-    values = 1e9 * kernel.density().fields()[name] * model.fields()[name]
-    return Field(kernel.grid, values, f"kernel dJ/d ln {_SYMBOLS[name]} (1/km³)", "kernel")
+def kernel_field(kernel: Kernel, model: Model, name: str, volume: FloatArray | None = None) -> Field:
+    """Take a kernel per relative change and volume: m dJ/dm per km3, in misfit units.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    model : Model
+        Where it was computed.
+    name : {"vp", "vs", "rho"}
+    volume : ndarray (nx, ny, nz), optional
+        m3 for which each node stands. A node at the edge also stands for what the simulation holds beyond it, so the
+        volume of its cell (taken if this is left out) makes the edge too bright.
+    """
+    values = kernel.fields()[name] / volume if volume is not None else kernel.density().fields()[name]
+    return Field(
+        kernel.grid, 1e9 * values * model.fields()[name], f"kernel dJ/d ln {_SYMBOLS[name]} (1/km³)", "kernel"
+    )
+
+
+def coverage(kernel: Kernel, share: float) -> FloatArray | None:
+    """How well waves have seen each node: illumination over a share of its maximum.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The sum over events.
+    share : float
+        Of the maximum; with the water level of the preconditioner, what is below 1 was lifted by less than the
+        inverse of its illumination.
+
+    Returns
+    -------
+    ndarray (nx, ny, nz) or None
+        1 and more is full colour; None if the kernel has no illumination.
+
+    Raises
+    ------
+    InputError
+        If the share is not positive.
+    """
+    if not share > 0:
+        raise InputError(f"coverage: the share of the largest illumination is {share:g}; it must be positive")
+    if kernel.illumination is None or not np.any(kernel.illumination):
+        return None
+    light: FloatArray = np.asarray(kernel.illumination, dtype=np.float64)
+    return light / (share * float(light.max()))

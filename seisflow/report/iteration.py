@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seisflow.domain import Model
+from seisflow.domain import FloatArray, Model
 from seisflow.report.fields import Field, Line, Overlay, perturbation_field
 from seisflow.report.misfit import MisfitRow, plot_misfit
 from seisflow.report.sections import add_colour_bar, colour_scale, key, plot_depth, plot_section
@@ -27,6 +28,7 @@ def draw_iteration(
     depth: float | None = None,
     line: Line | None = None,
     overlay: Overlay | None = None,
+    cover: FloatArray | None = None,
     title: str = "",
 ) -> Figure:
     """Draw the misfit so far, the model against the starting model, and the last update.
@@ -43,6 +45,8 @@ def draw_iteration(
         Of the vertical sections; west to east through that place, if left out.
     overlay : Overlay, optional
         Events and stations.
+    cover : ndarray (nx, ny, nz), optional
+        See ``coverage``; where it is below 1 the model fades, and no place is chosen there.
     title : str
 
     Returns
@@ -56,10 +60,13 @@ def draw_iteration(
     """
     start, before, newest = models
     symbol = "density" if name == "rho" else name
-    fields = (
-        perturbation_field(newest, start, name, f"{symbol} against the start"),
-        perturbation_field(newest, before, name, f"last update of {symbol}"),
-    )
+    fields = [
+        replace(field, coverage=cover)
+        for field in (
+            perturbation_field(newest, start, name, f"{symbol} against the start"),
+            perturbation_field(newest, before, name, f"last update of {symbol}"),
+        )
+    ]
     level, along = _strongest(fields[0])
     depth = level if depth is None else depth
     line = along if line is None else line
@@ -74,7 +81,7 @@ def draw_iteration(
             plot_section(section, field, line, mappable, overlay)
             add_colour_bar(figure, [slices, section], mappable, field.label)
         if overlay is not None:
-            figure.legend(handles=key(overlay), loc="outside lower center", ncols=3)
+            figure.legend(handles=key(overlay, cover=cover is not None), loc="outside lower center", ncols=5)
         if title:
             figure.suptitle(title)
     return figure
@@ -82,7 +89,8 @@ def draw_iteration(
 
 def _strongest(field: Field) -> tuple[float, Line]:
     """Depth, and west-to-east line, through the place where a field is largest in size."""
-    place = np.unravel_index(int(np.argmax(np.abs(field.values))), field.values.shape)
+    size = np.abs(field.values) * (1.0 if field.coverage is None else field.coverage >= 1)
+    place = np.unravel_index(int(np.argmax(size)), field.values.shape)
     grid = field.grid
     y = float(grid.y[place[1]])
     return float(grid.z[place[2]]), Line((float(grid.x[0]), y), (float(grid.x[-1]), y))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_map"]
+__all__ = ["draw_map", "lay_out_map", "map_limits", "plot_edge"]
 
 _DEGREE = 111.2e3
 """Length of a degree of latitude in m, for the scale bar and the aspect."""
@@ -40,7 +40,7 @@ def draw_map(
     pairs : collection of (event id, ``NET.STA``)
         Those with windows.
     held_out : collection of str
-        Ids of the events that are not inverted; another colour.
+        Ids of the events and stations that are not inverted; another colour.
     model : Model, optional
         Its edge is drawn.
     title : str
@@ -57,29 +57,27 @@ def draw_map(
     if not events and not stations:
         raise InputError("there is nothing to map: no event and no station")
     with styled():
-        west, east, south, north = _limits(events, stations, model)
+        west, east, south, north = limits = map_limits(events, stations, model)
         aspect = 1 / np.cos(np.radians((south + north) / 2))
         figure = new_figure(*_size((east - west) / aspect, north - south))
         axes = figure.subplots()
-        axes.set_xlim(west, east)
-        axes.set_ylim(south, north)
-        axes.set_aspect(aspect)
+        lay_out_map(axes, limits)
         if model is not None:
-            _plot_edge(axes, model)
+            plot_edge(axes, model)
         _plot_paths(axes, events, stations, pairs)
-        _plot_stations(axes, stations)
+        _plot_stations(axes, stations, held_out)
         for event in sorted(events, key=lambda e: -_diameter(e)):
             colour = COLOURS["held out"] if event.id in held_out else COLOURS["compression"]
             plot_source(axes, event, (event.longitude, event.latitude), _diameter(event), colour)
         _plot_names(axes, figure, stations, events)
-        _plot_scale(axes)
         _finish(axes, events, stations, pairs, held_out, title)
     return figure
 
 
-def _limits(
+def map_limits(
     events: Sequence[Event], stations: Sequence[Station], model: Model | None
 ) -> tuple[float, float, float, float]:
+    """West, east, south and north limit in degrees of a map that holds everything, with a margin."""
     places: list[Event | Station] = [*events, *stations]
     longitudes = [thing.longitude for thing in places]
     latitudes = [thing.latitude for thing in places]
@@ -107,7 +105,27 @@ def _edge(model: Model) -> list[tuple[float, float]]:
     return [model.projection.to_geographic(float(a), float(b)) for a, b in zip(xs, ys, strict=True)]
 
 
-def _plot_edge(axes: Axes, model: Model) -> None:
+def lay_out_map(axes: Axes, limits: tuple[float, float, float, float]) -> None:
+    """Give axes the limits (west, east, south, north) and the aspect of a map, labels in degrees, a scale bar."""
+    from matplotlib.ticker import MaxNLocator
+
+    west, east, south, north = limits
+    axes.set_xlim(west, east)
+    axes.set_ylim(south, north)
+    axes.set_aspect(1 / np.cos(np.radians((south + north) / 2)))
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(True)
+    axes.xaxis.set_major_formatter(lambda value, _: _degrees(value, "E", "W"))
+    axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "N", "S"))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel("longitude")
+    axes.set_ylabel("latitude")
+    _plot_scale(axes)
+
+
+def plot_edge(axes: Axes, model: Model) -> None:
+    """Plot the edge of a model into the axes of a map."""
     edge = np.array(_edge(model))
     axes.plot(
         edge[:, 1],
@@ -141,17 +159,19 @@ def _plot_paths(
         )
 
 
-def _plot_stations(axes: Axes, stations: Sequence[Station]) -> None:
-    axes.plot(
-        [station.longitude for station in stations],
-        [station.latitude for station in stations],
-        "^",
-        color=COLOURS["station"],
-        markersize=6.5,
-        markeredgecolor="black",
-        markeredgewidth=0.5,
-        zorder=4,
-    )
+def _plot_stations(axes: Axes, stations: Sequence[Station], held_out: Collection[str]) -> None:
+    for colour, out in ((COLOURS["station"], False), (COLOURS["held out"], True)):
+        shown = [station for station in stations if (station.id in held_out) == out]
+        axes.plot(
+            [station.longitude for station in shown],
+            [station.latitude for station in shown],
+            "^",
+            color=colour,
+            markersize=6.5,
+            markeredgecolor="black",
+            markeredgewidth=0.5,
+            zorder=4,
+        )
 
 
 def _diameter(event: Event) -> float:
@@ -228,21 +248,14 @@ def _finish(
     title: str,
 ) -> None:
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import MaxNLocator
 
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(True)
-    axes.xaxis.set_major_formatter(lambda value, _: _degrees(value, "E", "W"))
-    axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "N", "S"))
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_xlabel("longitude")
-    axes.set_ylabel("latitude")
     out = sum(event.id in held_out for event in events)
+    away = sum(station.id in held_out for station in stations)
     counts = [
         ("o", COLOURS["compression"], _count(len(events) - out, "event"), len(events) - out),
         ("o", COLOURS["held out"], _count(out, "event") + " held out", out),
-        ("^", COLOURS["station"], _count(len(stations), "station"), len(stations)),
+        ("^", COLOURS["station"], _count(len(stations) - away, "station"), len(stations) - away),
+        ("^", COLOURS["held out"], _count(away, "station") + " held out", away),
         ("-", COLOURS["ray"], _count(len(pairs), "path") + " with windows", len(pairs)),
     ]
     handles = [

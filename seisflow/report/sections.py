@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.colorbar import Colorbar
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+
+_SEEN = 0.5
+"""Coverage from which values count for the colour scale."""
 
 __all__ = ["add_colour_bar", "colour_scale", "draw_sections", "key", "plot_depth", "plot_section"]
 
@@ -36,7 +39,7 @@ def draw_sections(
     ----------
     field : Field
     depths : sequence of float
-        m; the nearest level of the grid is drawn and named.
+        m; linear between the levels of the grid.
     lines : sequence of Line
         Vertical sections; their ends are lettered on the slices.
     overlay : Overlay, optional
@@ -55,9 +58,9 @@ def draw_sections(
     if not depths and not lines:
         raise InputError("there is nothing to draw: give depths or lines")
     with styled():
-        page = _Page.plan(field.grid, len(depths), lines, headed=bool(title or overlay))
+        page = _Page.plan(field.grid, len(depths), lines, bool(title), overlay is not None)
         figure = new_figure(page.width, page.height, layout=None)
-        mappable = colour_scale(field)
+        mappable = colour_scale(field if lines else _levels(field, depths))
         for number, depth in enumerate(depths):
             axes = figure.add_axes(page.slice_box(number))
             plot_depth(axes, field, depth, mappable, lines, overlay)
@@ -70,9 +73,12 @@ def draw_sections(
         if title:
             figure.text(left, top, title, ha="left", va="top", fontsize=11)
         if overlay is not None:
-            right = (page.LEFT + page.across) / page.width
-            place = {"loc": "upper right", "bbox_to_anchor": (right, top), "borderaxespad": 0}
-            figure.legend(handles=key(overlay, slices=bool(depths)), ncols=3, borderpad=0, **place)
+            place: dict[str, Any] = {"loc": "upper right", "borderaxespad": 0}
+            place["bbox_to_anchor"] = ((page.LEFT + page.across) / page.width, top)
+            if page.narrow and title:
+                place |= {"loc": "upper left", "bbox_to_anchor": (left, top - 0.25 / page.height)}
+            handles = key(overlay, slices=bool(depths), cover=field.coverage is not None)
+            figure.legend(handles=handles, ncols=3, borderpad=0, labelspacing=0.3, **place)
     return figure
 
 
@@ -89,14 +95,20 @@ class _Page:
     LEFT, RIGHT, GAP, HEAD, FOOT = 0.7, 1.05, 0.24, 0.28, 0.5
 
     @classmethod
-    def plan(cls, grid: Grid, slices: int, lines: Sequence[Line], headed: bool) -> _Page:
+    def plan(cls, grid: Grid, slices: int, lines: Sequence[Line], title: bool, legend: bool) -> _Page:
         columns = {0: 1, 4: 2}.get(slices, min(slices, 3 if slices <= 6 else 4))
         width = {1: 5.2, 2: 3.7, 3: 3.0, 4: 2.6}[columns]
         ratio = (grid.shape[1] * grid.spacing[1]) / (grid.shape[0] * grid.spacing[0])
         panel = (width, width * ratio) if ratio <= 1.5 else (width * 1.5 / ratio, width * 1.5)
         total = columns * panel[0] + (columns - 1) * cls.GAP
         sections = tuple(_section_height(grid, line, total) for line in lines)
-        return cls(columns, -(-slices // columns), panel, sections, 0.4 if headed else 0.1)
+        page = cls(columns, -(-slices // columns), panel, sections, 0.4 if title or legend else 0.1)
+        return replace(page, top=0.65) if page.narrow and title and legend else page
+
+    @property
+    def narrow(self) -> bool:
+        """Whether title and legend find no room side by side."""
+        return self.across < 6.5
 
     @property
     def across(self) -> float:
@@ -169,7 +181,8 @@ def colour_scale(field: Field) -> ScalarMappable:
         low, high = float(finite.min()), float(finite.max())
         norm = Normalize(low, high) if high > low else Normalize(low * 0.99 - 1e-9, high * 1.01 + 1e-9)
     else:
-        limit = field.limit or nice_limit(field.values)
+        seen = field.values if field.coverage is None else field.values[field.coverage >= _SEEN]
+        limit = field.limit or nice_limit(seen if seen.size else field.values)
         norm = Normalize(-limit, limit)
     return ScalarMappable(norm, mpl.colormaps[SCALES[field.kind]])
 
@@ -181,19 +194,25 @@ def add_colour_bar(figure: Figure, axes: Sequence[Axes], mappable: ScalarMappabl
     )
 
 
-def key(overlay: Overlay, slices: bool = True) -> list[Line2D]:
+def key(overlay: Overlay, slices: bool = True, cover: bool = False) -> list[Line2D]:
     """Make the legend entries of what an overlay draws."""
     from matplotlib.lines import Line2D
 
     entries = [("station", "^", "station")] if overlay.stations else []
     if overlay.events:
         entries += [("event", "o", "event in this slice")]
+    if any(overlay.is_held_out()):
+        entries += [("held out", "o", "event held out")]
     if overlay.events and slices:
         entries += [("event elsewhere", "o", "other event")]
-    return [
+    handles = [
         Line2D([], [], marker=mark, linestyle="none", label=label, **_MARKS[name])
         for name, mark, label in entries
     ]
+    if cover:
+        edge = {"color": _EDGE["colors"], "linestyle": _EDGE["linestyles"], "linewidth": _EDGE["linewidths"]}
+        handles.append(Line2D([], [], label="edge of coverage", **edge))
+    return handles
 
 
 def _label_bar(bar: Colorbar, label: str) -> None:
@@ -216,29 +235,28 @@ def plot_depth(
     overlay: Overlay | None = None,
     name: str = "",
 ) -> None:
-    """Plot the level of a field that is nearest to a depth (m) into axes, in km; ``name`` opens the title."""
+    """Plot a field at a depth (m) into axes, in km; ``name`` opens the title."""
     from matplotlib.ticker import MaxNLocator
 
     grid = field.grid
     if not grid.z[0] - grid.spacing[2] / 2 <= depth <= grid.z[-1] + grid.spacing[2] / 2:
         raise InputError(
-            f"depth {depth:g} m is outside the grid, which spans {grid.z[0]:g} to {grid.z[-1]:g} m"
+            f"depth {depth / 1e3:g} km is outside the grid, which spans {grid.z[0] / 1e3:g} to {grid.z[-1] / 1e3:g} km"
         )
-    level = int(np.argmin(np.abs(grid.z - depth)))
-    cover = None if field.coverage is None else field.coverage[:, :, level].T
+    cover = None if field.coverage is None else _at_depth(field.coverage, grid, depth).T
     extent = (*_edges(grid, 0), *_edges(grid, 1))
-    _image(axes, field.values[:, :, level].T, cover, mappable, extent)
+    _image(axes, _at_depth(field.values, grid, depth).T, cover, mappable, extent)
     axes.set_aspect("equal")
-    title = f"depth {grid.z[level] / 1e3:g} km"
+    title = f"depth {depth / 1e3:.4g} km"
     axes.set_title(f"{name}, {title}" if name else title, loc="left", fontsize=9)
     for number, line in enumerate(lines):
         _plot_trace(axes, line, number)
     if overlay is not None:
         stations, events = overlay.station_places() / 1e3, overlay.event_places()
         axes.plot(stations[:, 0], stations[:, 1], "^", **_MARKS["station"])
-        near = _nearest_level(grid, events[:, 2]) == level
-        axes.plot(events[near, 0] / 1e3, events[near, 1] / 1e3, "o", **_MARKS["event"])
-        axes.plot(events[~near, 0] / 1e3, events[~near, 1] / 1e3, "o", **_MARKS["event elsewhere"])
+        near, held = np.abs(events[:, 2] - depth) <= grid.spacing[2] / 2, overlay.is_held_out()
+        for which, name in ((~near, "event elsewhere"), (near & ~held, "event"), (near & held, "held out")):
+            axes.plot(events[which, 0] / 1e3, events[which, 1] / 1e3, "o", **_MARKS[name])
     axes.set_xlim(extent[0], extent[1])
     axes.set_ylim(extent[2], extent[3])
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -273,15 +291,7 @@ def plot_section(
         (-half, line.length / 1e3 + half, top, bottom),
     )
     if overlay is not None:
-        width = 2.5 * max(grid.spacing[:2])
-        for places, name, mark in (
-            (overlay.station_places(), "station", "v"),
-            (overlay.event_places(), "event", "o"),
-        ):
-            along, across = _project(places, line)
-            near = (np.abs(across) <= width) & (along >= 0) & (along <= line.length)
-            if near.any():
-                axes.plot(along[near] / 1e3, places[near, 2] / 1e3, mark, clip_on=False, **_MARKS[name])
+        _plot_nearby(axes, overlay, line, 2.5 * max(grid.spacing[:2]))
     axes.set_xlim(0, line.length / 1e3)
     axes.set_ylim(grid.z[-1] / 1e3, grid.z[0] / 1e3)
     axes.set_xlabel("distance (km)")
@@ -289,6 +299,20 @@ def plot_section(
     axes.set_title(letters[0], loc="left", fontsize=9, fontweight="bold")
     _name_exaggeration(axes, line, grid)
     axes.set_title(letters[1], loc="right", fontsize=9, fontweight="bold")
+
+
+def _plot_nearby(axes: Axes, overlay: Overlay, line: Line, width: float) -> None:
+    """Mark stations and events that are nearer than ``width`` (m) to a section."""
+    events, held = overlay.event_places(), overlay.is_held_out()
+    for places, name, mark in (
+        (overlay.station_places(), "station", "v"),
+        (events[~held], "event", "o"),
+        (events[held], "held out", "o"),
+    ):
+        along, across = _project(places, line)
+        near = (np.abs(across) <= width) & (along >= 0) & (along <= line.length)
+        if near.any():
+            axes.plot(along[near] / 1e3, places[near, 2] / 1e3, mark, clip_on=False, **_MARKS[name])
 
 
 def _name_exaggeration(axes: Axes, line: Line, grid: Grid) -> None:
@@ -304,6 +328,7 @@ def _name_exaggeration(axes: Axes, line: Line, grid: Grid) -> None:
     )
 
 
+_EDGE: dict[str, Any] = {"colors": COLOURS["muted"], "linewidths": 0.8, "linestyles": "dotted"}
 _MARKS: dict[str, dict[str, Any]] = {
     "station": {
         "color": COLOURS["station"],
@@ -312,6 +337,12 @@ _MARKS: dict[str, dict[str, Any]] = {
         "markeredgewidth": 0.4,
     },
     "event": {"color": "white", "markersize": 4.5, "markeredgecolor": "black", "markeredgewidth": 0.9},
+    "held out": {
+        "color": COLOURS["held out"],
+        "markersize": 4.5,
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.9,
+    },
     "event elsewhere": {"color": "none", "markersize": 3, "markeredgecolor": "black", "markeredgewidth": 0.4},
 }
 
@@ -327,10 +358,30 @@ def _edges(grid: Grid, number: int) -> tuple[float, float]:
     return float(axis[0] - half) / 1e3, float(axis[-1] + half) / 1e3
 
 
-def _nearest_level(grid: Grid, depths: FloatArray) -> FloatArray:
-    levels = np.rint((depths - grid.origin[2]) / grid.spacing[2])
-    clipped: FloatArray = np.clip(levels, 0, grid.shape[2] - 1)
-    return clipped
+def _at_depth(values: FloatArray, grid: Grid, depth: float) -> FloatArray:
+    """Values at a depth (m), shape (nx, ny); linear between the levels, those of the outermost ones beyond."""
+    place = float(np.clip((depth - grid.origin[2]) / grid.spacing[2], 0, grid.shape[2] - 1))
+    level = min(int(place), grid.shape[2] - 2)
+    share = place - level
+    if share in (0, 1):
+        return values[:, :, level + int(share)]
+    result: FloatArray = (1 - share) * values[:, :, level] + share * values[:, :, level + 1]
+    return result
+
+
+def _levels(field: Field, depths: Sequence[float]) -> Field:
+    """The part of a field that slices at some depths show, for their colour scale."""
+    near = [bool(np.any(np.abs(np.array(depths) - z) < field.grid.spacing[2])) for z in field.grid.z]
+    first, last = (near.index(True), len(near) - near[::-1].index(True)) if any(near) else (0, len(near))
+    if last - first < 2:
+        first, last = max(last - 2, 0), max(last, 2)
+    grid = replace(
+        field.grid,
+        origin=(*field.grid.origin[:2], float(field.grid.z[first])),
+        shape=(*field.grid.shape[:2], last - first),
+    )
+    cover = None if field.coverage is None else field.coverage[:, :, first:last]
+    return replace(field, grid=grid, values=field.values[:, :, first:last], coverage=cover)
 
 
 def _image(
@@ -350,8 +401,14 @@ def _image(
         cmap=mappable.get_cmap(),
         norm=mappable.norm,  # type: ignore[arg-type]
         aspect="auto",
+        interpolation="bilinear",  # as the model is between its nodes
         alpha=None if cover is None else np.clip(cover, 0.0, 1.0),
     )
+    if cover is not None and cover.min() < 1 <= cover.max():
+        (left, right, low, high), (rows, columns) = extent, cover.shape
+        x = left + (np.arange(columns) + 0.5) * (right - left) / columns
+        y = low + (np.arange(rows) + 0.5) * (high - low) / rows
+        axes.contour(x, y, cover, levels=[1.0], **_EDGE)
 
 
 def _plot_trace(axes: Axes, line: Line, number: int) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seisflow.domain import Event, Grid, Model
+from seisflow.domain import Model
 from seisflow.errors import MissingError
 from seisflow.inversion import Trial
 from seisflow.io.event_file import read_event
@@ -14,9 +14,11 @@ from seisflow.io.models import read_kernel
 from seisflow.project import Project, Task, iteration_name, step_name
 from seisflow.steps.event import OBSERVED, SYNTHETIC
 from seisflow.steps.inputs import event_of, model_of, stations_of
+from seisflow.steps.measured import band_name, finished, measured
+from seisflow.steps.slices import node_volume, overlay_of, places, with_coverage
 
 if TYPE_CHECKING:
-    from seisflow.report import Line, MisfitRow
+    from seisflow.report import MisfitRow, ShiftRow
 
 __all__ = [
     "draw_event_pages",
@@ -29,34 +31,88 @@ __all__ = [
 
 
 def draw_project(project: Project, folder: Path) -> list[Path]:
-    """Draw the map of events and stations, and the model if there is one.
+    """Draw the map of events and stations, the start model, and misfit and shifts over the whole run if there are.
 
     Returns
     -------
     list of Path
         What was drawn.
     """
-    from seisflow.report import Overlay, draw_map, draw_sections, model_field, write_png
+    from seisflow.report import draw_map, draw_misfit, draw_sections, model_field, write_png
 
     events = [event_of(project, event) for event in project.event_ids]
     stations = stations_of(project)
     path = project.model_path(0)
     model = model_of(path) if path.is_file() else None
     figure = draw_map(
-        events, stations, held_out=set(project.held_out), model=model, title=project.config.name
+        events, stations, held_out=set(project.config.hold_out), model=model, title=project.config.name
     )
     write_png(figure, folder / "map.png")
     drawn = [folder / "map.png"]
     if model is not None:
-        depths, lines = _places(model.grid)
-        overlay = Overlay(model.projection, events, stations)
+        depths, lines = places(model.grid)
+        overlay = overlay_of(project, model)
         for name in ("vp", "vs"):
             figure = draw_sections(
                 model_field(model, name), depths, lines, overlay, f"{project.config.name}: start model"
             )
             write_png(figure, folder / f"m00_{name}.png")
             drawn.append(folder / f"m00_{name}.png")
+    done = finished(project)
+    if done:
+        write_png(draw_misfit(misfit_rows(project, done[-1]), project.config.name), folder / "misfit.png")
+        drawn.append(folder / "misfit.png")
+        drawn += _whole_run(project, done, folder)
     return drawn
+
+
+def _whole_run(project: Project, done: list[int], folder: Path) -> list[Path]:
+    """Shifts in the first windows of each band and in the last."""
+    from seisflow.report import ShiftRow
+
+    rows: list[ShiftRow] = []
+    bands: dict[str, list[int]] = {}
+    for iteration in done:
+        bands.setdefault(band_name(project, iteration), []).append(iteration)
+    for band, members in bands.items():
+        for row in measured(project, members[0]):
+            rows.append(
+                ShiftRow(row.event, row.station, row.component, band, before=row.shift, held_out=row.held_out)
+            )
+        for row in measured(project, members[-1]):
+            rows.append(
+                ShiftRow(
+                    row.event, row.station, row.component, band, after=row.shift_after, held_out=row.held_out
+                )
+            )
+    names = ("first", "last") if len(bands) > 1 else ("m00", f"m{done[-1]:02d}")
+    return _draw_shifts(project, rows, f"{project.config.name}, m00 to m{done[-1]:02d}", names, folder)
+
+
+def _shifts(project: Project, iteration: int, folder: Path) -> list[Path]:
+    from seisflow.report import ShiftRow
+
+    rows = [
+        ShiftRow(row.event, row.station, row.component, row.band, row.shift, row.shift_after, row.held_out)
+        for row in measured(project, iteration)
+    ]
+    names = (f"m{iteration - 1:02d}", f"m{iteration:02d}")
+    return _draw_shifts(project, rows, f"{project.config.name}, iteration {iteration}", names, folder)
+
+
+def _draw_shifts(
+    project: Project, rows: list[ShiftRow], title: str, names: tuple[str, str], folder: Path
+) -> list[Path]:
+    from seisflow.report import draw_shift_histograms, draw_shift_map, write_png
+
+    if not any(row.before is not None or row.after is not None for row in rows):
+        return []
+    write_png(draw_shift_histograms(rows, title, names), folder / "shifts.png")
+    events = [event_of(project, event) for event in project.event_ids]
+    model = model_of(project.model_path(0))
+    figure = draw_shift_map(rows, events, stations_of(project), model=model, title=title, names=names)
+    write_png(figure, folder / "shifts_map.png", dots_per_inch=110)
+    return [folder / "shifts.png", folder / "shifts_map.png"]
 
 
 def pictures_task(project: Project, iteration: int) -> Task:
@@ -82,7 +138,7 @@ MOST_PAGES = 24
 
 
 def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
-    """Draw everything of an iteration: misfit, waveform pages, map with rays, model, kernel, update.
+    """Draw everything of an iteration: misfit, waveforms, shifts, map with rays, model, kernel, update.
 
     Of many events, or of events with many stations, some waveform pages are drawn. What was drawn is recorded when
     the iteration is done; before, what there is can be drawn.
@@ -100,6 +156,7 @@ def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
     for event in some:
         drawn += _waveform_pages(project, iteration, event, folder, most=MOST_PAGES // len(some))
     drawn += _map(project, iteration, there, folder)
+    drawn += _shifts(project, iteration, folder)
     drawn += _sections(project, iteration, folder)
     rows = misfit_rows(project, iteration)
     if rows and rows[-1].iteration == iteration:
@@ -146,11 +203,11 @@ def draw_truth(project: Project, number: int, truth: Model, folder: Path) -> lis
     list of Path
         What was drawn.
     """
-    from seisflow.report import Overlay, draw_comparison, perturbation_field, write_png
+    from seisflow.report import draw_comparison, perturbation_field, write_png
 
     start, found = model_of(project.model_path(0)), model_of(project.model_path(number))
-    depths, lines = _places(start.grid)
-    overlay = Overlay(start.projection, _events(project), stations_of(project))
+    depths, lines = places(start.grid)
+    overlay = overlay_of(project, start)
     drawn = []
     for name in project.config.inversion.parameters:
         fields = [
@@ -239,7 +296,7 @@ def _map(project: Project, iteration: int, events: list[str], folder: Path) -> l
         [event_of(project, event) for event in events],
         stations_of(project),
         pairs,
-        held_out=set(project.held_out),
+        held_out=set(project.config.hold_out),
         model=model_of(project.model_path(iteration - 1)),
         title=f"{project.config.name}, iteration {iteration}: {len(pairs)} paths with windows",
     )
@@ -249,7 +306,6 @@ def _map(project: Project, iteration: int, events: list[str], folder: Path) -> l
 
 def _sections(project: Project, iteration: int, folder: Path) -> list[Path]:
     from seisflow.report import (
-        Overlay,
         draw_sections,
         kernel_field,
         model_field,
@@ -257,27 +313,28 @@ def _sections(project: Project, iteration: int, folder: Path) -> list[Path]:
         write_png,
     )
 
-    kernel_path = project.iteration_folder(iteration) / "kernel.nc"
-    if not kernel_path.is_file() or not project.model_path(iteration).is_file():
+    path = project.iteration_folder(iteration) / "kernel.nc"
+    if not path.is_file() or not project.model_path(iteration).is_file():
         return []
     start, before = model_of(project.model_path(0)), model_of(project.model_path(iteration - 1))
-    newest, kernel = model_of(project.model_path(iteration)), read_kernel(kernel_path)
-    depths, lines = _places(newest.grid)
-    overlay = Overlay(newest.projection, _events(project), stations_of(project))
+    newest, kernel = model_of(project.model_path(iteration)), read_kernel(path)
+    depths, lines = places(newest.grid)
+    overlay = overlay_of(project, newest)
+    share, volume = project.config.inversion.water_level, node_volume(project, iteration, kernel.grid)
     drawn = []
     for name in project.config.inversion.parameters:
         fields = {
             f"model_{name}": (model_field(newest, name), f"m{iteration:02d}"),
             f"change_{name}": (
-                perturbation_field(newest, start, name, f"{name} against m00"),
+                with_coverage(perturbation_field(newest, start, name, f"{name} against m00"), kernel, share),
                 f"m{iteration:02d}",
             ),
             f"kernel_{name}": (
-                kernel_field(kernel, before, name),
+                kernel_field(kernel, before, name, volume),
                 f"sum of event kernels at m{iteration - 1:02d}",
             ),
             f"update_{name}": (
-                perturbation_field(newest, before, name, f"{name} update"),
+                with_coverage(perturbation_field(newest, before, name, f"{name} update"), kernel, share),
                 f"m{iteration - 1:02d} to m{iteration:02d}",
             ),
         }
@@ -289,40 +346,21 @@ def _sections(project: Project, iteration: int, folder: Path) -> list[Path]:
 
 
 def _overview(project: Project, iteration: int, rows: list[MisfitRow], folder: Path) -> list[Path]:
-    from seisflow.report import Overlay, draw_iteration, draw_misfit, write_png
+    from seisflow.report import coverage, draw_iteration, draw_misfit, write_png
 
     write_png(draw_misfit(rows, project.config.name), folder / "misfit.png")
     start, before = model_of(project.model_path(0)), model_of(project.model_path(iteration - 1))
     models = (start, before, model_of(project.model_path(iteration)))
     name = project.config.inversion.parameters[-1]
-    overlay = Overlay(start.projection, _events(project), stations_of(project))
+    kernel = read_kernel(project.iteration_folder(iteration) / "kernel.nc")
+    overlay = overlay_of(project, start)
     figure = draw_iteration(
         rows,
         models,
         name,
         overlay=overlay,
+        cover=coverage(kernel, project.config.inversion.water_level),
         title=f"{project.config.name}, iteration {iteration}",
     )
     write_png(figure, folder / "overview.png")
     return [folder / "misfit.png", folder / "overview.png"]
-
-
-def _events(project: Project) -> list[Event]:
-    return [event_of(project, event) for event in project.event_ids]
-
-
-def _places(grid: Grid) -> tuple[list[float], list[Line]]:
-    """Four depths from near the surface down, and two sections through the centre."""
-    from seisflow.report import Line
-
-    bottom = grid.end[2]
-    depths = [
-        float(grid.z[min(len(grid.z) - 1, round(share * (len(grid.z) - 1)))])
-        for share in (0.06, 0.2, 0.4, 0.65)
-    ]
-    middle = ((grid.origin[0] + grid.end[0]) / 2, (grid.origin[1] + grid.end[1]) / 2)
-    lines = [
-        Line((grid.origin[0], middle[1]), (grid.end[0], middle[1])),
-        Line((middle[0], grid.origin[1]), (middle[0], grid.end[1])),
-    ]
-    return [depth for depth in dict.fromkeys(depths) if depth <= bottom], lines

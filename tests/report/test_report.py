@@ -185,7 +185,7 @@ def test_sections_show_levels_lines_and_one_scale(models, overlay, tmp_path):
     norm = images[0].norm
     assert norm.vmin == -norm.vmax and images[0].get_cmap()(0.0)[0] > images[0].get_cmap()(0.0)[2]
     wanted = {
-        "depth 12 km",
+        "depth 12.4 km",
         "A",
         "A′",
         "B",
@@ -197,7 +197,10 @@ def test_sections_show_levels_lines_and_one_scale(models, overlay, tmp_path):
     }
     assert wanted <= set(texts(figure))
     level = figure.axes[1]
-    np.testing.assert_array_equal(level.images[0].get_array(), field.values[:, :, 4].T)
+    share = 0.4 / 3  # 12.4 km lies between the levels at 12 and 15 km
+    between = (1 - share) * field.values[:, :, 4] + share * field.values[:, :, 5]
+    np.testing.assert_allclose(level.images[0].get_array(), between.T, atol=1e-12)
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), field.values[:, :, 2].T)
     assert level.images[0].get_extent() == [-152.5, 152.5, -122.5, 122.5]
     assert level.get_aspect() == 1.0
     bottom, top = figure.axes[4].get_ylim()
@@ -235,7 +238,7 @@ def test_sections_outside_the_grid_are_refused(models):
     field = model_field(models[0], "rho")
     for depths, lines, message in (
         ([], [], "nothing to draw"),
-        ([70e3], [], "depth 70000 m is outside"),
+        ([70e3], [], "depth 70 km is outside"),
         ([], [Line((0.0, 0.0), (500e3, 0.0))], "outside the grid"),
         ([], [Line((0.0, 0.0), (0.0, 0.0))], "starts and ends"),
     ):

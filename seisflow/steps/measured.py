@@ -1,0 +1,139 @@
+"""What was measured in each window, before and after an iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seisflow.io.event_file import read_event
+from seisflow.project import Project, iteration_name, step_name
+
+__all__ = ["Measured", "accepted_trial", "band_name", "finished", "measured"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One window of one iteration.
+
+    Parameters
+    ----------
+    event, station, component : str
+        The station as ``NET.STA``.
+    stage : int
+        From 1.
+    band : str
+        Its periods, for people.
+    iteration : int
+        From 1; measured at the model before it, and again at the model that it accepted.
+    start, end : float
+        s from the origin time.
+    weight : float
+    shift : float or None
+        Lag in s, positive where the observed comes late: that measured, or that of the selection if the misfit
+        measures none.
+    dlna, correlation : float
+        As ``shift``.
+    misfit : float
+        Weight included.
+    held_out : bool
+        Whether it is measured only: the event is held out, or the station.
+    shift_after : float or None
+        Lag of the same window at the accepted model; None if there is none yet or the misfit measures none.
+    """
+
+    event: str
+    station: str
+    component: str
+    stage: int
+    band: str
+    iteration: int
+    start: float
+    end: float
+    weight: float
+    shift: float | None
+    dlna: float
+    correlation: float
+    misfit: float
+    held_out: bool
+    shift_after: float | None
+
+
+def band_name(project: Project, iteration: int) -> str:
+    """Periods of the stage of an iteration, as ``6-15 s``; with the stage, where two have the same."""
+    stage, _ = project.stage_of(iteration)
+    bands = [each.periods for each in project.config.stages]
+    shortest, longest = bands[stage]
+    several = bands.count(bands[stage]) > 1
+    return f"{shortest:g}-{longest:g} s{f', stage {stage + 1}' if several else ''}"
+
+
+def finished(project: Project) -> list[int]:
+    """The iterations that left an update record, from the first on without a gap."""
+    found: list[int] = []
+    for iteration in range(1, project.iterations + 1):
+        if accepted_trial(project, iteration) is None:
+            break
+        found.append(iteration)
+    return found
+
+
+def accepted_trial(project: Project, iteration: int) -> int | None:
+    """Number of the trial that an iteration accepted; None if it is not done."""
+    record = project.record_of(f"{iteration_name(iteration)}/update")
+    return None if record is None else int(record["results"]["trial"])
+
+
+def measured(project: Project, iteration: int) -> list[Measured]:
+    """All windows of an iteration, event by event in the order of the event files.
+
+    Returns
+    -------
+    list of Measured
+        Empty if nothing was measured yet.
+    """
+    events, band = set(project.held_out), band_name(project, iteration)
+    stage, _ = project.stage_of(iteration)
+    rows: list[Measured] = []
+    for event in project.event_ids:
+        path = project.event_file(iteration, 0, event)
+        if not path.is_file():
+            continue
+        found = read_event(path, waveforms=False).measurements
+        after = _after(project, iteration, event, len(found))
+        stations = project.held_stations(event)
+        for each, later in zip(found, after, strict=True):
+            window = each.window
+            rows.append(
+                Measured(
+                    event=event,
+                    station=window.station,
+                    component=window.component,
+                    stage=stage + 1,
+                    band=band,
+                    iteration=iteration,
+                    start=window.start,
+                    end=window.end,
+                    weight=window.weight,
+                    shift=window.shift if each.shift is None else each.shift,
+                    dlna=window.dlna if each.dlna is None else each.dlna,
+                    correlation=window.correlation if each.correlation is None else each.correlation,
+                    misfit=each.value,
+                    held_out=event in events or window.station in stations,
+                    shift_after=later,
+                )
+            )
+    return rows
+
+
+def _after(project: Project, iteration: int, event: str, count: int) -> list[float | None]:
+    """Lags at the accepted trial; None each if there are none for these very windows."""
+    nothing: list[float | None] = [None] * count
+    trial = accepted_trial(project, iteration)
+    if trial is None:
+        return nothing
+    record = project.record_of(f"{iteration_name(iteration)}/{step_name(trial)}/{event}")
+    if record is None or len(record["results"].get("shifts", ())) != count:
+        return nothing
+    windows = project.event_file(iteration, 0, event)
+    if record["inputs"].get("windows") != project.hash_of(windows):
+        return nothing  # of an earlier run
+    return [None if value is None else float(value) for value in record["results"]["shifts"]]
