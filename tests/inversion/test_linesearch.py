@@ -132,3 +132,78 @@ def test_wrong_use_is_refused():
     for trials in ([], [Trial(1.0, 1.0)], [Trial(0.0, math.nan)]):
         with pytest.raises(InputError, match="first trial must be step 0"):
             LineSearch(-1.0, 1.0, 1.0).decide(trials)
+
+
+def backtrack(function, slope, first, max_trials=5):
+    search = LineSearch(slope, first, 100.0, max_trials, "backtrack")
+    trials = [Trial(0.0, function(0.0))]
+    while isinstance(answer := search.decide(trials), Next):
+        assert 0 < answer.step < (trials[-1].step if len(trials) > 1 else 101)
+        trials.append(Trial(answer.step, function(answer.step)))
+        assert len(trials) <= max_trials + 1
+    return answer, trials
+
+
+def test_backtracking_takes_the_first_sufficient_decrease():
+    function, slope = parabola(10.0)
+    answer, trials = backtrack(function, slope, 1.0)
+    assert answer.step == 1.0 and len(trials) == 2 and "sufficient" in answer.reason
+    assert run(function, slope, 1.0)[0].step > 4  # where the bracket goes further
+
+
+def test_backtracking_finds_the_minimum_of_a_parabola_in_its_second_trial():
+    function, slope = parabola(0.4)
+    answer, trials = backtrack(function, slope, 1.0)
+    assert answer.step == pytest.approx(0.4) and len(trials) == 3
+
+
+def test_backtracking_finds_the_minimum_of_a_cubic_in_its_third_trial():
+    """The first trial is far too long, the second rises still; the cubic through both is the function."""
+
+    def function(a):
+        return 10 - a + 2 * a**2 + 600 * a**3
+
+    answer, trials = backtrack(function, -1.0, 1.0)
+    assert [trial.step for trial in trials[:3]] == [0.0, 1.0, 0.1] and len(trials) == 4
+    assert answer.step == pytest.approx((-4 + math.sqrt(16 + 4 * 1800)) / 3600, rel=1e-9)
+
+
+def test_backtracking_counts_broken_trials_as_infinite():
+    def function(a):
+        return math.nan if a > 0.3 else 10 - a + a**2
+
+    answer, trials = backtrack(function, -1.0, 1.0)
+    assert [trial.step for trial in trials[1:]] == [1.0, 0.25] and answer.step == 0.25
+
+
+def test_backtracking_keeps_a_small_decrease_at_the_end_rather_than_fail():
+    answer, trials = backtrack(lambda a: 1 - 1e-6 * min(a, 1e-9) / 1e-9, -1.0, 1.0)
+    assert isinstance(answer, Accept) and len(trials) == 6 and "best of 5" in answer.reason
+    answer, trials = backtrack(lambda a: 1 + a, -1e-3, 1.0, max_trials=3)
+    assert isinstance(answer, Fail) and len(trials) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_backtracking_never_fails_when_some_trial_decreased_and_replays(seed):
+    rng = np.random.default_rng(seed)
+
+    def function(a):
+        return 1.0 if a == 0 else 1.0 + rng.standard_normal() * 10.0 ** rng.integers(-6, 1)
+
+    slope = -(10.0 ** rng.integers(-3, 3))
+    answer, trials = backtrack(function, slope, 1.0)
+    if min(trial.misfit for trial in trials[1:]) < 1.0:
+        assert isinstance(answer, Accept)
+    else:
+        assert isinstance(answer, Fail)
+    for count in range(1, len(trials)):
+        replay = LineSearch(slope, 1.0, 100.0, 5, "backtrack").decide(trials[:count])
+        assert replay == Next(trials[count].step)
+
+
+def test_strategy_comes_from_the_settings_and_conjugate_gradients_start_at_one():
+    config = InversionConfig(line_search="backtrack")
+    search = LineSearch.along(Direction(np.array([0.01]), -1.0, "cg", 0.5), config)
+    assert search.strategy == "backtrack" and search.first == 1.0
+    with pytest.raises(InputError, match="wolfe"):
+        LineSearch(-1.0, 1.0, 1.0, 5, "wolfe")
