@@ -402,7 +402,7 @@ def _image(
         norm=mappable.norm,  # type: ignore[arg-type]
         aspect="auto",
         interpolation="bilinear",  # as the model is between its nodes
-        alpha=None if cover is None else np.clip(cover, 0.0, 1.0),
+        alpha=None if cover is None else np.clip(cover, 0.0, 1.0) ** 2,
     )
     if cover is not None and cover.min() < 1 <= cover.max():
         (left, right, low, high), (rows, columns) = extent, cover.shape

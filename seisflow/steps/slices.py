@@ -57,7 +57,7 @@ class Slices:
     lines : tuple of (longitude, latitude, longitude, latitude)
         Degrees; two lines through the centre if left out. What lies outside the model is cut off.
     depths : tuple of float
-        m; four if left out.
+        m; four if left out, one if there are lines.
     share : float, optional
         Of the largest illumination, below which changes, updates and kernels fade; the water level of the
         preconditioner if left out, 0 to fade nothing.
@@ -160,7 +160,7 @@ def draw_slices(project: Project, wanted: Slices, target: Path | None = None) ->
     depths, lines = places(model.grid)
     if wanted.lines or wanted.depths:
         lines = [_line(model, ends) for ends in wanted.lines]
-        depths = list(wanted.depths) or (depths if not wanted.lines else [])
+        depths = list(wanted.depths) or depths[1:2]  # shows where the lines are
     figure = draw_sections(
         field, depths, lines, overlay_of(project, model), f"{project.config.name}: {title}"
     )

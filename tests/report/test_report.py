@@ -229,7 +229,7 @@ def test_coverage_fades_and_a_kernel_is_per_volume(kernel, models, tmp_path):
     field = dataclasses.replace(field, coverage=np.minimum(1, 3 * kernel.illumination))
     figure = draw_sections(field, [9e3], LINES[:1])
     alpha = figure.axes[0].images[0].get_alpha()
-    np.testing.assert_array_equal(alpha, field.coverage[:, :, 3].T)
+    np.testing.assert_array_equal(alpha, field.coverage[:, :, 3].T ** 2)
     assert alpha.min() < 0.5
     check_png(figure, tmp_path / "kernel.png")
 
