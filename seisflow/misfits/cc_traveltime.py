@@ -32,7 +32,7 @@ class CCTraveltimeConfig:
     sigma : float
         Standard error of a travel time in s; the misfit counts in units of it.
     max_shift : float, optional
-        Largest lag in s that is looked at; half the window, if left out.
+        Largest lag in s that is looked at; if left out, half a dominant period around that of the selection.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -83,12 +83,19 @@ class Correlation:
         spectrum = self.observed * 1j * self.omega * np.exp(1j * self.omega * lag)
         return np.asarray(irfft(spectrum, self.padded)[: self.samples])
 
-    def best_lag(self, largest: float) -> float | None:
-        """Lag in s, not beyond ``largest``, of the highest local maximum of C; None if there is none."""
+    def period(self) -> float:
+        """Dominant period of the observed in s: 2 pi over the root of its mean squared frequency."""
+        power = np.abs(self.observed) ** 2
+        return float(2 * np.pi * np.sqrt(power.sum() / np.sum(power * self.omega**2)))
+
+    def best_lag(self, first: float, last: float) -> float | None:
+        """Lag in s, from ``first`` to ``last``, of the highest local maximum of C; None if there is none."""
         fine = irfft(self.cross, FINER * self.padded) * FINER
-        step = self.interval / FINER
-        reach = min(int(largest / step), len(fine) // 2 - 2)
-        lags = np.arange(-reach - 1, reach + 2)
+        step, most = self.interval / FINER, len(fine) // 2 - 2
+        ends = max(int(np.ceil(first / step)), -most), min(int(last / step), most)
+        if ends[0] > ends[1]:
+            return None
+        lags = np.arange(ends[0] - 1, ends[1] + 2)
         values = fine[lags]
         middle = values[1:-1]
         peaks = (middle > 0) & (middle >= values[:-2]) & (middle >= values[2:])
@@ -112,6 +119,9 @@ class Correlation:
 
 class CCTraveltime:
     """J = weight / 2 * (T / sigma)^2, T the lag of the largest correlation, positive if observed is late.
+
+    It is looked for within half a dominant period of the lag that the window was selected with: farther off lie the
+    peaks of other cycles.
 
     T is the stationary point of the interpolated correlation of the tapered windows, so its derivative
     follows from sum s(t) d'(t + T) = 0: dT/ds(t) = -d'(t + T) / sum s d''(t + T). The usual source, with s'
@@ -143,12 +153,14 @@ class CCTraveltime:
         # Scaled to unit energy: squares of metres would come near the smallest numbers.
         s, d = s / energies[0] ** 0.5, d / energies[1] ** 0.5
         correlation = Correlation(s, d, interval)
-        largest = self.config.max_shift or 0.5 * interval * (length - 1)
-        lag = correlation.best_lag(min(largest, interval * (length - 1)))
+        largest = min(self.config.max_shift or np.inf, interval * (length - 1))
+        half = 0.5 * correlation.period()  # the next peak, a period off, is another cycle
+        first, last = max(window.shift - half, -largest), min(window.shift + half, largest)
+        lag = correlation.best_lag(first, last)
         if lag is None:
             raise PhysicsError(
-                f"observed and synthetic {where} have no largest correlation at a lag under {largest:g} s; "
-                "take the window out or raise max_shift"
+                f"observed and synthetic {where} have no largest correlation at a lag from {first:.3g} to "
+                f"{last:.3g} s; take the window out or raise max_shift"
             )
         outer = window.weight / self.config.sigma**2
         curvature = correlation.derivative(lag, 2) * energies[0] ** 0.5

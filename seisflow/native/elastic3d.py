@@ -5,6 +5,7 @@ The scheme is drawn in ``kernels/include/elastic3d.h``; positions are in grid un
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ def _arena(elements: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Zeroed memory that starts on a huge page, with huge pages where the system has them."""
     size = max(elements, 1) * np.dtype(dtype).itemsize
     memory_map = mmap.mmap(-1, size + _HUGE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
+    with contextlib.suppress(AttributeError, OSError):  # other systems, and kernels made without huge pages
         memory_map.madvise(mmap.MADV_HUGEPAGE)
     raw = np.frombuffer(memory_map, dtype=np.uint8)
     skip = -raw.ctypes.data % _HUGE

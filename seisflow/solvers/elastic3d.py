@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from seisflow.domain import Gather, Kernel, Model
+from seisflow.domain import Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots, memory
 from seisflow.solvers.absorb import profiles
@@ -57,6 +57,9 @@ class Elastic3DConfig:
         Grid points per shortest S wavelength (slowest vs times shortest period) when the spacing is chosen.
     cpml_cells : int
         Width of the absorbing layers, which lie outside the model.
+    absorbed_speed : float, optional
+        P speed in m/s that the absorbing layers are made for; the largest of the model if left out. An inversion keeps
+        that of its stage: layers that followed each model would add to its misfit what no gradient knows.
     precision : {"single", "double"}
         Of the wave fields.
     memory_gb : float
@@ -73,6 +76,7 @@ class Elastic3DConfig:
     time_step: float | None = None
     points_per_wavelength: float = 8.0
     cpml_cells: int = 10
+    absorbed_speed: float | None = None
     precision: Literal["single", "double"] = "single"
     memory_gb: float = 4.0
     snapshots_per_period: float = 4.0
@@ -91,6 +95,11 @@ class Elastic3DConfig:
                 f"at least {_LEAST_POINTS:g}",
             ),
             ("cpml_cells", 0 <= self.cpml_cells <= 100, "from 0 to 100"),
+            (
+                "absorbed_speed",
+                self.absorbed_speed is None or 0 < self.absorbed_speed < np.inf,
+                "a positive number of metres a second",
+            ),
             ("precision", self.precision in ("single", "double"), "single or double"),
             ("memory_gb", self.memory_gb > 0, "positive"),
             (
@@ -130,13 +139,16 @@ class Elastic3DConfig:
         return spacing, step
 
     def pinned(self, slowest: float, fastest: float, period: float) -> Elastic3DConfig:
-        """Fix spacing and time step to those for a model, so that models near it run on the same grid and times.
+        """Fix spacing, time step and absorbing layers to those for a model; models near it run in the same way.
 
         Both follow the extreme speeds of the model otherwise, and misfits of two models would differ by that too.
         The time step gets a margin of five percent: speeds may rise by 12 percent before it is unstable.
         """
         spacing, step = self.steps(slowest, fastest, period)
-        return replace(self, spacing=spacing, time_step=self.time_step or 0.95 * step)
+        absorbed = self.absorbed_speed or fastest
+        return replace(
+            self, spacing=spacing, time_step=self.time_step or 0.95 * step, absorbed_speed=absorbed
+        )
 
     def has_room(self, slowest: float, fastest: float, period: float) -> bool:
         """Whether the spacing and time step of ``pinned`` still suit a model, with half of their margin left."""
@@ -297,7 +309,7 @@ class Elastic3D:
         layers = profiles(
             layout.shape,
             layout.cells,
-            setup.fastest * ratio,
+            (self.config.absorbed_speed or setup.fastest) * ratio,
             plan.time_step,
             0.5 / setup.simulation.shortest_period,
         )

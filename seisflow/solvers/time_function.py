@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from seisflow.domain import FloatArray, SourceTimeFunction
+from seisflow.errors import InputError
 
 __all__ = ["SampledSource", "sample_source"]
 
 _LEAST_STEPS = 2.0
+_LEAST_RICKER = 6.0
 _NEGLIGIBLE = 1e-3
 
 
@@ -19,16 +21,27 @@ class SampledSource:
     ----------
     function : SourceTimeFunction
     step : float
-        Time step in s. A gaussian shorter than two steps is widened to two.
+        Time step in s. A gaussian shorter than two steps is widened to two; samples of a file are averaged over each
+        step, so that no moment is lost.
     shortest_period : float
         s. Where the spectrum at periods below 0.8 of it exceeds 1e-3 of its largest value, the function is
         filtered: flat (to 0.3 percent) at the shortest period, -50 dB at half of it, no shift in time. The
         grid does not carry shorter waves, and stored snapshots would alias them.
+
+    Raises
+    ------
+    InputError
+        If a Ricker wavelet is too short for the time step.
     """
 
     def __init__(self, function: SourceTimeFunction, step: float, shortest_period: float) -> None:
         self.function, self.step, self.period = function, step, shortest_period
         self.width = max(function.half_duration, _LEAST_STEPS * step) / 1.628
+        if function.kind == "ricker" and function.period < _LEAST_RICKER * step:
+            raise InputError(
+                f"source time function: a Ricker wavelet of {function.period:g} s is too short for time steps of "
+                f"{step:g} s; use at least {_LEAST_RICKER * step:.3g} s, or a gaussian, which may be short"
+            )
         self.filtered = self._is_broad()
 
     def _support(self) -> tuple[float, float]:
@@ -49,8 +62,19 @@ class SampledSource:
             w = (np.pi * times / f.period) ** 2
             wavelet: FloatArray = (1 - 2 * w) * np.exp(-w)
             return wavelet
-        grid = f.start + f.interval * np.arange(len(f.samples))
-        return np.interp(times, grid, np.asarray(f.samples, dtype=np.float64), left=0.0, right=0.0)
+        return (self._moment(times + self.step / 2) - self._moment(times - self.step / 2)) / self.step
+
+    def _moment(self, times: FloatArray) -> FloatArray:
+        """Integral until some times of the straight lines between the samples of a file."""
+        f = self.function
+        rates = np.asarray(f.samples, dtype=np.float64)
+        until = np.concatenate([[0.0], np.cumsum(0.5 * (rates[1:] + rates[:-1])) * f.interval])
+        place = np.clip((times - f.start) / f.interval, 0.0, len(rates) - 1.0)
+        before = np.minimum(place.astype(int), max(len(rates) - 2, 0))
+        part = place - before
+        slope = rates[np.minimum(before + 1, len(rates) - 1)] - rates[before]
+        moment: FloatArray = until[before] + f.interval * part * (rates[before] + 0.5 * slope * part)
+        return moment
 
     def _is_broad(self) -> bool:
         low, high = self._support()

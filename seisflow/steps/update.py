@@ -223,17 +223,17 @@ def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[s
 def _history(
     project: Project, iteration: int, model: Model, kernel: Kernel, config: InversionConfig
 ) -> History:
-    """What L-BFGS remembers: pairs of this stage, measured in the same windows."""
+    """What L-BFGS remembers: pairs of this stage, each of two gradients in the same windows."""
     _, within = project.stage_of(iteration)
     if within == 0:
         return History()
     before = _Names(project, iteration - 1, 0)
     history = load_history(before.history)
-    if project.windows_iteration(iteration) == iteration:
-        return history  # new windows: the two gradients are of different misfits and make no pair
     changed = _changed_misfit(project, iteration)
     if changed:
         return History((), f"restarted: {changed} since iteration {iteration - 1}")
+    if project.windows_iteration(iteration) == iteration:
+        return history  # new windows: the two gradients are of slightly different misfits and make no pair
     old_model = model_of(project.model_path(iteration - 2))
     names = config.parameters
     s = change(old_model, model, names)
@@ -257,7 +257,7 @@ def _changed_misfit(project: Project, iteration: int) -> str:
             for n in (iteration - 1, iteration)
         ]
         old, new = (record["settings"] if record else {} for record in records)
-        for name in sorted(old.keys() | new.keys()):
+        for name in sorted((old.keys() | new.keys()) - {"solver"}):
             if old.get(name) != new.get(name):
                 return f"the setting {name} changed"
     return ""

@@ -64,8 +64,9 @@ def expected_arrivals(event: Event, stations: tuple[Station, ...], config: Windo
     here = np.full(len(stations), event.longitude), np.full(len(stations), event.latitude)
     there = [station.longitude for station in stations], [station.latitude for station in stations]
     distance = np.asarray(Geod(ellps="WGS84").inv(*here, *there)[2])
+    path = np.hypot(distance, event.depth)
     if config.travel_times == "velocities":
-        first = np.hypot(distance, event.depth) / config.max_velocity
+        first = path / config.max_velocity
     else:
         first = _first_arrivals(config.travel_times, event.depth, np.degrees(distance / 6371e3))
-    return [Arrivals(float(a), float(b)) for a, b in zip(first, distance / config.min_velocity, strict=True)]
+    return [Arrivals(float(a), float(b)) for a, b in zip(first, path / config.min_velocity, strict=True)]

@@ -55,7 +55,7 @@ class WindowConfig:
         Where first arrivals come from: a model of the Earth by TauP, ``max_velocity`` along the straight
         line from the source, or no limits at all.
     min_velocity : float
-        m/s. Windows start before the waves that travel along the surface with it; not with ``none``.
+        m/s. Windows start before the waves that travel with it straight from the source; not with ``none``.
     max_velocity : float
         m/s. Of the first arrival, with ``velocities``.
     max_time_before_arrival : float, optional

@@ -1,5 +1,7 @@
 """The cross-correlation travel time: sign, size, sub-sample accuracy and its textbook limit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,10 +86,21 @@ def test_shifting_the_synthetic_by_a_second_changes_the_lag_by_a_second():
 
 
 def test_lags_beyond_max_shift_are_not_looked_at():
-    row, _ = measure(pulse(57.0), pulse(50.0))
+    row, _ = measure(pulse(57.0), pulse(50.0), replace(WINDOW, shift=7.0))
     assert row.shift == pytest.approx(7.0, abs=0.1)
-    with pytest.raises(PhysicsError, match=r"no largest correlation at a lag under 1 s.*raise max_shift"):
+    with pytest.raises(
+        PhysicsError, match=r"no largest correlation at a lag from -1 to 1 s.*raise max_shift"
+    ):
         measure(pulse(57.0), pulse(50.0), max_shift=1.0)
+
+
+def test_the_lag_is_that_of_the_cycle_which_the_window_was_selected_for():
+    """Two cycles fit nearly alike; the highest peak of all would jump between them."""
+    synthetic = pulse(50.0, width=30.0)
+    observed = pulse(51.0, width=30.0) * (1 + 0.02 * (TIMES - 50))
+    for chosen in (1.0, -8.0, 10.0):
+        row, _ = measure(observed, synthetic, replace(WINDOW, shift=chosen))
+        assert row.shift == pytest.approx(chosen, abs=1.0)
 
 
 def test_traces_of_zeros_have_no_travel_time():

@@ -8,6 +8,7 @@ from scipy.special import erf
 from simulations import model
 
 from seisflow.domain import SourceTimeFunction
+from seisflow.errors import InputError
 from seisflow.native.elastic3d import level_weights
 from seisflow.solvers.points import Place, entries
 from seisflow.solvers.regrid import Layout, Regrid, averages
@@ -109,7 +110,20 @@ def test_other_time_functions():
     samples = SourceTimeFunction(kind="samples", samples=(0.0, 2.0, 4.0, 0.0), start=3.0, interval=2.0)
     plain = SampledSource(samples, 0.5, 0.05)
     plain.filtered = False
-    assert np.allclose(plain(np.array([2.0, 3.0, 4.0, 5.5, 8.0, 9.5])), [0.0, 0.0, 1.0, 2.5, 2.0, 0.0])
+    # means over half a second about the straight lines through the samples
+    assert np.allclose(plain(np.array([2.0, 3.0, 4.0, 5.5, 8.0, 9.5])), [0.0, 0.0625, 1.0, 2.5, 2.0, 0.0])
+    with pytest.raises(InputError, match=r"Ricker wavelet of 0\.2 s is too short.*at least 0\.6 s"):
+        SampledSource(SourceTimeFunction(kind="ricker", period=0.2), 0.1, 1.0)
+
+
+@pytest.mark.parametrize("start", [-0.2, -0.15, -0.08, 0.0])
+@pytest.mark.parametrize("half", [0.1, 0.2, 0.4])
+def test_short_time_functions_keep_their_moment(half, start):
+    """Sampled at points, a triangle shorter than the time step had an area of 0 to 2.5."""
+    triangle = SourceTimeFunction(kind="samples", samples=(0.0, 1 / half, 0.0), start=start, interval=half)
+    source = SampledSource(triangle, 0.25, 5.0)
+    times = 0.25 * np.arange(-400, 400)
+    assert source(times).sum() * 0.25 == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("depth", [0.0, 0.3, 0.5, 1.0, 2.7, 3.99])
