@@ -74,6 +74,9 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders of any kind.")],
     project: Folder = HERE,
     replace: Annotated[bool, typer.Option(help="Replace what is there and differs.")] = False,
+    event: Annotated[
+        str | None, typer.Option(help="All recordings below PATHS belong to this event.")
+    ] = None,
 ) -> None:
     """Bring in events, stations, recordings and a start model."""
     from seisflow.project import Project
@@ -81,11 +84,13 @@ def import_(
 
     found = Project.open(project)
     with found.lock():
-        report = import_files(found, paths, replace=replace)
+        report = import_files(found, paths, replace=replace, event=event)
     for line in report.written:
         print(line)
     if report.same:
         print(f"{report.same} were there already")
+    for line in report.remarks:
+        print(f"note: {line}", file=sys.stderr)
     if report.problems:
         print(f"{len(report.problems)} left out:", file=sys.stderr)
         for line in report.problems:

@@ -22,7 +22,7 @@ from seisflow.domain import Event
 from seisflow.errors import InputError
 from seisflow.io import provenance as prov
 from seisflow.io.events import event_uri, quakeml, quakeml_events
-from seisflow.io.hdf5 import attribute_text, fetch_number, put, reading, writing
+from seisflow.io.hdf5 import attribute_text, damage, fetch_number, put, reading, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import read_inventory
 
@@ -36,6 +36,7 @@ __all__ = [
     "read_observed",
     "read_provenance",
     "read_source",
+    "scan_observed",
     "text_table",
     "trace_name",
     "write_observed",
@@ -285,20 +286,58 @@ def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
     InputError
         If it is damaged or no ASDF file.
     """
+    stream, inventory, problems = scan_observed(path, tag)
+    if problems:
+        raise InputError("; ".join(problems))
+    return stream, inventory
+
+
+def scan_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any, list[str]]:
+    """Read what can be read of an ASDF file, by seisflow or others (LASIF, SPECFEM3D), and say what cannot.
+
+    Parameters
+    ----------
+    path : path
+    tag : str, optional
+        Only recordings with this tag.
+
+    Returns
+    -------
+    obspy.Stream
+        In the order of ids and times.
+    obspy.Inventory
+        All stations; those of one network together.
+    list of str
+        One sentence for each recording or station that is damaged.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    InputError
+        If it is no ASDF file, or so damaged that it cannot be opened.
+    """
     from obspy import Inventory, Stream
 
-    stream = Stream()
+    stream, problems = Stream(), []
     networks: dict[str, Any] = {}
     with reading(path) as file:
         _check_format(path, file)
         for station, group in sorted(file["Waveforms"].items()):
             for name in sorted(group):
-                if name == "StationXML":
-                    document = group[name][()].tobytes()
-                    _gather_networks(networks, _inventory(document, f"{path}: StationXML of {station}"))
-                elif tag is None or name.endswith(f"__{tag}"):
-                    stream.append(_trace(name, group))
-    return stream, Inventory([networks[code] for code in sorted(networks)], source="seisflow")
+                if name != "StationXML" and tag is not None and not name.endswith(f"__{tag}"):
+                    continue
+                try:
+                    with damage(f"{path}: {name if name != 'StationXML' else f'StationXML of {station}'}"):
+                        if name == "StationXML":
+                            document = group[name][()].tobytes().rstrip(b"\x00")
+                            where = f"{path}: StationXML of {station}"
+                            _gather_networks(networks, _inventory(document, where))
+                        else:
+                            stream.append(_trace(name, group))
+                except InputError as error:
+                    problems.append(str(error))
+    return stream, Inventory([networks[code] for code in sorted(networks)], source="seisflow"), problems
 
 
 def _check_format(path: _Path, file: h5py.File) -> None:

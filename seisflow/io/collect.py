@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 from seisflow.domain import Event, Model, Station
 from seisflow.domain.layers import Layers
 from seisflow.errors import SeisflowError
-from seisflow.io.asdf import read_asdf_events, read_observed
+from seisflow.io.asdf import read_asdf_events, scan_observed
+from seisflow.io.earth_grids import EarthGrid, looks_like_grid, read_netcdf_grid, read_text_grid
 from seisflow.io.events import read_cmtsolution, scan_quakeml
 from seisflow.io.hdf5 import reading
 from seisflow.io.layers import read_layers
 from seisflow.io.models import read_model
-from seisflow.io.specfem import read_forcesolution, read_stations
+from seisflow.io.responses import merge_inventory, read_resp, read_seed
+from seisflow.io.specfem import read_forcesolution, scan_stations
 from seisflow.io.stations import inventory_stations, read_inventory, stationxml
 from seisflow.io.waveforms import files_below, read_waveforms
 
@@ -51,10 +54,17 @@ class Collected:
         Each once, by network and code; without those in two places.
     inventory : obspy.Inventory
         All that is known about the stations and their instruments.
+    inventories : list of (str, obspy.Inventory)
+        The same by file.
+    responses : list of (str, obspy.Inventory)
+        Of RESP files, without places.
     stream : obspy.Stream
-        All recordings, in the order of ids and times.
-    models : list of (Path, Model)
+        All recordings, in the order of ids and times. Each keeps ``stats.file`` and, from an ASDF file with one
+        event, ``stats.event``.
+    models : list of (Path, Model or EarthGrid)
     layers : list of (Path, Layers)
+    files : list of str
+        All that were read, good or bad.
     problems : list of str
         One sentence for each thing that could not be used.
     """
@@ -62,9 +72,12 @@ class Collected:
     events: list[Event] = field(default_factory=list)
     stations: list[Station] = field(default_factory=list)
     inventory: Any = field(default_factory=_empty_inventory)
+    inventories: list[tuple[str, Any]] = field(default_factory=list)
+    responses: list[tuple[str, Any]] = field(default_factory=list)
     stream: Any = field(default_factory=_empty_stream)
-    models: list[tuple[Path, Model]] = field(default_factory=list)
+    models: list[tuple[Path, Model | EarthGrid]] = field(default_factory=list)
     layers: list[tuple[Path, Layers]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -78,9 +91,9 @@ def sniff(path: str | os.PathLike[str]) -> str:
     Returns
     -------
     str
-        ``quakeml``, ``ndk``, ``stationxml``, ``cmtsolution``, ``forcesolution``, ``stations``, ``asdf``,
-        ``model`` (NetCDF), ``layers``, ``waveforms`` (anything binary, and text that ObsPy may know) or
-        ``unknown``.
+        ``quakeml``, ``ndk``, ``stationxml``, ``seed``, ``resp``, ``cmtsolution``, ``forcesolution``, ``stations``,
+        ``asdf``, ``model`` (NetCDF of seisflow), ``grid`` (NetCDF with latitude and longitude, text columns),
+        ``layers``, ``waveforms`` (anything binary, and text that ObsPy may know) or ``unknown``.
 
     Raises
     ------
@@ -93,9 +106,16 @@ def sniff(path: str | os.PathLike[str]) -> str:
         head = file.read(_HEAD)
     if head.startswith(b"\x89HDF"):
         return _hdf5_kind(path)
+    if head.startswith((b"CDF\x01", b"CDF\x02")):
+        return "grid"
+    if re.match(rb"\d{6}V", head):
+        return "seed"
     if b"\x00" in head:
         return "waveforms"
-    text = head.decode("utf-8", errors="replace")
+    return _text_kind(path, head.decode("utf-8", errors="replace"))
+
+
+def _text_kind(path: str | os.PathLike[str], text: str) -> str:
     root = (
         re.search(r"<(?:\w+:)?([A-Za-z]\w*)[\s>/]", text)
         if text.lstrip("\ufeff \t\r\n").startswith("<")
@@ -108,10 +128,17 @@ def sniff(path: str | os.PathLike[str]) -> str:
         return "cmtsolution"
     if re.search(r"^factor force source\s*:", text, re.MULTILINE):
         return "forcesolution"
+    if re.search(r"^B05[02]F0[34]\s", text, re.MULTILINE):
+        return "resp"
     if re.fullmatch(r"\w+\s+\w+(\s+[-+.\deE]+){4}", next(iter(text.strip().splitlines()), "").strip()):
         return "stations"
+    for kind in ("cmtsolution", "forcesolution", "stations"):
+        if Path(path).name.lower().startswith(kind) and text.strip():
+            return kind
     if Path(path).suffix.lower() == ".ndk":
         return "ndk"
+    if Path(path).suffix.lower() in _TEXT_MODELS | {".xyz"} and looks_like_grid(path, text):
+        return "grid"
     return "layers" if _looks_like_layers(path, text) else "waveforms"
 
 
@@ -119,7 +146,12 @@ def _hdf5_kind(path: str | os.PathLike[str]) -> str:
     with reading(path) as file:
         if "file_format" in file.attrs and "Waveforms" in file:
             return "asdf"
-        return "model" if {"vp", "vs", "rho"} & set(file) else "unknown"
+        if {"x", "y", "z"} <= set(file) and {"vp", "vs", "rho"} & set(file):
+            return "model"
+        names = {name.lower() for name in file}
+        return (
+            "grid" if names & {"latitude", "lat"} else "model" if names & {"vp", "vs", "rho"} else "unknown"
+        )
 
 
 def _looks_like_layers(path: str | os.PathLike[str], text: str) -> bool:
@@ -142,86 +174,118 @@ def collect(paths: Iterable[str | os.PathLike[str]]) -> Collected:
     Parameters
     ----------
     paths : iterable of paths
-        QuakeML, ndk, CMTSOLUTION, FORCESOLUTION, StationXML, STATIONS, ASDF, gridded models (NetCDF), layered
-        models (text), and recordings in any format that ObsPy knows. Hidden files are passed over.
+        QuakeML, ndk, CMTSOLUTION, FORCESOLUTION, StationXML, dataless SEED, RESP, STATIONS, ASDF, gridded models
+        (NetCDF, text columns), layered models (text), and recordings in any format that ObsPy knows. Hidden files are
+        passed over.
 
     Returns
     -------
     Collected
     """
     files, problems = files_below(paths)
-    found = Collected(problems=problems)
-    inventories: list[tuple[str, Any]] = []
+    found = Collected(problems=problems, files=[str(path) for path in files])
     for path in files:
         try:
-            _add(found, inventories, path)
+            _add(found, path)
         except SeisflowError as error:
-            found.problems.append(str(error))
+            found.problems.append(" ".join(str(error).splitlines()))
         except OSError as error:
             found.problems.append(f"{path}: cannot be read ({error.strerror or error})")
-    found.stations, torn = inventory_stations(inventories)
+    found.stations, torn = inventory_stations(found.inventories)
     found.problems.extend(torn)
-    for _, inventory in inventories:
-        _merge(found.inventory, inventory)
+    for _, inventory in found.inventories:
+        merge_inventory(found.inventory, inventory)
     found.stream.traces.sort(key=lambda trace: (trace.id, trace.stats.starttime.ns))
     return found
 
 
-def _add(found: Collected, inventories: list[tuple[str, Any]], path: Path) -> None:
+def _add(found: Collected, path: Path) -> None:
     """Read one file and add what it holds."""
 
-    def events() -> None:
-        _add_events(found, path, *scan_quakeml(path))
-
-    def asdf() -> None:
-        _add_events(found, path, *read_asdf_events(path))
-        stream, inventory = read_observed(path)
-        found.stream.extend(stream)
-        inventories.append((str(path), inventory))
-
-    def stations() -> None:
-        content = stationxml(read_stations(path), ())
-        inventories.append((str(path), read_inventory(content, str(path))))
-
-    def waveforms() -> None:
-        stream, problems = read_waveforms(path)
-        found.stream.extend(stream)
-        found.problems.extend(problems)
+    def grid() -> None:
+        with open(path, "rb") as file:
+            binary = file.read(4).startswith((b"CDF", b"\x89HDF"))
+        found.models.append((path, read_netcdf_grid(path) if binary else read_text_grid(path)))
 
     readers: dict[str, Callable[[], None]] = {
-        "quakeml": events,
-        "ndk": events,
+        "quakeml": lambda: _add_events(found, path, *scan_quakeml(path)),
+        "ndk": lambda: _add_events(found, path, *scan_quakeml(path)),
         "cmtsolution": lambda: _add_events(found, path, [read_cmtsolution(path)], []),
         "forcesolution": lambda: _add_events(found, path, [read_forcesolution(path)], []),
-        "stations": stations,
-        "stationxml": lambda: inventories.append((str(path), read_inventory(path))),
-        "asdf": asdf,
+        "stations": lambda: _add_stations(found, path),
+        "stationxml": lambda: found.inventories.append((str(path), read_inventory(path))),
+        "seed": lambda: _add_seed(found, path),
+        "resp": lambda: found.responses.append((str(path), read_resp(path))),
+        "asdf": lambda: _add_asdf(found, path),
         "model": lambda: found.models.append((path, read_model(path))),
+        "grid": grid,
         "layers": lambda: found.layers.append((path, read_layers(path))),
-        "waveforms": waveforms,
-        "unknown": lambda: found.problems.append(f"{path}: is of no kind that seisflow reads"),
+        "waveforms": lambda: _add_waveforms(found, path),
+        "unknown": lambda: found.problems.append(
+            f"{path}: is of no kind that seisflow reads; docs/import.md lists them"
+        ),
     }
     readers[sniff(path)]()
+
+
+def _add_stations(found: Collected, path: Path) -> None:
+    stations, problems = scan_stations(path)
+    found.problems.extend(problems)
+    if stations:
+        found.inventories.append((str(path), read_inventory(stationxml(stations, ()), str(path))))
+
+
+def _add_seed(found: Collected, path: Path) -> None:
+    """A dataless volume, or a full one, which holds recordings too."""
+    found.inventories.append((str(path), read_seed(path)))
+    stream, problems = read_waveforms(path)
+    if not problems:
+        found.stream.extend(stream)
+
+
+def _add_waveforms(found: Collected, path: Path) -> None:
+    stream, problems = read_waveforms(path)
+    now = time.time()
+    early = [trace for trace in stream if trace.stats.starttime.timestamp <= now]
+    for trace in stream:
+        if trace.stats.starttime.timestamp > now:
+            problems.append(
+                f"{path}: {trace.id} starts in the future, at {trace.stats.starttime}; correct its times"
+            )
+    found.stream.extend(early)
+    found.problems.extend(problems)
+
+
+def _add_asdf(found: Collected, path: Path) -> None:
+    """Recordings and stations, also where the event of the file cannot be used."""
+    stream, inventory, problems = scan_observed(path)
+    try:
+        events, complaints = read_asdf_events(path)
+    except SeisflowError as error:
+        events, complaints = [], [str(error)]
+    _add_events(found, path, events, complaints)
+    for trace in stream:
+        trace.stats.file = str(path)
+        if len(events) == 1:
+            trace.stats.event = events[0].id
+    found.stream.extend(stream)
+    found.inventories.append((str(path), inventory))
+    found.problems.extend(problems)
 
 
 def _add_events(found: Collected, path: Path, events: list[Event], problems: list[str]) -> None:
     known = {event.id: event for event in found.events}
     for event in events:
-        if event.id not in known:
+        if event.time > time.time():
+            found.problems.append(
+                f"{path}: event {event.id} is in the future, at {event.utc:%Y-%m-%d %H:%M:%S}; correct its time"
+            )
+        elif event.id not in known:
             found.events.append(event)
             known[event.id] = event
         elif known[event.id] != event:
             found.problems.append(
-                f"{path}: event {event.id} is there already, and differs; the first was taken"
+                f"{path}: event {event.id} is there already, and differs; the first was taken, give this one "
+                "another id or remove it"
             )
     found.problems.extend(problems)
-
-
-def _merge(inventory: Any, other: Any) -> None:
-    """Add the networks and stations of another inventory; what is there already is not added."""
-    for network in other:
-        same = next((each for each in inventory if each.code == network.code), None)
-        if same is None:
-            inventory.networks.append(network)
-        else:
-            same.stations.extend(station for station in network if station not in same.stations)

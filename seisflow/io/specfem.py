@@ -11,7 +11,7 @@ import numpy as np
 from seisflow.domain import Event, Force, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError
 
-__all__ = ["FORCE_TIME", "read_forcesolution", "read_stations"]
+__all__ = ["FORCE_TIME", "read_forcesolution", "read_stations", "scan_stations"]
 
 FORCE_TIME = 946684800.0
 """2000-01-01 00:00:00 UTC: the time that forces get, as their files hold none."""
@@ -114,25 +114,58 @@ def read_stations(path: _Path) -> list[Station]:
     MissingError
         If there is no such file.
     InputError
-        If a line cannot be understood, or a station is there twice.
+        If lines cannot be understood, or a station is there twice; all such lines are named.
+    """
+    stations, problems = scan_stations(path)
+    if problems:
+        raise InputError("\n".join(problems))
+    return stations
+
+
+def scan_stations(path: _Path) -> tuple[list[Station], list[str]]:
+    """Read the lines of a STATIONS file that can be used, and say why others cannot.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    list of Station
+        In the order of the file.
+    list of str
+        One sentence for each line that was left out.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
     """
     stations: dict[str, Station] = {}
+    problems: list[str] = []
     for number, line in enumerate(_lines(path), start=1):
         words = line.split("#")[0].split()
         if not words:
             continue
         try:
-            code, network, *rest = words
-            latitude, longitude, elevation, burial = (float(word) for word in rest)
+            station = _station(words)
         except ValueError as error:
-            raise InputError(
-                f"{path}, line {number}: {line.strip()[:60]!r} is not 'station network latitude longitude "
-                "elevation burial'"
-            ) from error
-        station = Station(network, code, latitude, longitude, elevation, burial)
-        if abs(latitude) > 90 or abs(longitude) > 360:
-            raise InputError(f"{path}, line {number}: {latitude:g}, {longitude:g} are no degrees")
+            problems.append(f"{path}, line {number}: {line.strip()[:60]!r} {error}; the line was left out")
+            continue
         if station.id in stations:
-            raise InputError(f"{path}, line {number}: {station.id} is there twice; remove one")
-        stations[station.id] = station
-    return list(stations.values())
+            problems.append(
+                f"{path}, line {number}: {station.id} is there twice; the first was taken, remove one"
+            )
+        stations.setdefault(station.id, station)
+    return list(stations.values()), problems
+
+
+def _station(words: list[str]) -> Station:
+    try:
+        code, network, *rest = words
+        latitude, longitude, elevation, burial = (float(word) for word in rest)
+    except ValueError as error:
+        raise ValueError("is not 'station network latitude longitude elevation burial'") from error
+    if abs(latitude) > 90 or abs(longitude) > 360 or not np.isfinite([*map(float, rest)]).all():
+        raise ValueError(f"has the place {latitude:g}, {longitude:g}, which are no degrees")
+    return Station(network, code, latitude, longitude, elevation, burial)

@@ -6,15 +6,14 @@ import io
 import os
 import warnings
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seisflow.domain import Event, TimeSpan
+from seisflow.domain import Event
 
-__all__ = ["cut", "described", "files_below", "read_waveforms"]
+__all__ = ["cut", "described", "files_below", "join", "read_waveforms"]
 
 _Path = str | os.PathLike[str]
 
@@ -65,7 +64,8 @@ def read_waveforms(paths: _Path | Iterable[_Path]) -> tuple[Any, list[str]]:
     obspy.Stream
         In the order of ids and times.
     list of str
-        One sentence for each file that could not be read, or only in part.
+        One sentence for each file that could not be read, or only in part. Each trace keeps the name of its file
+        as ``stats.file``.
     """
     from obspy import Stream
 
@@ -101,6 +101,8 @@ def _read_file(path: Path) -> tuple[list[Any], list[str]]:
     problems = [f"{path}: {str(each.message).splitlines()[0]}" for each in said]
     problems.extend(_cut_short(path, traces, len(content)))
     good = [trace for trace in traces if trace.stats.npts > 0]
+    for trace in good:
+        trace.stats.file = str(path)
     if not good:
         problems.append(f"{path}: holds no samples")
     return good, problems
@@ -116,12 +118,11 @@ def _cut_short(path: Path, traces: list[Any], size: int) -> list[str]:
     return []
 
 
-def cut(
-    stream: Any, event: Event, start: float, end: float, least: TimeSpan | None = None
-) -> tuple[Any, list[str]]:
+def cut(stream: Any, event: Event, start: float, end: float) -> tuple[Any, list[str]]:
     """Cut the recordings of an event out of longer ones.
 
-    Pieces that join are joined, and what is there twice is taken once; nothing is interpolated or filled.
+    Pieces that join are joined, and what is there twice is taken once; nothing is interpolated or filled, so a
+    channel with gaps, or with a change of the sampling rate, gives several traces.
 
     Parameters
     ----------
@@ -130,22 +131,18 @@ def cut(
     event : Event
     start, end : float
         s from the origin time.
-    least : TimeSpan, optional
-        What a recording must cover, s from the origin time; ``start`` to ``end``, if left out.
 
     Returns
     -------
     obspy.Stream
-        One trace a channel, in the order of ids; samples as they were.
+        In the order of ids and times; samples as they were.
     list of str
-        One sentence for each channel that was left out: gaps, overlaps that disagree, a change of the
-        sampling rate, or not all that is needed is there. Channels without any sample in the span are passed
-        over silently.
+        One sentence for each channel that was left out because pieces overlap and disagree. Channels without any
+        sample in the span are passed over silently.
     """
     from obspy import Stream, UTCDateTime
 
     origin = UTCDateTime(ns=round(event.time * 1e9))
-    span = least or TimeSpan(start, end)
     groups: dict[str, list[Any]] = {}
     for trace in stream:
         piece = trace.slice(origin + start, origin + end, nearest_sample=True)
@@ -153,13 +150,13 @@ def cut(
             groups.setdefault(trace.id, []).append(piece)
     kept, problems = Stream(), []
     for identity in sorted(groups):
-        joined, complaint = _join(groups[identity])
-        if joined is not None:
-            complaint = _lacking(joined, origin, span)
-        if joined is None or complaint:
-            problems.append(f"{identity}, event {event.id}: {complaint}; it was left out")
+        pieces, complaint = join(groups[identity])
+        if complaint:
+            files = sorted({str(piece.stats.file) for piece in groups[identity] if "file" in piece.stats})
+            where = f" ({', '.join(files[:3])})" if files else ""
+            problems.append(f"{identity}, event {event.id}: {complaint}{where}; it was left out")
         else:
-            kept.append(joined)
+            kept.extend(pieces)
     return kept, problems
 
 
@@ -195,35 +192,37 @@ def described(stream: Any, inventory: Any) -> tuple[Any, list[str]]:
     ]
 
 
-def _join(pieces: list[Any]) -> tuple[Any, str]:
-    """One trace of all the pieces of a channel, or None and the reason."""
+def join(pieces: list[Any]) -> tuple[list[Any], str]:
+    """Join the pieces of a channel where they touch or repeat each other.
+
+    Parameters
+    ----------
+    pieces : list of obspy.Trace
+        Are left as they are.
+
+    Returns
+    -------
+    list of obspy.Trace
+        In order of time, without overlap at one sampling rate.
+    str
+        What is wrong, if pieces overlap and disagree.
+    """
     from obspy import Stream
 
-    rates = sorted({piece.stats.sampling_rate for piece in pieces})
-    if len(rates) > 1:
-        return None, f"its sampling rate changes ({', '.join(f'{rate:g}' for rate in rates)} Hz)"
     kinds = {piece.data.dtype.newbyteorder("=") for piece in pieces}
-    if len(kinds) > 1:
-        pieces = [piece.copy() for piece in pieces]
-        for piece in pieces:
+    copies = [piece.copy() for piece in pieces]
+    for piece in copies:
+        piece.stats.calib = 1.0  # it describes a display, and traces that differ in it would not be joined
+        if len(kinds) > 1:
             piece.data = piece.data.astype(np.result_type(*kinds))
-    joined = Stream([piece.copy() for piece in pieces]).merge(method=-1)
-    if len(joined) == 1:
-        return joined[0], ""
-    ordered = sorted(joined, key=lambda trace: trace.stats.starttime.ns)
-    for before, after in pairwise(ordered):
-        distance = after.stats.starttime - before.stats.endtime
-        if distance > 1.5 * before.stats.delta:
-            return None, f"has a gap of {distance - before.stats.delta:.3f} s at {before.stats.endtime}"
-    return None, f"has overlapping pieces that disagree at {ordered[1].stats.starttime}"
-
-
-def _lacking(trace: Any, origin: Any, span: TimeSpan) -> str:
-    """Say what a trace lacks, if anything."""
-    first, last = trace.stats.starttime - origin, trace.stats.endtime - origin
-    if first <= span.start + trace.stats.delta and last >= span.end - trace.stats.delta:
-        return ""
-    return (
-        f"covers {first:.1f} to {last:.1f} s after the origin, "
-        f"but {span.start:.1f} to {span.end:.1f} s is needed"
-    )
+    joined: list[Any] = []
+    for rate in sorted({piece.stats.sampling_rate for piece in copies}):  # ObsPy refuses to look at several rates
+        joined += Stream([piece for piece in copies if piece.stats.sampling_rate == rate]).merge(method=-1)
+    joined.sort(key=lambda trace: (trace.stats.starttime.ns, trace.stats.sampling_rate))
+    ends: dict[float, Any] = {}
+    for trace in joined:
+        rate, delta = trace.stats.sampling_rate, trace.stats.delta
+        if rate in ends and trace.stats.starttime - ends[rate] < 0.5 * delta:
+            return joined, f"has overlapping pieces that disagree at {trace.stats.starttime}"
+        ends[rate] = trace.stats.endtime
+    return joined, ""

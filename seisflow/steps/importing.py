@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seisflow.domain import Event, Model, TimeSpan
+from seisflow.domain import Event, Model
 from seisflow.domain.layers import Layers, layered_model
-from seisflow.errors import InputError, SeisflowError
-from seisflow.io.asdf import read_observed, write_observed
+from seisflow.errors import InputError, MissingError, SeisflowError
+from seisflow.io.belonging import settle_ids
 from seisflow.io.collect import Collected, collect
+from seisflow.io.earth_grids import EarthGrid
 from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.io.models import read_model, write_model
-from seisflow.io.provenance import Provenance
-from seisflow.io.stations import write_inventory
-from seisflow.io.waveforms import cut, described
+from seisflow.io.placing import place_on_grid
+from seisflow.io.responses import complete, merge_inventory, project_inventory
+from seisflow.io.sac import sac_inventory
+from seisflow.io.stations import inventory_stations, read_inventory, write_inventory
 from seisflow.project import CONFIG_NAME, Project
+from seisflow.steps.import_log import ImportLog
+from seisflow.steps.recordings import REPLACE, Recordings
 
 __all__ = ["Imported", "import_files"]
-
-_REPLACE = "use --replace to take the new one"
 
 
 @dataclass
@@ -39,20 +40,26 @@ class Imported:
         Things that were there already.
     problems : list of str
         One sentence for each thing that was left out.
+    remarks : list of str
+        One sentence for each thing that was decided, or that cannot be used yet.
     """
 
     written: list[str] = field(default_factory=list)
     same: int = 0
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
-def import_files(project: Project, paths: Sequence[Path], *, replace: bool = False) -> Imported:
+def import_files(
+    project: Project, paths: Sequence[Path], *, replace: bool = False, event: str | None = None
+) -> Imported:
     """Import events, stations, recordings and models.
 
-    Recordings are cut for every event of the project, with margins for the response removal, and join those
-    that an event has. The file of an event also holds the event and the instruments of its stations; it follows when
-    they are replaced. A layered model becomes ``models/m00.nc`` on the grid of the region; with Q its speeds are
-    shifted to the middle of the period bands.
+    Recordings are cut for the event that they belong to (``io.belonging``), with margins for the response removal,
+    and join those that an event has. The file of an event also holds the event and the instruments of its stations; it
+    follows when they are replaced. A layered model becomes ``models/m00.nc`` on the grid of the region, with Q its
+    speeds are shifted to the middle of the period bands; models on other grids are interpolated. What was left out is
+    kept in ``observed/import_log.json``.
 
     Parameters
     ----------
@@ -61,20 +68,37 @@ def import_files(project: Project, paths: Sequence[Path], *, replace: bool = Fal
         Files and folders.
     replace : bool
         Replace what is there and differs; otherwise it is kept and listed.
+    event : str, optional
+        All recordings belong to this event.
 
     Returns
     -------
     Imported
+
+    Raises
+    ------
+    MissingError
+        If there is no such event, neither in the project nor among the files.
     """
     found = collect(paths)
     report = Imported(problems=list(found.problems))
     paths_there = sorted(project.events_folder.glob("*.xml"))  # event_ids remembers what was there before
     known = {path.stem: read_quakeml(path)[0] for path in paths_there}
-    changed = {event.id for event in found.events if _put_event(project, event, known, replace, report)}
+    if event is not None and event not in known.keys() | {each.id for each in found.events}:
+        raise MissingError(
+            f"--event {event}: there is no such event; events are "
+            f"{', '.join(sorted(known.keys() | {each.id for each in found.events})) or 'none'}, import its file first"
+        )
+    changed = {each.id for each in found.events if _put_event(project, each, known, replace, report)}
+    _settle(project, found, report)
     changed |= _put_stations(project, found, replace, report)
+    changed |= _put_responses(project, found, report)
     _put_model(project, found, replace, report)
+    log = ImportLog(project)
     if len(found.stream) or changed:
-        _Recordings(project, replace, report).put(found, list(known.values()), changed)
+        Recordings(project, replace, report, log).put(found.stream, known, changed, event)
+    log.files(found.files, report.problems)
+    log.save()
     return report
 
 
@@ -86,7 +110,7 @@ def _put_event(
     if known.get(event.id) == event:
         report.same += 1
     elif event.id in known and not replace:
-        report.problems.append(f"event {event.id} is in the project and differs; {_REPLACE}")
+        report.problems.append(f"event {event.id} is in the project and differs; {REPLACE}")
     else:
         path, replaced = project.event_path(event.id), event.id in known
         write_quakeml(path, event)
@@ -95,17 +119,53 @@ def _put_event(
     return replaced
 
 
+# ---------------------------------------------------------------------- stations
+
+
+def _settle(project: Project, found: Collected, report: Imported) -> None:
+    """Give recordings the ids of the metadata; make stations of SAC headers where nothing else describes them."""
+    if not len(found.stream):
+        return
+    inventory = project_inventory(project.station_files())
+    merge_inventory(inventory, found.inventory)
+    found.stream, problems, renamed = settle_ids(found.stream, inventory)
+    report.problems += problems
+    if renamed:
+        report.remarks.append(f"recordings are called by the ids of their metadata: {_some(renamed)}")
+    known = {f"{network.code}.{station.code}" for network in inventory for station in network}
+    made = sac_inventory(found.stream, known)
+    stations, torn = inventory_stations(made)
+    report.problems += torn
+    for _, each in made:
+        merge_inventory(found.inventory, each)
+    if stations:
+        found.stations = [*found.stations, *stations]
+        report.remarks.append(
+            f"{_some([station.id for station in stations])}: known by SAC headers only; their places are those of "
+            "the headers, their responses are not known"
+        )
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _put_stations(project: Project, found: Collected, replace: bool, report: Imported) -> set[str]:
     """Write the StationXML; returns the stations that were replaced, as ``NET.STA``."""
     replaced = set()
+    for _, responses in found.responses:
+        complete(found.inventory, responses)
     for station in found.stations:
         path = project.stations_folder / f"{station.id}.xml"
         inventory = found.inventory.select(network=station.network, station=station.code)
+        if path.is_file() and not _channels(inventory) and _channels(read_inventory(path)):
+            report.same += 1  # a list of places says nothing new about a station whose channels are known
+            continue
         wrote = write_inventory(path, inventory, keep=not replace)
         if wrote == "same":
             report.same += 1
         elif wrote == "kept":
-            report.problems.append(f"station {station.id} is in the project and differs; {_REPLACE}")
+            report.problems.append(f"station {station.id} is in the project and differs; {REPLACE}")
         else:
             report.written.append(f"{project.relative(path)} (station)")
         if wrote == "replaced":
@@ -113,11 +173,43 @@ def _put_stations(project: Project, found: Collected, replace: bool, report: Imp
     return replaced
 
 
+def _channels(inventory: Any) -> int:
+    return sum(len(station.channels) for network in inventory for station in network)
+
+
+def _put_responses(project: Project, found: Collected, report: Imported) -> set[str]:
+    """Give responses of RESP files to stations that are in the project; returns those, as ``NET.STA``."""
+    changed: set[str] = set()
+    new = {station.id for station in found.stations}
+    for where, responses in found.responses:
+        names = sorted({f"{network.code}.{station.code}" for network in responses for station in network})
+        for name in names:
+            path = project.stations_folder / f"{name}.xml"
+            if name in new:
+                continue
+            if not path.is_file():
+                report.problems.append(
+                    f"{where}: describes the instruments of {name}, but not where it is; import a STATIONS file or "
+                    "a StationXML with the place, together with this file"
+                )
+                continue
+            inventory = read_inventory(path)
+            given, _ = complete(
+                inventory, responses.select(network=name.split(".")[0], station=name.split(".")[1])
+            )
+            if given and write_inventory(path, inventory, keep=False) != "same":
+                report.written.append(f"{project.relative(path)} ({given} responses of {Path(where).name})")
+                changed.add(name)
+            else:
+                report.same += 1
+    return changed
+
+
 # ---------------------------------------------------------------------- the start model
 
 
 def _put_model(project: Project, found: Collected, replace: bool, report: Imported) -> None:
-    sources: list[tuple[Path, Model | Layers]] = [*found.models, *found.layers]
+    sources: list[tuple[Path, Model | EarthGrid | Layers]] = [*found.models, *found.layers]
     if len(sources) > 1:
         names = ", ".join(str(path) for path, _ in sources)
         report.problems.append(
@@ -135,7 +227,7 @@ def _put_model(project: Project, found: Collected, replace: bool, report: Import
     if path.is_file() and not replace:
         difference = _difference(read_model(path), model)
         if difference:
-            report.problems.append(f"{source}: {project.relative(path)} {difference}; {_REPLACE}")
+            report.problems.append(f"{source}: {project.relative(path)} {difference}; {REPLACE}")
         else:
             report.same += 1
         return
@@ -143,7 +235,7 @@ def _put_model(project: Project, found: Collected, replace: bool, report: Import
     report.written.append(f"{project.relative(path)} (start model, {_size(model)} nodes{remark})")
 
 
-def _start_model(project: Project, source: Path, content: Model | Layers) -> tuple[Model, str]:
+def _start_model(project: Project, source: Path, content: Model | EarthGrid | Layers) -> tuple[Model, str]:
     """Make the start model, with a remark on what was done to it."""
     region = project.config.region
     if isinstance(content, Model):
@@ -155,6 +247,15 @@ def _start_model(project: Project, source: Path, content: Model | Layers) -> tup
                 "region.longitude to those of the model"
             )
         return content, ""
+    if isinstance(content, EarthGrid):
+        model, remarks = place_on_grid(content, region.grid(), region.projection(), str(source))
+        model.check(str(source))
+        return model, "".join(f"; {remark}" for remark in remarks)
+    return _layered(project, source, content)
+
+
+def _layered(project: Project, source: Path, content: Layers) -> tuple[Model, str]:
+    region = project.config.region
     periods = np.array([stage.periods for stage in project.config.stages])
     middle = float(np.sqrt(periods.min() * periods.max()))
     grid = region.grid()
@@ -186,119 +287,3 @@ def _difference(old: Model, new: Model) -> str:
 
 def _size(model: Model) -> str:
     return " x ".join(map(str, model.grid.shape))
-
-
-# ---------------------------------------------------------------------- recordings
-
-
-@dataclass
-class _Recordings:
-    """Puts recordings into the files of the events that they belong to.
-
-    Parameters
-    ----------
-    project : Project
-    replace : bool
-    report : Imported
-    """
-
-    project: Project
-    replace: bool
-    report: Imported
-
-    def __post_init__(self) -> None:
-        config = self.project.config
-        axis = config.axis()
-        margin = max(2 * max(stage.periods[1] for stage in config.stages), 30.0)
-        self.least = TimeSpan(axis.start, axis.end)
-        self.wanted = TimeSpan(axis.start - margin, axis.end + margin)
-
-    def put(self, found: Collected, events: Sequence[Event], changed: set[str]) -> None:
-        """Cut, join and write; ``changed`` are events and stations (``NET.STA``) that were replaced."""
-        self.inventory: Any = found.inventory
-        if self.project.station_files():
-            self.inventory = collect(self.project.station_files()).inventory
-        spans = [(event.time + self.wanted.start, event.time + self.wanted.end) for event in events]
-        near: list[Any] = []
-        far: list[Any] = []
-        for trace in found.stream:
-            first, last = trace.stats.starttime.timestamp, trace.stats.endtime.timestamp
-            (near if any(first <= b and last >= a for a, b in spans) else far).append(trace)
-        if far:
-            self.report.problems.append(_belong_to_none(far))
-        stream, missing = described(near, self.inventory)
-        self.report.problems += missing
-        for event in events:
-            try:
-                self._put_event(event, stream, changed)
-            except SeisflowError as error:
-                self.report.problems.append(str(error))
-
-    def _put_event(self, event: Event, stream: Any, changed: set[str]) -> None:
-        pieces, problems = cut(stream, event, self.wanted.start, self.wanted.end, self.least)
-        self.report.problems += problems
-        path = self.project.observed_path(event.id)
-        old = self._there(path)
-        new = {piece.id: piece for piece in pieces if self._is_wanted(event, old.get(piece.id), piece)}
-        refreshed = changed & {f"{trace.stats.network}.{trace.stats.station}" for trace in old.values()}
-        if not new and not refreshed and not (old and event.id in changed):
-            return
-        joined, missing = described([*(old | new).values()], self.inventory)
-        self.report.problems += missing
-        write_observed(path, event, joined, self.inventory, provenance=Provenance("import"))
-        words = [f"{len(joined)} recordings"]
-        if old and new:
-            words.append(f"{len(new)} of them new")
-        if refreshed:
-            words.append(f"new instruments of {', '.join(sorted(refreshed))}")
-        self.report.written.append(f"{self.project.relative(path)} ({', '.join(words)})")
-
-    def _there(self, path: Path) -> dict[str, Any]:
-        """Recordings that an event has, by id; none of a damaged file that is to be replaced."""
-        if not path.is_file():
-            return {}
-        try:
-            return {trace.id: trace for trace in read_observed(path)[0]}
-        except SeisflowError:
-            if self.replace:
-                return {}
-            raise
-
-    def _is_wanted(self, event: Event, old: Any, new: Any) -> bool:
-        """Whether a recording is to be written; one that only goes on where the old one ends is."""
-        if old is None:
-            return True
-        if _equal(old, new):
-            self.report.same += 1
-            return False
-        if self.replace or _equal(old, new.slice(old.stats.starttime, old.stats.endtime)):
-            return True
-        if _equal(new, old.slice(new.stats.starttime, new.stats.endtime)):
-            self.report.same += 1
-            return False
-        self.report.problems.append(f"{new.id}, event {event.id}: is in the project and differs; {_REPLACE}")
-        return False
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Whether two traces have the same samples at the same times."""
-    return (
-        one.stats.npts == other.stats.npts
-        and one.stats.starttime == other.stats.starttime
-        and one.stats.sampling_rate == other.stats.sampling_rate
-        and np.array_equal(one.data, other.data)
-    )
-
-
-def _belong_to_none(traces: Sequence[Any]) -> str:
-    first, last = (
-        datetime.fromtimestamp(time, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
-        for time in (
-            min(trace.stats.starttime.timestamp for trace in traces),
-            max(trace.stats.endtime.timestamp for trace in traces),
-        )
-    )
-    return (
-        f"recordings between {first} and {last} belong to no event of the project, {len(traces)} in all; import "
-        "their events first (or with them)"
-    )
