@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from seisflow.domain.grid import FloatArray
+
 __all__ = ["Projection"]
 
 
@@ -40,6 +42,16 @@ class Projection:
         """Latitude and longitude in degrees of a local point in m."""
         longitude, latitude = _transformer(self.latitude, self.longitude)(x, y, inverse=True)
         return float(latitude), float(longitude)
+
+    def to_local_many(self, latitude: FloatArray, longitude: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Local x and y in m of geographic points in degrees: ``to_local`` for arrays of one shape."""
+        x, y = _transformer(self.latitude, self.longitude)(longitude, latitude)
+        return np.asarray(x), np.asarray(y)
+
+    def to_geographic_many(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Latitude and longitude in degrees of local points in m: ``to_geographic`` for arrays of one shape."""
+        longitude, latitude = _transformer(self.latitude, self.longitude)(x, y, inverse=True)
+        return np.asarray(latitude), np.asarray(longitude)
 
     def convergence(self, latitude: float, longitude: float) -> float:
         """Azimuth of the local y axis, clockwise from true north, in radians.

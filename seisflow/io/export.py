@@ -242,11 +242,11 @@ def _header(
         "geospatial_lat_min": float(latitude[0]),
         "geospatial_lat_max": float(latitude[-1]),
         "geospatial_lat_units": "degrees_north",
-        "geospatial_lat_resolution": float(latitude[1] - latitude[0]),
+        "geospatial_lat_resolution": _step(latitude),
         "geospatial_lon_min": float(longitude[0]),
         "geospatial_lon_max": float(longitude[-1]),
         "geospatial_lon_units": "degrees_east",
-        "geospatial_lon_resolution": float(longitude[1] - longitude[0]),
+        "geospatial_lon_resolution": _step(longitude),
         "geospatial_vertical_min": float(depth[0]),
         "geospatial_vertical_max": float(depth[-1]),
         "geospatial_vertical_units": "km",
@@ -254,9 +254,13 @@ def _header(
     }
 
 
+def _step(axis: FloatArray) -> float:
+    return round(float(axis[1] - axis[0]), 9)
+
+
 def _geographic_axes(model: Model) -> tuple[FloatArray, FloatArray]:
     """Round, even latitudes and longitudes over the model, about as dense as its nodes."""
-    edge = np.array(_edge(model))
+    edge = _edge(model)
     per_degree = 111_200.0
     found = []
     for number, spacing in ((0, model.grid.spacing[1]), (1, model.grid.spacing[0])):
@@ -270,17 +274,19 @@ def _geographic_axes(model: Model) -> tuple[FloatArray, FloatArray]:
     return found[0], found[1]
 
 
-def _edge(model: Model) -> list[tuple[float, float]]:
-    """Latitude and longitude of the nodes on the edge of the grid."""
+def _edge(model: Model) -> FloatArray:
+    """Latitude and longitude of the nodes on the edge of the grid, shape (n, 2)."""
     x, y = model.grid.x, model.grid.y
-    ends = [(a, b) for a in x for b in (y[0], y[-1])] + [(a, b) for a in (x[0], x[-1]) for b in y]
-    return [model.projection.to_geographic(float(a), float(b)) for a, b in ends]
+    xs = np.concatenate([x, x, np.full(y.size, x[0]), np.full(y.size, x[-1])])
+    ys = np.concatenate([np.full(x.size, y[0]), np.full(x.size, y[-1]), y, y])
+    return np.stack(model.projection.to_geographic_many(xs, ys), axis=1)
 
 
 def _places(model: Model, latitude: FloatArray, longitude: FloatArray) -> tuple[FloatArray, Any]:
     """Grid numbers (2, n) along x and y of the geographic nodes over the model, and which those are."""
     grid = model.grid
-    local = np.array([[model.projection.to_local(a, b) for b in longitude] for a in latitude])
+    here = np.meshgrid(latitude, longitude, indexing="ij")
+    local = np.stack(model.projection.to_local_many(here[0], here[1]), axis=2)
     pixels = (local - grid.origin[:2]) / np.array(grid.spacing[:2])
     most = np.array(grid.shape[:2]) - 1.0
     inside = np.all((pixels >= -1e-6) & (pixels <= most + 1e-6), axis=2)
@@ -353,13 +359,14 @@ def _dataset(
 ) -> Any:
     import xarray
 
-    places = np.array([[projection.to_geographic(a, b) for b in grid.y] for a in grid.x])
+    here = np.meshgrid(grid.x, grid.y, indexing="ij")
+    latitude, longitude = projection.to_geographic_many(here[0], here[1])
     about = {
         "x": ("x", grid.x, {"long_name": "east", "units": "m"}),
         "y": ("y", grid.y, {"long_name": "north", "units": "m"}),
         "z": ("z", grid.z, {"long_name": "depth", "units": "m", "positive": "down"}),
-        "latitude": (("x", "y"), places[:, :, 0], {"units": "degrees_north"}),
-        "longitude": (("x", "y"), places[:, :, 1], {"units": "degrees_east"}),
+        "latitude": (("x", "y"), latitude, {"units": "degrees_north"}),
+        "longitude": (("x", "y"), longitude, {"units": "degrees_east"}),
     }
     variables = {
         name: (("x", "y", "z"), np.array(values, dtype=np.float64), dict(attributes))
