@@ -255,6 +255,9 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _bands(self) -> Config:
+        repeated = sorted({name for name in self.hold_out if self.hold_out.count(name) > 1})
+        if repeated:
+            raise ValueError(f"hold_out: {', '.join(repeated)} is given twice; remove one")
         faults = ["stages.0.guard: no stage comes before the first"] if self.stages[0].guard else []
         for number in range(len(self.stages)):
             try:
@@ -366,7 +369,15 @@ def load(path: Path) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        faults += [_sentence(tree, dict(fault)) for fault in error.errors(include_url=False)]
+        found = [dict(fault) for fault in error.errors(include_url=False)]
+        places = [fault["loc"] for fault in found]
+        for fault in found:
+            here = fault["loc"]
+            inside = any(place != here and place[: len(here)] == here for place in places)
+            if not (
+                inside and fault["type"] == "too_short"
+            ):  # entries with faults of their own are missed in the list
+                faults.append(_sentence(tree, fault))
     if faults or config is None:
         head = f"{path}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
         raise ConfigError("\n  ".join([head, *faults]))

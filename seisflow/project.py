@@ -28,7 +28,7 @@ from seisflow.config import Config, load
 from seisflow.errors import InputError, MissingError, WorkError
 from seisflow.io.atomic import alive, publish, sha256, sweep
 
-__all__ = ["Project", "Task", "code_version", "iteration_name", "step_name"]
+__all__ = ["Begun", "Project", "Task", "code_version", "iteration_name", "step_name"]
 
 CONFIG_NAME = "seisflow.yaml"
 """The file that makes a folder a project."""
@@ -83,6 +83,14 @@ class Task:
     code: str = field(default_factory=code_version)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A step that runs: hashes of its inputs by name, and the monotonic time at which it began."""
+
+    inputs: Mapping[str, str | None]
+    at: float
+
+
 class Project:
     """A project folder.
 
@@ -112,6 +120,8 @@ class Project:
             If its configuration is wrong.
         """
         start = Path(root).resolve()
+        if not start.is_dir():
+            raise MissingError(f"{start}: there is no such folder; `seisflow init DIR` makes a project")
         for folder in (start, *start.parents):
             if (folder / CONFIG_NAME).is_file():
                 return cls(folder, load(folder / CONFIG_NAME))
@@ -386,16 +396,20 @@ class Project:
         record = self.record_of(task.name)
         return None if record is None else dict(record["results"])
 
-    def record(self, task: Task, outputs: Iterable[Path], results: Mapping[str, Any], seconds: float) -> None:
+    def begin(self, task: Task) -> Begun:
+        """Note what the inputs of a step are, before it reads them; a file changed while it runs makes it run again."""
+        return Begun({name: self.hash_of(path) for name, path in task.inputs.items()}, time.monotonic())
+
+    def record(self, task: Task, outputs: Iterable[Path], results: Mapping[str, Any], begun: Begun) -> None:
         """Leave the record of a step that has just written its outputs."""
         content = {
             "name": task.name,
             "code": task.code,
             "settings": _plain(task.settings),
-            "inputs": {name: self.hash_of(path) for name, path in task.inputs.items()},
+            "inputs": dict(begun.inputs),
             "outputs": {self.relative(path): self.hash_of(path, fresh=True) for path in outputs},
             "results": _plain(results),
-            "seconds": round(seconds, 3),
+            "seconds": round(time.monotonic() - begun.at, 3),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         with publish(self.record_path(task.name)) as path:

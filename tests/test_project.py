@@ -32,7 +32,7 @@ def step(folder):
     (folder / "in.txt").write_text("one")
     task = Task("i01/s00/a", {"input": folder / "in.txt"}, {"window": {"length": 2, "kind": "x"}})
     (folder / "out.txt").write_text("result")
-    project.record(task, [folder / "out.txt"], {"misfit": 1.5}, 2.0)
+    project.record(task, [folder / "out.txt"], {"misfit": 1.5}, project.begin(task))
     return project, task
 
 
@@ -160,7 +160,7 @@ def test_failures_are_kept_until_the_step_succeeds(step):
     project, task = step
     project.record_failure(task.name, "out of luck")
     assert project.failure_of(task.name) == "out of luck"
-    project.record(task, [], {}, 0.1)
+    project.record(task, [], {}, project.begin(task))
     assert project.failure_of(task.name) is None
 
 

@@ -50,11 +50,23 @@ def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -
     title = f"{project.config.name} iteration {first}" + (f" to {last}" if last > first else "")
 
     def body(runner: Runner) -> list[dict[str, Any]]:
-        return [run_iteration(project, number, runner, watcher) for number in range(first, last + 1)]
+        return [_noted(project, number, runner, watcher) for number in range(first, last + 1)]
 
     with project.lock():
         results: list[dict[str, Any]] = run_flow(FlowRun("iterate", title, root, at_once), body, watcher)
     return results
+
+
+def _noted(project: Project, iteration: int, runner: Runner, monitor: Monitor) -> dict[str, Any]:
+    """Run one iteration; if it fails, leave the reason for ``seisflow status``."""
+    name = f"{iteration_name(iteration)}/iteration"
+    try:
+        gained = run_iteration(project, iteration, runner, monitor)
+    except SeisflowError as error:
+        project.record_failure(name, str(error))
+        raise
+    project.forget_failure(name)
+    return gained
 
 
 def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Monitor) -> dict[str, Any]:
@@ -156,6 +168,10 @@ def evaluate(
         ) as error:
             project.record_failure(event_step.task.name, f"{type(error).__name__}: {error}")
             raise WorkError(f"{type(error).__name__}: {error}") from error
+        finally:  # an error that waits to be told would keep the snapshots of its event
+            event_step.drop()
+            if following is not None:
+                following.drop()
 
     runner.each(f"{iteration_name(iteration)}{step_name(step)}", events, work, at_once)
 

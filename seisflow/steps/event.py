@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,9 +24,9 @@ from seisflow.io.asdf import read_observed
 from seisflow.io.event_file import EventFile, read_event, write_event
 from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
+from seisflow.misfits import Misfit, measure_gather
 from seisflow.misfits import create as create_misfit
-from seisflow.misfits import measure_gather
-from seisflow.project import Project, Task, iteration_name, step_name
+from seisflow.project import Begun, Project, Task, iteration_name, step_name
 from seisflow.signal import Pipeline, TimeAxis, prepare_observed
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver
@@ -249,12 +248,33 @@ class EventStep:
         used = tuple(window for window in self.windows if window.station not in self.held)
         held = tuple(window for window in self.windows if window.station in self.held)
         if used:
-            self.measurements = measure_gather(misfit, self.observed, self.synthetic, used)
+            self.measurements = self._measured(misfit, used)
         if held:
-            self.held_rows = measure_gather(misfit, self.observed, self.synthetic, held).rows
+            self.held_rows = self._measured(misfit, held).rows
+        kept = {row.window for row in (*self._used_rows, *self.held_rows)}
+        self.windows = tuple(window for window in self.windows if window in kept)
         values = [row.value for row in self.rows]
         if not np.all(np.isfinite(values)):
             raise PhysicsError(f"event {self.event}: the misfit is {sum(values)}")
+
+    def _measured(self, misfit: Misfit, windows: tuple[Window, ...]) -> Measurements:
+        """Measure windows; of those that were just selected, what cannot be measured is listed and left out."""
+        try:
+            return measure_gather(misfit, self.observed, self.synthetic, windows)
+        except PhysicsError:
+            if self.windows_from is not None:
+                raise  # frozen windows that cannot be measured any more: the model went astray
+        kept = []
+        for window in windows:
+            try:
+                measure_gather(misfit, self.observed, self.synthetic, (window,))
+                kept.append(window)
+            except PhysicsError as error:
+                lost = Rejection(
+                    window.station, window.component, "misfit", str(error), window.start, window.end
+                )
+                self.rejections = (*self.rejections, lost)
+        return measure_gather(misfit, self.observed, self.synthetic, kept)
 
     @property
     def rows(self) -> tuple[Measurement, ...]:
@@ -276,7 +296,7 @@ class EventStep:
 
     # ------------------------------------------------------------------ to disk
 
-    def finish(self, started: float) -> dict[str, Any]:
+    def finish(self, begun: Begun) -> dict[str, Any]:
         """Write the results and the record; the big arrays are dropped."""
         project, measured = self.project, self.measurements
         results: dict[str, Any] = {
@@ -293,7 +313,7 @@ class EventStep:
         outputs = []
         if self.step == 0:
             path = project.event_file(self.iteration, 0, self.event)
-            content = self._content(numbers)
+            content = self._content(numbers, begun)
             write_event(path, content)
             _MEMORY.keep(path, content)
             outputs.append(path)
@@ -305,8 +325,14 @@ class EventStep:
             outputs.append(path)
         if self.rows:
             results["shifts"] = [None if row.shift is None else round(row.shift, 6) for row in self.rows]
-        self.project.record(self.task, outputs, results, time.monotonic() - started)
+        self.project.record(self.task, outputs, results, begun)
         return results
+
+    def drop(self) -> None:
+        """Forget the forward run and all that was made of it."""
+        self.forward = self.kernel = None
+        for name in ("pipeline", "synthetic"):
+            self.__dict__.pop(name, None)
 
     def _unsafe(self) -> dict[str, int]:
         """How many windows lag by more than half the shortest period, and how many traces were refused for their fit.
@@ -323,17 +349,14 @@ class EventStep:
         refused = len(misfits - {(window.station, window.component) for window in self.windows})
         return {"refused": refused, "unsafe": late + refused}
 
-    def _content(self, results: dict[str, Any]) -> EventFile:
-        project = self.project
-        parents = [
-            (name, project.hash_of(path) or "") for name, path in self.task.inputs.items() if name != "model"
-        ]
+    def _content(self, results: dict[str, Any], begun: Begun) -> EventFile:
+        parents = [(name, found or "") for name, found in begun.inputs.items() if name != "model"]
         return EventFile(
             event=self.source,
             provenance=Provenance(
                 "event_gradient" if self.with_kernel else "event_misfit",
                 digest(self.task.settings),
-                project.hash_of(self.model_path) or "",
+                begun.inputs["model"] or "",
                 tuple(parents),
                 version=self.task.code,
             ),
@@ -369,7 +392,8 @@ def run_event(step: EventStep, stage: Stage = _call, ahead: EventStep | None = N
     """
     done = step.project.done(step.task)
     if done is None:
-        started = time.monotonic()
+        begun = step.project.begin(step.task)
+        begun_ahead = step.project.begin(ahead.task) if ahead is not None else begun
         if ahead is not None and ahead.observed.stations == step.observed.stations:
             stage("simulate", ahead.simulate)
             step.forward = ahead.forward
@@ -380,22 +404,21 @@ def run_event(step: EventStep, stage: Stage = _call, ahead: EventStep | None = N
         stage("measure", step.measure)
         if step.with_kernel:
             stage("adjoint", step.adjoint)
-        done = step.finish(started)
+        done = step.finish(begun)
         if ahead is not None:
-            _finish_ahead(ahead, stage)
+            _finish_ahead(ahead, stage, begun_ahead)
     step.progress(1.0)
     return done
 
 
-def _finish_ahead(step: EventStep, stage: Stage) -> None:
+def _finish_ahead(step: EventStep, stage: Stage, begun: Begun) -> None:
     """All but the simulation of the next iteration's first evaluation; what it cannot do, it will say itself."""
-    started = time.monotonic()
     try:
         stage("select windows", step.select_windows)
         stage("measure", step.measure)
         if step.with_kernel:
             stage("adjoint", step.adjoint)
-        step.finish(started)
+        step.finish(begun)
     except PhysicsError as error:
         _LOG.info("event %s is not measured ahead: %s", step.event, error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +147,8 @@ def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
     list of Path
         What was drawn.
     """
-    started = time.monotonic()
+    task = pictures_task(project, iteration)
+    begun = project.begin(task)
     folder = project.picture_folder(iteration)
     there = _measured_events(project, iteration)
     some = there[:: -(-len(there) // MOST_PAGES)]
@@ -161,8 +161,7 @@ def draw_iteration_pictures(project: Project, iteration: int) -> list[Path]:
     rows = misfit_rows(project, iteration)
     if rows and rows[-1].iteration == iteration:
         drawn += _overview(project, iteration, rows, folder)
-        task = pictures_task(project, iteration)
-        project.record(task, drawn, {"pictures": len(drawn)}, time.monotonic() - started)
+        project.record(task, drawn, {"pictures": len(drawn)}, begun)
     return drawn
 
 

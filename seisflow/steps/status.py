@@ -50,7 +50,9 @@ def _iteration(project: Project, iteration: int) -> dict[str, Any]:
     if update:
         state = "done"
     elif started:
-        state = "failed" if failures else "prepared" if _is_prepared(project, name, events) else "stopped"
+        state = (
+            "failed" if failures else "prepared" if _is_prepared(project, iteration, events) else "stopped"
+        )
     return {
         "iteration": iteration,
         "state": state,
@@ -65,10 +67,12 @@ def _iteration(project: Project, iteration: int) -> dict[str, Any]:
     }
 
 
-def _is_prepared(project: Project, name: str, events: dict[str, dict[str, Any]]) -> bool:
+def _is_prepared(project: Project, iteration: int, events: dict[str, dict[str, Any]]) -> bool:
     """Whether an iteration has what the one before prepared for it, and no more."""
+    if iteration == 1 or project.record_of(f"{iteration_name(iteration - 1)}/update") is None:
+        return False
     measured = all(events[event]["state"] == "done" for event in project.used)
-    return measured and project.record_of(f"{name}/direction") is None
+    return measured and project.record_of(f"{iteration_name(iteration)}/direction") is None
 
 
 def _failures(project: Project, name: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from seisflow.inversion import (
 from seisflow.inversion import direction as search_direction
 from seisflow.inversion.parameters import change
 from seisflow.io.atomic import publish
+from seisflow.io.event_file import read_event
 from seisflow.io.hdf5 import put, reading, writing
 from seisflow.io.models import read_kernel, write_kernel, write_model
 from seisflow.project import Project, Task, iteration_name, step_name
@@ -80,11 +80,24 @@ def total_misfit(project: Project, iteration: int, step: int, events: tuple[str,
         windows += record["results"]["windows"]
     if windows == 0:
         raise PhysicsError(
-            f"iteration {iteration}: no window on any of {len(events)} events; draw the waveform pages with "
-            f"`seisflow plot --iteration {iteration}`, then check what the recordings hold (data.observed), the band "
-            "and the limits under `windows`"
+            f"iteration {iteration}: no window on any of {len(events)} events; the waveform pages (`seisflow plot "
+            f"--iteration {iteration}`) show why. Check what the recordings hold (data.observed, data.duration), the "
+            f"band and the limits under `windows`. Refused were:\n{_refusals(project, iteration, events)}"
         )
     return total / windows, windows
+
+
+def _refusals(project: Project, iteration: int, events: tuple[str, ...]) -> str:
+    """What took the windows of some events away: a line for each stage of the selection, the first ones in full."""
+    counts: dict[str, int] = {}
+    examples: dict[str, str] = {}
+    for event in events:
+        path = project.event_file(iteration, 0, event)
+        for row in read_event(path, waveforms=False).rejections if path.is_file() else ():
+            counts[row.stage] = counts.get(row.stage, 0) + row.count
+            examples.setdefault(row.stage, f"{event}, {row.station}.{row.component}: {row.reason}")
+    rows = sorted(counts.items(), key=lambda item: -item[1])
+    return "\n".join(f"  {count} by {stage}, such as {examples[stage]}" for stage, count in rows)
 
 
 def held_misfit(project: Project, iteration: int, step: int) -> tuple[float, int]:
@@ -185,7 +198,7 @@ def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[s
     done = project.done(task)
     if done is not None:
         return done
-    started = time.monotonic()
+    begun = project.begin(task)
     names = _Names(project, iteration, attempt)
     stage, _ = project.stage_of(iteration)
     config = project.config.inversion_of(stage)
@@ -216,7 +229,7 @@ def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[s
         "slope": found.slope,
         "note": found.note or history.note,
     }
-    project.record(task, outputs, results, time.monotonic() - started)
+    project.record(task, outputs, results, begun)
     return results
 
 
@@ -365,7 +378,7 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
     done = project.done(task)
     if done is not None:
         return "refused" not in done
-    started = time.monotonic()
+    begun = project.begin(task)
     stage, _ = project.stage_of(iteration)
     config = project.config.inversion_of(stage)
     model = model_of(project.model_path(iteration - 1))
@@ -382,7 +395,7 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
         outputs = [path]
     except (PhysicsError, InputError) as error:
         results["refused"], outputs = str(error), []
-    project.record(task, outputs, results, time.monotonic() - started)
+    project.record(task, outputs, results, begun)
     return "refused" not in results
 
 
@@ -390,7 +403,7 @@ def refuse_trial(project: Project, iteration: int, search: Search, reason: str) 
     """Record that a trial cannot be measured (a frozen window lost its correlation peak): the search goes shorter."""
     length = search.decision.step if isinstance(search.decision, Next) else 0.0
     task = trial_task(project, iteration, search.attempt, search.trial, length)
-    project.record(task, [], {"length": length, "refused": reason}, 0.0)
+    project.record(task, [], {"length": length, "refused": reason}, project.begin(task))
 
 
 def looks_ahead(project: Project, iteration: int, search: Search) -> Path | None:
@@ -486,7 +499,7 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
     done = project.done(task)
     if done is not None:
         return done
-    started = time.monotonic()
+    begun = project.begin(task)
     target = project.model_path(iteration)
     with publish(target) as temporary:
         temporary.write_bytes(source.read_bytes())
@@ -502,5 +515,5 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
         "direction": find_direction(project, iteration, search.attempt)["kind"],
     }
     results["held_out"] = _held_out(project, iteration, search.trial)
-    project.record(task, [target], results, time.monotonic() - started)
+    project.record(task, [target], results, begun)
     return results
