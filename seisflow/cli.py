@@ -255,6 +255,9 @@ def status(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read all files and compare them with their records.")
     ] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Show recordings by event, what is left out, and why.")
+    ] = False,
 ) -> None:
     """Show iterations, events and misfits, and what failed."""
     from seisflow.project import Project
@@ -262,6 +265,9 @@ def status(
     from seisflow.steps.status import verify as verify_files
 
     found = Project.open(project)
+    if data:
+        _data_status(found, as_json)
+        return
     if verify:
         problems = verify_files(found)
         print(
@@ -275,6 +281,36 @@ def status(
     from seisflow.terminal import print_status
 
     print_status(content)
+
+
+def _data_status(project: Any, as_json: bool) -> None:
+    from seisflow.steps.datastatus import data_status, left_out_lines, table_rows
+
+    content = data_status(project)
+    if as_json:
+        print(json.dumps(content))
+        return
+    columns, *rows = table_rows(content)
+    lines = [("event", "what", "left out because"), *left_out_lines(content)]
+    if not sys.stdout.isatty():
+        for cells in [columns, *rows, *(lines if len(lines) > 1 else [])]:
+            print("\t".join(cells))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    used = f"used in iteration {content['iteration']}" if content["iteration"] else "no event has run yet"
+    table = Table(title=f"{content['name']}: {used}", box=box.SIMPLE_HEAD, title_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if 0 < number < 7 else "left", no_wrap=True)
+    for cells in rows:
+        table.add_row(*cells, end_section=cells is rows[-2] if len(rows) > 1 else False)
+    reasons = Table(*lines[0], box=box.SIMPLE_HEAD)
+    for line in lines[1:]:
+        reasons.add_row(*line)
+    console = Console(highlight=False)
+    console.print(table, *([reasons] if len(lines) > 1 else []))
 
 
 @app.command("check-gradient")
