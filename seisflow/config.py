@@ -369,10 +369,10 @@ def load(path: Path) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        found = [dict(fault) for fault in error.errors(include_url=False)]
-        places = [fault["loc"] for fault in found]
+        found: list[dict[str, Any]] = [dict(fault) for fault in error.errors(include_url=False)]
+        places = [tuple(fault["loc"]) for fault in found]
         for fault in found:
-            here = fault["loc"]
+            here = tuple(fault["loc"])
             inside = any(place != here and place[: len(here)] == here for place in places)
             if not (
                 inside and fault["type"] == "too_short"

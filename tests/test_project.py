@@ -156,6 +156,15 @@ def test_a_record_that_is_not_whole_is_none(step, text):
     assert project.why(task) == ["it has not run yet"]
 
 
+def test_an_input_that_changes_while_a_step_runs_makes_it_run_again(step):
+    project, task = step
+    begun = project.begin(task)
+    path = next(iter(task.inputs.values()))
+    path.write_text("changed while it ran")
+    project.record(task, [], {}, begun)
+    assert project.why(task) == [f"{project.relative(path)} changed"]
+
+
 def test_failures_are_kept_until_the_step_succeeds(step):
     project, task = step
     project.record_failure(task.name, "out of luck")
@@ -262,7 +271,7 @@ def test_threads_may_record_side_by_side(folder):
     project = Project.open(folder)
     tasks = [Task(f"i01/s00/e{n}", {"x": folder / "seisflow.yaml"}, {}) for n in range(16)]
     threads = [
-        threading.Thread(target=project.record, args=(task, [], {"n": n}, 0.0))
+        threading.Thread(target=project.record, args=(task, [], {"n": n}, project.begin(task)))
         for n, task in enumerate(tasks)
     ]
     for thread in threads:

@@ -62,7 +62,7 @@ def _noted(project: Project, iteration: int, runner: Runner, monitor: Monitor) -
     name = f"{iteration_name(iteration)}/iteration"
     try:
         gained = run_iteration(project, iteration, runner, monitor)
-    except SeisflowError as error:
+    except (PhysicsError, WorkError) as error:  # wrong input is refused before anything is written
         project.record_failure(name, str(error))
         raise
     project.forget_failure(name)
