@@ -119,7 +119,10 @@ def quakeml_events(content: bytes, where: str) -> tuple[list[Event], list[str]]:
         try:
             catalogue = read_events(io.BytesIO(content))
         except Exception as error:  # the readers of ObsPy raise whatever they please
-            raise ValueError(str(error) or type(error).__name__) from error
+            reason = str(error) or type(error).__name__
+            if reason.startswith("Unknown format"):  # with the name of a temporary file
+                reason = "no format of event catalogues that ObsPy knows"
+            raise ValueError(reason) from error
     events: list[Event] = []
     problems: list[str] = []
     for found in catalogue:

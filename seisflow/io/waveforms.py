@@ -94,12 +94,13 @@ def _read_file(path: Path) -> tuple[list[Any], list[str]]:
         try:
             traces = list(read(io.BytesIO(content)))
         except TypeError:
-            return [], [f"{path}: is not of a waveform format that ObsPy knows"]
+            return [], [f"{path}: is not of a waveform format that ObsPy knows; convert or remove it"]
         except Exception as error:  # the readers of ObsPy raise whatever they please
             reason = (str(error) or type(error).__name__).splitlines()[0]
             return [], [f"{path}: cannot be read as waveforms, it may be damaged or cut short ({reason})"]
-    problems = [f"{path}: {str(each.message).splitlines()[0]}" for each in said]
-    problems.extend(_cut_short(path, traces, len(content)))
+    problems = _cut_short(path, traces, len(content))
+    if not problems:  # else the library said the same
+        problems = [f"{path}: {str(each.message).splitlines()[0]}" for each in said]
     good = [trace for trace in traces if trace.stats.npts > 0]
     for trace in good:
         trace.stats.file = str(path)
@@ -179,17 +180,23 @@ def described(stream: Any, inventory: Any) -> tuple[Any, list[str]]:
 
     known = {(network.code, station.code) for network in inventory for station in network}
     kept = Stream()
-    missing: dict[tuple[str, str], int] = {}
+    missing: dict[tuple[str, str], list[Any]] = {}
     for trace in stream:
         station = (trace.stats.network, trace.stats.station)
         if station in known:
             kept.append(trace)
         else:
-            missing[station] = missing.get(station, 0) + 1
-    return kept, [
-        f"{'.'.join(station)}: no StationXML describes it, {count} recordings were left out; import its StationXML"
-        for station, count in sorted(missing.items())
-    ]
+            missing.setdefault(station, []).append(trace)
+    return kept, [_undescribed(station, lost) for station, lost in sorted(missing.items())]
+
+
+def _undescribed(station: tuple[str, str], lost: list[Any]) -> str:
+    files = sorted({str(trace.stats.file) for trace in lost if "file" in trace.stats})
+    where = f" ({files[0]}{' and others' if len(files) > 1 else ''})" if files else ""
+    return (
+        f"{'.'.join(station)}: no StationXML describes it, {len(lost)} recordings were left out{where}; "
+        "import its StationXML"
+    )
 
 
 def join(pieces: list[Any]) -> tuple[list[Any], str]:
@@ -216,7 +223,9 @@ def join(pieces: list[Any]) -> tuple[list[Any], str]:
         if len(kinds) > 1:
             piece.data = piece.data.astype(np.result_type(*kinds))
     joined: list[Any] = []
-    for rate in sorted({piece.stats.sampling_rate for piece in copies}):  # ObsPy refuses to look at several rates
+    for rate in sorted(
+        {piece.stats.sampling_rate for piece in copies}
+    ):  # ObsPy refuses to look at several rates
         joined += Stream([piece for piece in copies if piece.stats.sampling_rate == rate]).merge(method=-1)
     joined.sort(key=lambda trace: (trace.stats.starttime.ns, trace.stats.sampling_rate))
     ends: dict[float, Any] = {}

@@ -80,8 +80,13 @@ def _event(project: Project, log: ImportLog, event: str, newest: int | None) -> 
             ids = recorded_ids(path)
         except SeisflowError as error:
             rows.append(_row(project.relative(path), "file", str(error)))
-    for stage, kind in (("import", "left_out"), ("metadata", "waiting")):
+    kinds = [("import", "left_out")]
+    if newest is None:  # later the event step itself has said what it lacks
+        kinds.append(("metadata", "waiting"))
+    for stage, kind in kinds:
         for identity, text in log.of(event, kind).items():
+            if stage == "metadata" and "response" in text and project.config.data.observed != "counts":
+                continue
             reason = text.partition(f"event {event}: ")[2] or text
             rows.append(_row(identity, stage, reason.removesuffix("; it was left out")))
     stations = {_station(identity) for identity in ids}
