@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seisflow.inversion.bounds import check_bounds, within_bounds
+from seisflow.inversion.bounds import check_bounds, free_nodes, within_bounds
 from seisflow.inversion.config import InversionConfig
 from seisflow.inversion.directions import Direction, direction
 from seisflow.inversion.history import History, load_history, save_history
@@ -31,6 +31,7 @@ __all__ = [
     "change",
     "check_bounds",
     "direction",
+    "free_nodes",
     "gaussian_smooth",
     "gaussian_smooth_root",
     "gradient",

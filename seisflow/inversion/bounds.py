@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from seisflow.domain import FloatArray, Grid, Model
 from seisflow.errors import InputError, PhysicsError
 from seisflow.inversion.parametrisation import Parametrisation
 
-__all__ = ["check_bounds", "within_bounds"]
+__all__ = ["check_bounds", "free_nodes", "within_bounds"]
+
+AT_BOUND = 1e-9
+"""Relative distance within which a value is at its bound."""
 
 
 def within_bounds(model: Model, parametrisation: Parametrisation) -> tuple[Model, int]:
@@ -67,6 +71,42 @@ def within_bounds(model: Model, parametrisation: Parametrisation) -> tuple[Model
     for name, values in moved.items():
         held |= values != old[name]
     return model.with_fields(**moved), int(held.sum())
+
+
+def free_nodes(
+    model: Model, gradient: FloatArray, parametrisation: Parametrisation
+) -> npt.NDArray[np.bool_] | None:
+    """Find the nodes that steepest descent does not push against a bound that they are at (Bertsekas 1982).
+
+    Parameters
+    ----------
+    model : Model
+        Within the bounds.
+    gradient : ndarray (parameters, nx, ny, nz)
+        dJ/dx at the model.
+    parametrisation : Parametrisation
+
+    Returns
+    -------
+    ndarray of bool (parameters, nx, ny, nz), or None if there are no bounds
+        For ``direction``.
+    """
+    if not parametrisation.bounds:
+        return None
+    powers = parametrisation.exponents
+    fields = {name: np.asarray(values, np.float64) for name, values in model.fields().items()}
+    rows = [(fields[name], powers[name], parametrisation.limits(name)) for name in ("vp", "vs", "rho")]
+    difference = {
+        name: powers["vp"].get(name, 0.0) - powers["vs"].get(name, 0.0) for name in parametrisation.parameters
+    }
+    rows.append((fields["vp"] / fields["vs"], difference, parametrisation.ratio_limits()))
+    free = np.ones(gradient.shape, dtype=bool)
+    for values, exponents, (low, high) in rows:
+        for number, name in enumerate(parametrisation.parameters):
+            fall = -exponents.get(name, 0.0) * gradient[number]  # how steepest descent moves the values
+            free[number] &= ~((values >= high * (1 - AT_BOUND)) & (fall > 0))
+            free[number] &= ~((values <= low * (1 + AT_BOUND)) & (fall < 0))
+    return free
 
 
 def _interval_of_vs(

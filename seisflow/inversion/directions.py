@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError, PhysicsError
-from seisflow.inversion.history import History, Last, Pair, dot
+from seisflow.inversion.history import History, Last, Pair, dot, positive_curvature
 
 __all__ = ["Direction", "Method", "direction", "slope"]
 
@@ -66,6 +67,7 @@ def direction(
     inverse_hessian: Metric,
     method: Method = "lbfgs",
     restart_angle: float = 90.0,
+    free: npt.NDArray[np.bool_] | None = None,
 ) -> Direction:
     """Compute the direction in which to look for a better model.
 
@@ -90,6 +92,8 @@ def direction(
     restart_angle : float
         Degrees, above 0 to 90: restart when arccos(``alignment``) exceeds it. 90 leaves only the test that the
         misfit falls a thousandth as steeply as along steepest descent.
+    free : ndarray of bool, shape of the gradient, optional
+        Where the model may move, see ``free_nodes``; everywhere, if left out.
 
     Returns
     -------
@@ -111,26 +115,41 @@ def direction(
     if not np.isfinite(gradient).all():
         raise PhysicsError(f"the gradient is NaN or infinite at {int((~np.isfinite(gradient)).sum())} nodes")
     gradient = np.asarray(gradient, dtype=np.float64)
+    pairs = history.pairs
+    if free is not None and not free.all():
+        gradient, inverse_hessian = gradient * free, _restricted(inverse_hessian, free)
+        pairs = _restricted_pairs(pairs, free)
     steepest = -inverse_hessian(gradient)
     fall = dot(gradient, steepest)
     if not fall < 0:
         raise PhysicsError(
             f"the misfit does not fall along steepest descent (slope {fall:g}): the gradient is zero "
-            "outside the masks"
+            "outside the masks and bounds"
         )
     least = max(LEAST_ALIGNMENT, float(np.cos(np.radians(restart_angle))))
     if method == "steepest_descent":
         return Direction(steepest, fall, "steepest descent", 1.0)
     if method == "cg":
-        return _conjugate(gradient, steepest, history, least)
-    if not history.pairs:
-        return Direction(steepest, fall, "steepest descent", 1.0, history.note)
-    values = -_two_loops(gradient, history.pairs, inverse_hessian)
+        return _conjugate(gradient, steepest, history, least, free)
+    if not pairs:
+        remembered = History(history.pairs)
+        return Direction(steepest, fall, "steepest descent", 1.0, history.note, remembered)
+    values = -_two_loops(gradient, pairs, inverse_hessian)
     alignment = _alignment(gradient, steepest, values)
     if not alignment >= least:
         note = f"restarted: the L-BFGS direction hardly descends (alignment {alignment:.2g})"
         return Direction(steepest, fall, "steepest descent", 1.0, note)
     return Direction(values, dot(gradient, values), "lbfgs", alignment, "", History(history.pairs))
+
+
+def _restricted(inverse_hessian: Metric, free: npt.NDArray[np.bool_]) -> Metric:
+    return lambda vector: inverse_hessian(vector * free) * free
+
+
+def _restricted_pairs(pairs: tuple[Pair, ...], free: npt.NDArray[np.bool_]) -> tuple[Pair, ...]:
+    """The pairs on the nodes that may move; those without positive curvature there are left out."""
+    parts = (Pair(pair.s * free, pair.y * free) for pair in pairs)
+    return tuple(pair for pair in parts if positive_curvature(pair.s, pair.y))
 
 
 def _alignment(gradient: FloatArray, steepest: FloatArray, values: FloatArray) -> float:
@@ -157,7 +176,13 @@ def _two_loops(gradient: FloatArray, pairs: tuple[Pair, ...], inverse_hessian: M
     return vector
 
 
-def _conjugate(gradient: FloatArray, steepest: FloatArray, history: History, least: float) -> Direction:
+def _conjugate(
+    gradient: FloatArray,
+    steepest: FloatArray,
+    history: History,
+    least: float,
+    free: npt.NDArray[np.bool_] | None,
+) -> Direction:
     last, fall = history.last, dot(gradient, steepest)
     if last is None or not history.pairs:
         remembered = History(last=Last(gradient, -steepest, steepest))
@@ -169,7 +194,7 @@ def _conjugate(gradient: FloatArray, steepest: FloatArray, history: History, lea
     if abs(overlap) > POWELL:
         note = f"restarted: this gradient and the last overlap by {overlap:.2g}"
     elif beta > 0:
-        values = steepest + beta * last.direction
+        values = steepest + beta * (last.direction if free is None else last.direction * free)
         alignment = _alignment(gradient, steepest, values)
         if not alignment >= least:
             note = f"restarted: the conjugate direction hardly descends (alignment {alignment:.2g})"

@@ -13,7 +13,7 @@ from seisflow.domain import FloatArray
 from seisflow.errors import InputError, PhysicsError
 from seisflow.io.hdf5 import attribute_text, put, reading, writing
 
-__all__ = ["History", "Last", "Pair", "dot", "load_history", "save_history"]
+__all__ = ["History", "Last", "Pair", "dot", "load_history", "positive_curvature", "save_history"]
 
 LEAST_CURVATURE = 1e-8
 """A pair is kept if s.y > LEAST_CURVATURE |s| |y|; less makes the inverse Hessian useless or indefinite."""
@@ -108,7 +108,7 @@ class History:
             raise PhysicsError("the change of the model or of the gradient is NaN or infinite")
         if memory == 0:
             return History()
-        if curvature <= LEAST_CURVATURE * size:
+        if not positive_curvature(s, y):
             cosine = curvature / size if size > 0 else 0.0
             return History((), f"restarted: the last step saw no positive curvature (cosine {cosine:.2g})")
         pair = Pair(np.array(s, dtype=np.float64), np.array(y, dtype=np.float64))
@@ -123,6 +123,11 @@ class History:
 def dot(a: FloatArray, b: FloatArray) -> float:
     """Sum of a b in double precision, in an order that does not depend on threads."""
     return float(np.sum(np.multiply(a, b, dtype=np.float64)))
+
+
+def positive_curvature(s: FloatArray, y: FloatArray) -> bool:
+    """Whether a pair makes the inverse Hessian positive, with some room for rounding."""
+    return dot(s, y) > LEAST_CURVATURE * float(np.sqrt(dot(s, s) * dot(y, y)))
 
 
 def save_history(path: Path, history: History) -> None:

@@ -261,3 +261,16 @@ def test_histories_of_another_method_can_be_taken_up():
         x, values, _, history = search(misfit, np.zeros(40), 4, first)
         _, more, _, _ = search(misfit, x, 4, second, history)
         assert more[-1] < values[-1]
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "cg", "steepest_descent"])
+def test_nodes_that_are_not_free_do_not_move_whatever_was_remembered(method):
+    hessian, target = quadratic(6, 10.0)
+    x, _, history = exact_steps(hessian, target, np.eye(6), 2, method)
+    gradient = hessian @ (x - target)
+    free = np.array([True, False, True, True, False, True])
+    step = direction(gradient, history, lambda v: metric(6) @ v, method, free=free)
+    np.testing.assert_array_equal(step.values[~free], 0.0)
+    assert np.abs(step.values[free]).min() > 0 and step.slope == pytest.approx(gradient @ step.values)
+    everywhere = direction(gradient, history, identity, method, free=np.ones(6, dtype=bool))
+    assert everywhere.values.tobytes() == direction(gradient, history, identity, method).values.tobytes()

@@ -5,14 +5,22 @@ import itertools
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from scipy.optimize import minimize
 
 from seisflow.domain import Grid, Kernel, Model, Projection
 from seisflow.errors import InputError, PhysicsError
 from seisflow.inversion import (
+    Fail,
+    History,
     InversionConfig,
+    LineSearch,
+    Next,
     Parametrisation,
+    Trial,
     change,
     check_bounds,
+    direction,
+    free_nodes,
     gradient,
     updated,
     within_bounds,
@@ -157,6 +165,8 @@ def holds(model, bounds, slack=1e-9):
         (("vs", "vp_vs"), {}, BOUNDS),
         (("vp", "vs", "rho"), {}, BOUNDS | {"rho": (2450.0, 2550.0)}),
         (("vp", "vs"), {"rho": 0.33}, BOUNDS | {"rho": (2300.0, 2700.0)}),
+        (("vp", "vs"), {}, {"vp": (5600.0, 9000.0), "poisson": (0.2, 0.25)}),
+        (("vs", "vp_vs"), {}, {"vp": (3000.0, 5000.0), "poisson": (0.26, 0.3)}),
         (("vs",), {"vp": 0.9}, {"vs": (2500.0, 3500.0), "vp": (4000.0, 6300.0)}),
         (("vs",), {"vp": -0.5, "rho": 0.5}, {"vp": (4500.0, 6000.0), "rho": (1900.0, 3100.0)}),
         (("vs",), {}, {"poisson": (0.22, 0.28)}),
@@ -192,6 +202,68 @@ def test_model_within_the_bounds_stays_as_it_is_bit_for_bit():
     for name, values in held.fields().items():
         assert values.tobytes() == model.fields()[name].tobytes()
     assert within_bounds(model, InversionConfig().parametrisation(model))[0] is model
+
+
+def test_nodes_that_are_pushed_against_a_bound_are_not_free():
+    model = make_model(4)
+    variables = InversionConfig(parameters=("vs", "vp_vs"), bounds=BOUNDS).parametrisation(model)
+    held, _ = within_bounds(model, variables)
+    slopes = np.random.default_rng(0).standard_normal((2, *GRID.shape))
+    free = free_nodes(held, slopes, variables)
+    assert 0.2 < free.mean() < 0.9
+    step = 1e-4
+    for number in range(2):
+        only = np.zeros_like(slopes)
+        only[number] = -np.sign(slopes[number])
+        moved = updated(held, only, step, variables)
+        projected, _ = within_bounds(moved, variables)
+        stays = np.abs(change(held, projected, variables) - step * only).max(axis=0) < 1e-9
+        np.testing.assert_array_equal(free[number], stays)
+    assert free_nodes(model, slopes, InversionConfig().parametrisation(model)) is None
+
+
+def bounded_run(method, use_free, iterations=40):
+    """Least squares of ln vs between bounds: the misfit reached, and that of an independent solver."""
+    start = make_model(0, 0.0)
+    config = InversionConfig(parameters=("vs",), bounds={"vs": (2900.0, 3060.0)}, method=method)
+    variables, rng = config.parametrisation(start), np.random.default_rng(5)
+    matrix = rng.standard_normal((80, GRID.size)) / np.sqrt(GRID.size) + 0.1
+    data = matrix @ (0.03 * rng.standard_normal(GRID.size))
+
+    def misfit(x):
+        residual = matrix @ x.ravel() - data
+        return float(0.5 * residual @ residual), (residual @ matrix).reshape(x.shape)
+
+    limits = np.log(np.array([2900.0, 3060.0]) / 3000.0)
+    answer = minimize(misfit, np.zeros(GRID.size), jac=True, method="L-BFGS-B", bounds=[limits] * GRID.size)
+    model, history = start, History()
+    value, slopes = misfit(change(start, model, variables))
+    first = value
+    for _ in range(iterations):
+        free = free_nodes(model, slopes, variables) if use_free else None
+        found = direction(slopes, history, np.array, method, free=free)
+        line, trials, models = LineSearch.along(found, config), [Trial(0.0, value)], {}
+        while isinstance(decision := line.decide(trials), Next):
+            models[decision.step], _ = within_bounds(
+                updated(model, found.values, decision.step, variables), variables
+            )
+            trials.append(Trial(decision.step, misfit(change(start, models[decision.step], variables))[0]))
+        if isinstance(decision, Fail):
+            break
+        new = models[decision.step]
+        value, after = misfit(change(start, new, variables))
+        history = found.history.after(change(model, new, variables), after - slopes, 5)
+        model, slopes = new, after
+    return first, value, answer.fun
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "cg"])
+def test_bounded_minimisation_reaches_the_bounded_minimum(method):
+    first, reached, least = bounded_run(method, True)
+    assert 0 < least < 0.7 * first
+    assert reached - least < 2e-3 * (first - least)
+    _, stuck, _ = bounded_run(method, False)
+    assert stuck - least > 10 * (reached - least)  # what knowing the free nodes is for
 
 
 def test_bounds_that_leave_a_node_nothing_name_it():
