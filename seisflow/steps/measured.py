@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name, step_name
 
-__all__ = ["Measured", "accepted_trial", "band_name", "finished", "measured"]
+__all__ = ["Measured", "accepted_trial", "band_name", "finished", "is_measured", "measured"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,18 @@ def accepted_trial(project: Project, iteration: int) -> int | None:
     return None if record is None else int(record["results"]["trial"])
 
 
+def is_measured(project: Project, iteration: int, event: str) -> bool:
+    """Whether an event was measured at the model that an iteration starts from.
+
+    A trial prepares the next iteration before it is known whether it will be accepted; what a refused one left does
+    not count.
+    """
+    record = project.record_of(f"{iteration_name(iteration)}/{step_name(0)}/{event}")
+    if record is None or not project.event_file(iteration, 0, event).is_file():
+        return False
+    return bool(record["inputs"].get("model") == project.hash_of(project.model_path(iteration - 1)))
+
+
 def measured(project: Project, iteration: int) -> list[Measured]:
     """All windows of an iteration, event by event in the order of the event files.
 
@@ -94,10 +106,9 @@ def measured(project: Project, iteration: int) -> list[Measured]:
     stage, _ = project.stage_of(iteration)
     rows: list[Measured] = []
     for event in project.event_ids:
-        path = project.event_file(iteration, 0, event)
-        if not path.is_file():
+        if not is_measured(project, iteration, event):
             continue
-        found = read_event(path, waveforms=False).measurements
+        found = read_event(project.event_file(iteration, 0, event), waveforms=False).measurements
         after = _after(project, iteration, event, len(found))
         stations = project.held_stations(event)
         for each, later in zip(found, after, strict=True):

@@ -13,7 +13,7 @@ from seisflow.io.models import read_kernel
 from seisflow.project import Project, Task, iteration_name, step_name
 from seisflow.steps.event import OBSERVED, SYNTHETIC
 from seisflow.steps.inputs import event_of, model_of, stations_of
-from seisflow.steps.measured import band_name, finished, measured
+from seisflow.steps.measured import band_name, finished, is_measured, measured
 from seisflow.steps.slices import node_volume, overlay_of, places, with_coverage
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def draw_event_pages(project: Project, iteration: int, event: str) -> list[Path]
 
 
 def _measured_events(project: Project, iteration: int) -> list[str]:
-    there = [event for event in project.event_ids if project.event_file(iteration, 0, event).is_file()]
+    there = [event for event in project.event_ids if is_measured(project, iteration, event)]
     if not there:
         raise MissingError(
             f"iteration {iteration}: nothing to draw; run `seisflow iterate --iteration {iteration}`"

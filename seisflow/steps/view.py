@@ -21,7 +21,7 @@ from seisflow.io.models import read_kernel
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.event import OBSERVED, SYNTHETIC
 from seisflow.steps.inputs import event_of, model_of, stations_of
-from seisflow.steps.measured import Measured, accepted_trial, band_name, finished, measured
+from seisflow.steps.measured import Measured, accepted_trial, band_name, finished, is_measured, measured
 from seisflow.steps.slices import kernel_path
 from seisflow.steps.status import project_status
 
@@ -216,8 +216,8 @@ class ProjectView:
 
         rows = []
         for event in self.project.event_ids:
-            path = self.project.event_file(iteration, 0, event)
-            if path.is_file():
+            if is_measured(self.project, iteration, event):
+                path = self.project.event_file(iteration, 0, event)
                 found = read_event(path, waveforms=False).rejections
                 rows += [{"event": event} | asdict(row) for row in found]
         return pandas.DataFrame(rows, columns=["event", *(each.name for each in fields(Rejection))])
@@ -319,7 +319,7 @@ class ProjectView:
             raise InputError(f"waveforms(kind={kind!r}): use recorded, observed, synthetic or adjoint")
         self.project.stage_of(iteration)
         path = self.project.event_file(iteration, 0, event)
-        if not path.is_file():
+        if not is_measured(self.project, iteration, event):
             raise MissingError(
                 f"event {event}: not simulated in iteration {iteration}; `seisflow status` shows what was"
             )
