@@ -332,6 +332,9 @@ def test_plot_draws_the_project_and_an_iteration_again(run, done):
         "pictures/map.png",
         "pictures/m00_vp.png",
         "pictures/m00_vs.png",
+        "pictures/misfit.png",
+        "pictures/shifts.png",
+        "pictures/shifts_map.png",
     ]
     assert (done / "pictures" / "map.png").is_file()
     code, _, error = run("plot", "-p", done, "--iteration", 2)
