@@ -39,9 +39,7 @@ def gain(
     """
     watcher = monitor or Quiet()
     project = Project.open(root)
-    newest = max(
-        (n for n in range(1, project.iterations + 1) if project.model_path(n).is_file()), default=0
-    )
+    newest = max((n for n in range(1, project.iterations + 1) if project.model_path(n).is_file()), default=0)
     number = model or newest
     if number == 0 or not project.model_path(number).is_file():
         raise MissingError(

@@ -10,19 +10,18 @@ from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, r
 from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
+from seisflow.steps.direction import find_direction
 from seisflow.steps.event import EventStep, check_windows, run_event
 from seisflow.steps.inputs import check_project
+from seisflow.steps.objective import total_misfit, unsafe_share
 from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
 from seisflow.steps.update import (
     Search,
     accept,
-    find_direction,
     held_back,
     looks_ahead,
     refuse_trial,
     search_state,
-    total_misfit,
-    unsafe_share,
     write_trial,
 )
 
@@ -120,14 +119,14 @@ def _try(project: Project, iteration: int, search: Search, runner: Runner, monit
     name = f"{iteration_name(iteration)}{step_name(search.trial)}"
     try:
         ahead = looks_ahead(project, iteration, search)
-        evaluate(project, iteration, search.trial, project.used, runner, ahead)
+        evaluate(project, iteration, search.trial, search.events, runner, ahead)
     except PhysicsError as error:
         monitor.say(f"{name}: refused: {error}")
         refuse_trial(project, iteration, search, str(error))
-        for event in project.used:  # a step too long is no failure of the event
+        for event in search.events:  # a step too long is no failure of the event
             project.forget_failure(EventStep(project, iteration, search.trial, event).task.name)
         return
-    misfit, _ = total_misfit(project, iteration, search.trial, project.used)
+    misfit, _ = total_misfit(project, iteration, search.trial, search.events)
     monitor.say(f"{name}: misfit {misfit:.4g}")
 
 

@@ -60,6 +60,8 @@ class InversionConfig:
     line_search : {"bracket", "backtrack"}
         ``bracket`` also goes further where a parabola promises much more; ``backtrack`` takes the first sufficient
         decrease (Armijo) and only ever goes shorter.
+    line_search_events : int, optional
+        Events that a trial simulates, others in each iteration; all that are used, if left out.
     first_change : float
         Largest relative change of a model parameter in the first trial along steepest descent.
     max_change : float
@@ -93,6 +95,7 @@ class InversionConfig:
     roughness: float = 0.0
     roughness_lengths: tuple[float, float, float] = (10_000.0, 10_000.0, 5_000.0)
     line_search: Literal["bracket", "backtrack"] = "bracket"
+    line_search_events: int | None = None
 
     def __post_init__(self) -> None:
         for complaint in self._complaints():
@@ -114,6 +117,12 @@ class InversionConfig:
         """
         chosen = self._parametrisation()
         return chosen if self.logarithmic else scaled_by(start, chosen)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of the model that the parameters move."""
+        powers = self._parametrisation().exponents
+        return tuple(name for name in Model.PARAMETERS if powers[name])
 
     def _parametrisation(self) -> Parametrisation:
         return Parametrisation(self.parameters, self.logarithmic, self.tied, self.weights, self.bounds)
@@ -150,6 +159,8 @@ class InversionConfig:
             yield f"restart_angle = {self.restart_angle}: must be above 0 and at most 90 degrees"
         if self.line_search not in ("bracket", "backtrack"):
             yield f"line_search = {self.line_search}: use bracket or backtrack"
+        if self.line_search_events is not None and self.line_search_events < 1:
+            yield f"line_search_events = {self.line_search_events}: at least 1, or left out for all"
         if self.memory < 0 or self.max_trials < 1:
             yield f"memory = {self.memory} must be at least 0 and max_trials = {self.max_trials} at least 1"
         if not 0 < self.first_change <= self.max_change <= 0.5:

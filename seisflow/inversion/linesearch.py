@@ -189,6 +189,9 @@ class LineSearch:
         number = points.index(best)
         longest = points[-1].step
         ceiling = min(self.limit, GROWTH * longest)
+        broken = [trial.step for trial in tried if trial.misfit == inf]
+        if broken:  # half-way, on a logarithmic scale, to where a trial broke
+            ceiling = min(ceiling, sqrt(longest * min(broken)))
         if len(points) == 2:
             bend = (best.misfit - start.misfit - self.slope * best.step) / best.step**2
             tangent, origin = self.slope, start

@@ -121,7 +121,7 @@ class EventStep:
         self.windows: tuple[Window, ...] = ()
         self.forward: Forward | None = None
         self.kernel: Kernel | None = None
-        self.work = 0.0
+        self.work, self.runs = 0.0, 0
 
     @cached_property
     def task(self) -> Task:
@@ -205,6 +205,7 @@ class EventStep:
         )
         self.work = self.solver.plan(simulation).gradient_work if self.with_kernel else 0.0
         share = 1 / 3 if self.with_kernel else 1.0
+        self.runs += 1
         self.forward = self.solver.forward(
             simulation, keep=self.with_kernel, progress=lambda done: self.progress(share * done)
         )
@@ -290,6 +291,7 @@ class EventStep:
         """Run the solver backward from the adjoint sources."""
         if self.with_kernel and self.measurements is not None:
             source = self.pipeline.adjoint(self.measurements.adjoint)
+            self.runs += 1
             self.kernel = self.solver.adjoint(
                 self._forward, source, progress=lambda done: self.progress(1 / 3 + 2 / 3 * done)
             )
@@ -308,6 +310,7 @@ class EventStep:
             **self._unsafe(),
         }
         numbers = dict(results)
+        results["runs"] = self.runs
         if self.work:
             results["work"] = self.work
         outputs = []
@@ -396,7 +399,8 @@ def run_event(step: EventStep, stage: Stage = _call, ahead: EventStep | None = N
         begun_ahead = step.project.begin(ahead.task) if ahead is not None else begun
         if ahead is not None and ahead.observed.stations == step.observed.stations:
             stage("simulate", ahead.simulate)
-            step.forward = ahead.forward
+            step.forward, ahead.runs = ahead.forward, 0
+            step.runs = 2 if ahead.with_kernel else 1  # all simulations of both count here
         else:
             ahead = None
             stage("simulate", step.simulate)
@@ -418,6 +422,7 @@ def _finish_ahead(step: EventStep, stage: Stage, begun: Begun) -> None:
         stage("measure", step.measure)
         if step.with_kernel:
             stage("adjoint", step.adjoint)
+        step.runs = 0
         step.finish(begun)
     except PhysicsError as error:
         _LOG.info("event %s is not measured ahead: %s", step.event, error)

@@ -100,7 +100,7 @@ def compare_with_truth(
         )
     covered = ray_coverage(project, start.grid) >= rays
     result: dict[str, Any] = {}
-    for name in project.config.inversion.parameters:
+    for name in project.config.inversion.fields:
         old = start.fields()[name]
         a = np.log(truth.fields()[name] / old)[covered]
         b = np.log(found.fields()[name] / old)[covered]

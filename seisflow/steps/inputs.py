@@ -11,6 +11,7 @@ import numpy as np
 from seisflow.config import Config
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
+from seisflow.inversion import within_bounds
 from seisflow.io.asdf import read_source
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
@@ -195,7 +196,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     InputError
         With all faults at once, a line each.
     """
-    project.stage_of(iteration)
+    stage, _ = project.stage_of(iteration)
     if not project.event_ids:
         raise MissingError(
             f"{project.events_folder}: no events there; `seisflow import FILES` brings them in"
@@ -212,6 +213,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
         )
     model = model_of(model_path)
     _check_region(project, model_path, model)
+    _check_bounds(project, model_path, model, stage)
     project.check_hold_out({station.id for station in stations_of(project)})
     plans, faults = [], []
     for event in project.event_ids:
@@ -261,6 +263,16 @@ def _check_region(project: Project, path: Path, model: Model) -> None:
             f"{CONFIG_NAME} gives {' x '.join(map(str, wanted.shape))} from {wanted.origin} to {wanted.end} m about "
             f"{region.latitude:g}, {region.longitude:g}: set the region back, or import the start model again "
             "with --replace"
+        )
+
+
+def _check_bounds(project: Project, path: Path, model: Model, stage: int) -> None:
+    """Refuse a model that lies beyond the bounds of the configuration: the first step would jump onto them."""
+    _, held = within_bounds(model, project.config.inversion_of(stage).parametrisation(model))
+    if held:
+        raise InputError(
+            f"{project.relative(path)}: {held} of {model.vs.size} nodes lie beyond inversion.bounds of {CONFIG_NAME}; "
+            "widen the bounds, or import a model within them"
         )
 
 

@@ -9,9 +9,10 @@ from seisflow.errors import InputError, SeisflowError
 from seisflow.inversion import Accept, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.solvers import Plan
+from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
 from seisflow.steps.pictures import pictures_task
-from seisflow.steps.update import Search, direction_task, search_state, trial_task, update_task
+from seisflow.steps.update import Search, search_state, trial_task, update_task
 
 __all__ = ["expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
 
@@ -67,7 +68,7 @@ def _trial_rows(project: Project, iteration: int, search: Search) -> list[tuple[
     reasons = project.why(task)
     if reasons:
         return [(name, reasons)]
-    tasks = [EventStep(project, iteration, search.trial, event).task for event in project.used]
+    tasks = [EventStep(project, iteration, search.trial, event).task for event in search.events]
     return [(task.name, reasons) for task in tasks if (reasons := project.why(task))]
 
 

@@ -127,7 +127,7 @@ def pictures_task(project: Project, iteration: int) -> Task:
     settings = {
         "name": project.config.name,
         "held_out": list(project.held_out),
-        "parameters": list(project.config.inversion.parameters),
+        "parameters": list(project.config.inversion.fields),
     }
     return Task(f"{iteration_name(iteration)}/pictures", inputs, settings)
 
@@ -208,7 +208,7 @@ def draw_truth(project: Project, number: int, truth: Model, folder: Path) -> lis
     depths, lines = places(start.grid)
     overlay = overlay_of(project, start)
     drawn = []
-    for name in project.config.inversion.parameters:
+    for name in project.config.inversion.fields:
         fields = [
             ("true", perturbation_field(truth, start, name, f"{name} against m00")),
             (f"recovered, m{number:02d}", perturbation_field(found, start, name)),
@@ -321,7 +321,7 @@ def _sections(project: Project, iteration: int, folder: Path) -> list[Path]:
     overlay = overlay_of(project, newest)
     share, volume = project.config.inversion.water_level, node_volume(project, iteration, kernel.grid)
     drawn = []
-    for name in project.config.inversion.parameters:
+    for name in project.config.inversion.fields:
         fields = {
             f"model_{name}": (model_field(newest, name), f"m{iteration:02d}"),
             f"change_{name}": (
@@ -350,7 +350,8 @@ def _overview(project: Project, iteration: int, rows: list[MisfitRow], folder: P
     write_png(draw_misfit(rows, project.config.name), folder / "misfit.png")
     start, before = model_of(project.model_path(0)), model_of(project.model_path(iteration - 1))
     models = (start, before, model_of(project.model_path(iteration)))
-    name = project.config.inversion.parameters[-1]
+    fields = project.config.inversion.fields
+    name = "vs" if "vs" in fields else fields[-1]
     kernel = read_kernel(project.iteration_folder(iteration) / "kernel.nc")
     overlay = overlay_of(project, start)
     figure = draw_iteration(

@@ -207,3 +207,11 @@ def test_strategy_comes_from_the_settings_and_conjugate_gradients_start_at_one()
     assert search.strategy == "backtrack" and search.first == 1.0
     with pytest.raises(InputError, match="wolfe"):
         LineSearch(-1.0, 1.0, 1.0, 5, "wolfe")
+
+
+def test_after_a_trial_that_broke_the_search_stays_below_it():
+    """A parabola may promise more beyond; the step that broke is not tried again, one between is."""
+    search = LineSearch(slope=-1.0, first=1.0, limit=4.0)
+    trials = [Trial(0.0, 10.0), Trial(1.0, np.inf), Trial(0.25, 9.75)]
+    decision = search.decide(trials)
+    assert isinstance(decision, Next) and 0.25 < decision.step < 1.0

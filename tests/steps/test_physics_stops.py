@@ -12,7 +12,7 @@ from seisflow.domain import Kernel
 from seisflow.errors import PhysicsError
 from seisflow.io.models import read_kernel, write_kernel
 from seisflow.project import Project
-from seisflow.steps.update import find_direction
+from seisflow.steps.direction import find_direction
 
 
 def no_window_anywhere(root):
@@ -95,7 +95,7 @@ def test_an_event_without_a_usable_recording_is_left_out_and_said(run, project):
 
 
 def test_a_trial_too_fast_for_the_time_step_is_refused_and_the_search_goes_shorter(done, monkeypatch):
-    import seisflow.steps.update as update
+    import seisflow.steps.direction as update
     from seisflow.inversion import Next
     from seisflow.project import Project
 
