@@ -337,8 +337,8 @@ def test_plot_draws_the_project_and_an_iteration_again(run, done):
         "pictures/shifts_map.png",
     ]
     assert (done / "pictures" / "map.png").is_file()
-    code, _, error = run("plot", "-p", done, "--iteration", 2)
-    assert code == 2 and "seisflow iterate --iteration 2" in error
+    code, _, error = run("plot", "-p", done, "--iteration", 3)
+    assert code == 2 and "seisflow iterate --iteration 3" in error
     code, out, _ = run("plot", "-p", done, "--iteration", 1, "--event", tiny.EVENTS[1])
     assert code == 0 and out == f"iterations/i01/pictures/waveforms_{tiny.EVENTS[1]}.png\n"
     assert (done / out.strip()).is_file()
