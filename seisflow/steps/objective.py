@@ -109,7 +109,7 @@ def simulations(project: Project, iteration: int) -> float:
     folder = project.iteration_folder(iteration)
     names = [
         f"{iteration_name(iteration)}/{path.parent.name}/{path.stem}"
-        for path in sorted(folder.glob("s*/*.json"))
+        for path in sorted(folder.glob("s[0-9]*/*.json"))
         if path.stem in project.used
     ]
     records = [project.record_of(name) for name in names]

@@ -95,7 +95,7 @@ def test_an_event_without_a_usable_recording_is_left_out_and_said(run, project):
 
 
 def test_a_trial_too_fast_for_the_time_step_is_refused_and_the_search_goes_shorter(done, monkeypatch):
-    import seisflow.steps.direction as update
+    import seisflow.steps.update as update
     from seisflow.inversion import Next
     from seisflow.project import Project
 
@@ -107,6 +107,6 @@ def test_a_trial_too_fast_for_the_time_step_is_refused_and_the_search_goes_short
 
     monkeypatch.setattr(update, "updated", fast)
     found = Project.open(done)
-    assert not update.write_trial(found, 1, update.Search(Next(1e-3), 0, 9))
+    assert not update.write_trial(found, 1, update.Search(Next(1e-3), 0, 9, ()))
     assert "unstable" in found.record_of("i01/s09")["results"]["refused"]
     assert not (done / "iterations" / "i01" / "s09" / "model.nc").exists()
