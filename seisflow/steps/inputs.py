@@ -12,7 +12,7 @@ from seisflow.config import Config
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
 from seisflow.inversion import within_bounds
-from seisflow.io.asdf import read_source
+from seisflow.io.asdf import read_source, recorded_stations
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
 from seisflow.io.stations import read_stationxml
@@ -170,8 +170,10 @@ def _speeds_of(path: str, mtime: int, size: int) -> tuple[float, float]:
     return float(model.vs.min()), float(model.vp.max())
 
 
-def plan_of(project: Project, model: Model, event: str, iteration: int) -> Plan:
-    """What simulating an event takes.
+def plan_of(
+    project: Project, model: Model, event: str, iteration: int, stations: tuple[Station, ...]
+) -> Plan:
+    """What simulating an event at some stations takes.
 
     Raises
     ------
@@ -179,7 +181,7 @@ def plan_of(project: Project, model: Model, event: str, iteration: int) -> Plan:
         If it cannot be simulated; file or name, value and remedy are in the message.
     """
     stage, _ = project.stage_of(iteration)
-    simulation = simulation_of(project.config, model, event_of(project, event), stations_of(project), stage)
+    simulation = simulation_of(project.config, model, event_of(project, event), stations, stage)
     return create(solver_config(project, iteration)).plan(simulation)
 
 
@@ -217,21 +219,39 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     project.check_hold_out({station.id for station in stations_of(project)})
     plans, faults = [], []
     for event in project.event_ids:
+        stations = stations_of(project)
         try:
-            plans.append(plan_of(project, model, event, iteration))
-            path = project.observed_path(event)
-            if not path.is_file():
-                raise MissingError(
-                    f"event {event}: no recordings, {project.relative(path)} is not there; import them, or "
-                    f"move {project.relative(project.event_path(event))} away"
-                )
-            read_source(path)
+            stations = _recorded(project, event)
         except SeisflowError as error:
-            faults.append(_with_file(project, str(error)))
+            faults.append(str(error))
+        try:
+            plans.append(plan_of(project, model, event, iteration, stations))
+        except SeisflowError as error:
+            faults += str(error).splitlines()
     if faults:
-        unique = list(dict.fromkeys(faults))
-        raise InputError("\n".join(unique))
+        raise InputError(
+            "\n".join(dict.fromkeys(_with_file(project, fault) for fault in dict.fromkeys(faults)))
+        )
     return plans
+
+
+def _recorded(project: Project, event: str) -> tuple[Station, ...]:
+    """Stations of the project that recorded an event; others need not lie in the model."""
+    path = project.observed_path(event)
+    if not path.is_file():
+        raise MissingError(
+            f"event {event}: no recordings, {project.relative(path)} is not there; import them, or "
+            f"move {project.relative(project.event_path(event))} away"
+        )
+    read_source(path)
+    names = set(recorded_stations(path))
+    found = tuple(station for station in stations_of(project) if station.id in names)
+    if not found:
+        raise InputError(
+            f"{project.relative(path)}: none of its {len(names)} stations is described in stations/; import their "
+            "StationXML"
+        )
+    return found
 
 
 def _with_file(project: Project, fault: str) -> str:
