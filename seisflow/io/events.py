@@ -7,7 +7,7 @@ import json
 import os
 import re
 import warnings
-from calendar import timegm
+from calendar import monthrange, timegm
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -307,7 +307,8 @@ def _head_time(head: str, path: str | os.PathLike[str]) -> float:
             f"{path}: the first line, {head[:60]!r}, has no date; it reads 'PDE 2011 8 23 17 51 4.6 ...'"
         )
     year, month, day, hour, minute = (int(number) for number in match.groups()[:5])
-    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 25 and minute < 61):
+    there = 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
+    if not (there and hour < 25 and minute < 61):
         raise InputError(
             f"{path}: the first line has the date {year}-{month}-{day} {hour}:{minute}, which is none"
         )

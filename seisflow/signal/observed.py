@@ -59,6 +59,7 @@ class _Source:
     def resample(self, given: TimeAxis, samples: FloatArray) -> FloatArray:
         key = given.start, given.interval, given.samples
         if key not in self.resamplers:
+            self.resamplers.clear()  # the channels of a station share one; those of a network would fill the memory
             self.resamplers[key] = Resample(given, self.axis)
         return np.asarray(self.resamplers[key].apply(samples[None, None])[0, 0])
 

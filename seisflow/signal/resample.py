@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -46,7 +48,11 @@ class Resample:
         rows = np.broadcast_to(np.arange(wanted.samples)[:, None], columns.shape)
         entries = (weights[keep], (rows[keep], columns[keep]))
         self.matrix = csr_array(entries, shape=(wanted.samples, given.samples))
-        self.back = csr_array(self.matrix.T)
+
+    @cached_property
+    def back(self) -> csr_array:
+        """The transpose, which adjoint sources need."""
+        return csr_array(self.matrix.T)
 
     def apply(self, data: FloatArray) -> FloatArray:
         """Values at the wanted times."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ __all__ = ["faded", "ground_motion", "prefilter"]
 
 MOTION = {"M", "M/S", "M/S**2", "M/S/S", "NM", "NM/S", "NM/S**2"}
 """Input units of responses that describe ground motion."""
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""The library behind evalresp keeps its state in the process: two threads get each other's gains, or crash."""
 
 
 def prefilter(frequencies: FloatArray, band: tuple[float, float], nyquist: float) -> FloatArray:
@@ -117,16 +122,16 @@ def _ramps(length: int, widths: list[float]) -> FloatArray:
 
 
 def _velocity_response(response: Any, channel: str, frequencies: FloatArray) -> Any:
-    from obspy.core.util.obspy_types import ObsPyException
-
     sensitivity = response.instrument_sensitivity
     units = str(sensitivity.input_units).upper() if sensitivity is not None else "none"
     if units not in MOTION:
         raise Unusable(f"{channel} has a response to {units}, not to ground motion")
     try:
-        values = response.get_evalresp_response_for_frequencies(frequencies, output="VEL")
-    except (ValueError, ObsPyException) as error:
-        raise Unusable(f"{channel} has a response that cannot be evaluated: {error}") from error
+        with _ONE_AT_A_TIME:
+            values = response.get_evalresp_response_for_frequencies(frequencies, output="VEL")
+    except Exception as error:  # evalresp raises whatever it pleases
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise Unusable(f"{channel} has a response that cannot be evaluated: {reason}") from error
     if not np.all(np.isfinite(values)) or not np.any(values):
         raise Unusable(f"{channel} has a response that is zero or not finite")
     return np.array(values)

@@ -73,11 +73,11 @@ class ImportLog:
         for text in problems:
             if text in channel:
                 continue
-            name = next((name for name in names if text.startswith(name)), None)
-            if name is None:
+            source = next((each for each in names if text.startswith(each)), None)
+            if source is None:
                 self.general.append(text)
             else:
-                self.by_file.setdefault(name, []).append(text)
+                self.by_file.setdefault(source, []).append(text)
 
     def save(self) -> None:
         """Write the file if it changed; an empty log needs none."""

@@ -1,3 +1,6 @@
+import os
+import pickle
+
 import numpy as np
 import pytest
 
@@ -97,3 +100,17 @@ def test_one_file(tmp_path):
     stream, problems = read_waveforms(tmp_path / "a.mseed")
     assert len(stream) == 1
     assert problems == []
+
+
+def test_a_pickle_is_never_opened(tmp_path):
+    """Reading a pickle runs what it holds; ObsPy would."""
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    for protocol in (0, 2, 4):
+        (tmp_path / "evil.mseed").write_bytes(pickle.dumps(Bomb(), protocol=protocol))
+        stream, problems = read_waveforms(tmp_path / "evil.mseed")
+        assert len(stream) == 0 and len(problems) == 1 and "no" in problems[0]
+        assert not (tmp_path / "exploded").exists()

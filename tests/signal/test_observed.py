@@ -325,3 +325,25 @@ def test_the_recordings_are_not_changed():
 def test_a_band_longer_than_the_axis_is_refused():
     with pytest.raises(InputError, match=r"period of 30 s needs at least 45 s of seismogram, found 40 s"):
         prepare(stream(), axis=TimeAxis.covering(0, 40, 1.0))
+
+
+def test_responses_are_the_same_in_several_threads():
+    """The library behind evalresp is not made for threads; without turns a gain is applied twice now and then."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from obspy import read_inventory
+
+    from seisflow.signal.response import _velocity_response
+
+    frequencies = np.linspace(0.01, 5, 200)
+    responses = [
+        channel.response for network in read_inventory() for station in network for channel in station
+    ][:3]
+    wanted = [_velocity_response(response, "a", frequencies) for response in responses]
+
+    def differing(number: int) -> int:
+        which = number % len(responses)
+        return int(not np.array_equal(_velocity_response(responses[which], "a", frequencies), wanted[which]))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(differing, range(2000))) == 0
