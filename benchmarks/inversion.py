@@ -39,10 +39,10 @@ WINDOWS = """
 """
 SCHEDULES = {
     "stages": [
-        ("[8, 15]", 5, "{kind: cc_traveltime}", "[9000, 9000, 5000]"),
-        ("[6, 15]", 9, "{kind: cc_traveltime}", "[7000, 7000, 4000]"),
-        ("[4.5, 15]", 8, "{kind: cc_traveltime}", "[5000, 5000, 3000]"),
-        ("[4.5, 15]", 8, "{kind: waveform, normalise: true}", "[5000, 5000, 3000]"),
+        ("[8, 15]", 4, "{kind: cc_traveltime}", "[9000, 9000, 5000]"),
+        ("[6, 15]", 6, "{kind: cc_traveltime}", "[7000, 7000, 4000]"),
+        ("[4.5, 15]", 9, "{kind: cc_traveltime}", "[5000, 5000, 3000]"),
+        ("[4.5, 15]", 11, "{kind: waveform, normalise: true}", "[5000, 5000, 3000]"),
     ],
     "short": [("[4.5, 15]", 30, "{kind: waveform, normalise: true}", "[5000, 5000, 3000]")],
 }
@@ -68,6 +68,10 @@ def make(root: Path, schedule: str) -> None:
     for periods, iterations, misfit, smoothing in SCHEDULES[schedule]:
         stages += f"  - periods: {periods}\n    iterations: {iterations}\n    misfit: {misfit}"
         stages += f"{WINDOWS}    smoothing: {smoothing}\n"
+    tail = tail.replace(
+        "parameters: [vp, vs]",
+        "parameters: [vs, vp_vs]\n  weights: {vp_vs: 0.3}   # varies less in the crust",
+    )
     path.write_text(f"{head}{stages}\npictures: false\n\n{tail}")
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,11 @@ def sort_by_event(
     shifted: Counter[str] = Counter()
     strange: dict[str, str] = {}
     mixed: dict[tuple[str, ...], list[Any]] = {}
+    paired = _paired(events)
     for trace in traces:
         name = chosen or _named(trace, events)
         if name is None:
-            twins = _twins(trace, events, span)
+            twins = _twins(trace, paired, span)
             name = _by_place(trace, [events[twin] for twin in twins])
             if name is None and twins:
                 mixed.setdefault(tuple(twins), []).append(trace)
@@ -112,23 +114,25 @@ def _named(trace: Any, events: Mapping[str, Event]) -> str | None:
     return next((name for name in names if name in events), None)
 
 
-def _twins(trace: Any, events: Mapping[str, Event], span: TimeSpan) -> list[str]:
-    """Events at one time that the recording covers; none, if times tell them apart."""
-    first, last = trace.stats.starttime.timestamp, trace.stats.endtime.timestamp
-    covered = [
+def _paired(events: Mapping[str, Event]) -> list[Event]:
+    """Events that another has the time of, in the order of time and name."""
+    ordered = sorted(events.values(), key=lambda event: (event.time, event.id))
+    close = [after.time - before.time < _SAME_TIME for before, after in pairwise(ordered)]
+    return [
         event
-        for event in events.values()
-        if first <= event.time + span.end and last >= event.time + span.start
+        for event, before, after in zip(ordered, [False, *close], [*close, False], strict=False)
+        if before or after
     ]
-    if len(covered) < 2:
+
+
+def _twins(trace: Any, paired: Sequence[Event], span: TimeSpan) -> list[str]:
+    """Events at one time that the recording covers; none, if times tell them apart."""
+    if not paired:
         return []
-    covered.sort(key=lambda event: (event.time, event.id))
-    same = [
-        event.id
-        for event in covered
-        if any(other is not event and abs(other.time - event.time) < _SAME_TIME for other in covered)
+    first, last = trace.stats.starttime.timestamp, trace.stats.endtime.timestamp
+    return [
+        event.id for event in paired if first <= event.time + span.end and last >= event.time + span.start
     ]
-    return same
 
 
 def _by_place(trace: Any, events: Sequence[Event]) -> str | None:

@@ -231,6 +231,8 @@ def join(pieces: list[Any]) -> tuple[list[Any], str]:
     """
     from obspy import Stream
 
+    if len(pieces) == 1:
+        return list(pieces), ""
     kinds = {piece.data.dtype.newbyteorder("=") for piece in pieces}
     copies = [piece.copy() for piece in pieces]
     for piece in copies:

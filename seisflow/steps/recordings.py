@@ -74,12 +74,13 @@ class Recordings:
         found = sort_by_event(list(stream), events, self.wanted, chosen)
         self.report.problems += found.problems
         self.report.remarks += found.remarks
-        spans = [(each.time + self.wanted.start, each.time + self.wanted.end) for each in events.values()]
+        origins = np.array([each.time for each in events.values()])
         near: list[Any] = []
         far: list[Any] = []
         for trace in found.free:
             first, last = trace.stats.starttime.timestamp, trace.stats.endtime.timestamp
-            (near if any(first <= b and last >= a for a, b in spans) else far).append(trace)
+            touched = (first <= origins + self.wanted.end) & (last >= origins + self.wanted.start)
+            (near if touched.any() else far).append(trace)
         if far:
             self.report.problems.append(_belong_to_none(far))
         traces = [*near, *(trace for some in found.named.values() for trace in some)]
@@ -87,10 +88,13 @@ class Recordings:
         self.report.problems += missing
         placed = {id(trace) for trace in known}
         free = [trace for trace in near if id(trace) in placed]
+        starts = np.array([trace.stats.starttime.timestamp for trace in free])
+        ends = np.array([trace.stats.endtime.timestamp for trace in free])
         for event in events.values():
             own = [trace for trace in found.named.get(event.id, []) if id(trace) in placed]
+            covered = (starts <= event.time + self.wanted.end) & (ends >= event.time + self.wanted.start)
             try:
-                self._put_event(event, own + free, changed)
+                self._put_event(event, own + [free[number] for number in np.flatnonzero(covered)], changed)
             except SeisflowError as error:
                 self.report.problems.append(str(error))
 
@@ -163,7 +167,7 @@ class Recordings:
 
     def _joined(self, event: Event, identity: str, old: list[Any] | None, new: list[Any]) -> list[Any] | None:
         """What is there and what is new as one; None if they disagree and the old is kept."""
-        if old is None:
+        if old is None or _equal(old, new):
             return new
         joined, complaint = join([*old, *new])
         if not complaint:
