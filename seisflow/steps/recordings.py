@@ -56,6 +56,8 @@ class Recordings:
         self.inventory: Any = project_inventory(project.station_files())
         found, _ = inventory_stations([("stations", self.inventory)])
         self.stations: dict[str, Station] = {station.id: station for station in found}
+        self.waiting: dict[str, list[str]] = {}
+        self.reserve: dict[str, list[str]] = {}
 
     def put(
         self, stream: Any, events: Mapping[str, Event], changed: set[str], chosen: str | None = None
@@ -97,6 +99,7 @@ class Recordings:
                 self._put_event(event, own + [free[number] for number in np.flatnonzero(covered)], changed)
             except SeisflowError as error:
                 self.report.problems.append(str(error))
+        self._remark()
 
     def _put_event(self, event: Event, traces: Sequence[Any], changed: set[str]) -> None:
         pieces, problems = cut(traces, event, self.wanted.start, self.wanted.end)
@@ -123,7 +126,8 @@ class Recordings:
             else:
                 self.report.same += 1
         self.report.problems += left_out.values()
-        self._remark(event, waiting)
+        for identity, reason in waiting.items():
+            self.waiting.setdefault(reason.partition(" ")[2], []).append(f"{identity} of event {event.id}")
         self.log.channels(event.id, groups.keys() | left_out.keys(), left_out=left_out, waiting=waiting)
         self._instruments(event, [piece for group in (old | new).values() for piece in group])
         self._write(event, path, (old, new), changed)
@@ -182,36 +186,32 @@ class Recordings:
         station = self.stations[f"{stats.network}.{stats.station}"]
         return unusable(pieces, self.inventory, event, station, self.axis, self.signals)
 
-    def _remark(self, event: Event, waiting: Mapping[str, str]) -> None:
-        """One sentence for each reason why stored recordings cannot be used yet."""
-        reasons: dict[str, list[str]] = {}
-        for identity, reason in waiting.items():
-            reasons.setdefault(reason.partition(" ")[2], []).append(identity)
-        for reason, names in reasons.items():
-            remedy = (
-                "import the response, or say in data.observed what the recordings hold"
-                if "response" in reason
-                else "import its metadata"
-            )
-            files = f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
-            self.report.remarks.append(
-                f"{files}, event {event.id}: {reason}; stored, but not used until you {remedy}"
-            )
+    def _remark(self) -> None:
+        """One sentence for each reason why stored recordings cannot be used yet, and on instruments in reserve."""
+        for reason, names in self.waiting.items():
+            remedy = "import its metadata"
+            if "response" in reason:
+                remedy = "import the response, or say in data.observed what the recordings hold"
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            self.report.remarks.append(f"{names[0]}{more}: {reason}; stored, but not used until you {remedy}")
+        told = [
+            f"{what} (event {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+            for what, names in self.reserve.items()
+        ]
+        if told:
+            more = f" and {len(told) - 3} more stations" if len(told) > 3 else ""
+            self.report.remarks.append(f"of several instruments one is used: {'; '.join(told[:3])}{more}")
 
     def _instruments(self, event: Event, pieces: Sequence[Any]) -> None:
-        """Say which instrument of a station is used where there are several."""
+        """Note which instrument of a station is used where there are several."""
         by_station: dict[str, list[Any]] = {}
         for piece in pieces:
             by_station.setdefault(f"{piece.stats.network}.{piece.stats.station}", []).append(piece)
-        several: list[str] = []
         for station, traces in sorted(by_station.items()):
-            groups = channel_groups(traces)
-            names = [_instrument(group) for group in groups]
+            names = [_instrument(group) for group in channel_groups(traces)]
             if len(names) > 1:
-                several.append(f"{station} uses {names[0]}, in reserve {', '.join(names[1:])}")
-        if several:
-            more = f" and {len(several) - 3} more stations" if len(several) > 3 else ""
-            self.report.remarks.append(f"event {event.id}: {'; '.join(several[:3])}{more}")
+                what = f"{station} uses {names[0]}, in reserve {', '.join(names[1:])}"
+                self.reserve.setdefault(what, []).append(event.id)
 
 
 def _instrument(group: Mapping[str, list[Any]]) -> str:
