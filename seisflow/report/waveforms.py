@@ -21,6 +21,7 @@ STATIONS_PER_PAGE = 40
 
 _UNITS = {"displacement": "m", "velocity": "m/s", "acceleration": "m/s²"}
 _PREFIXES = {0: "", -3: "m", -6: "µ", -9: "n", -12: "p"}
+_OUT_OF_PROPORTION = 30.0
 _HALF_HEIGHT = 0.31
 """Height of a peak in rows; what is left above holds the labels of the windows."""
 
@@ -42,7 +43,9 @@ def draw_waveforms(
 ) -> Figure:
     """Draw the seismograms of an event, stations by distance downwards and one column a component.
 
-    Both traces of a pair have one scale, that of the larger; its peak stands at the right.
+    Both traces of a pair have one scale, that of the larger; its peak stands at the right. Components that no station
+    recorded are left out. Where the amplitudes of the recordings are of another kind altogether (noise correlations),
+    all synthetics of the event are drawn larger by one factor, which the legend names.
 
     Parameters
     ----------
@@ -74,15 +77,32 @@ def draw_waveforms(
     rows = order[page * STATIONS_PER_PAGE : (page + 1) * STATIONS_PER_PAGE]
     span = _span(observed, synthetic, windows)
     with styled():
+        factor = _factor(observed, synthetic)
+        synthetic = synthetic.with_data(factor * synthetic.data)
+        shown = [n for n in range(len(observed.components)) if np.asarray(observed.live)[:, n].any()]
+        shown = shown or list(range(len(observed.components)))
         labels = [f"{observed.stations[n].id}  {distances[n] / 1e3:.0f} km" for n in rows]
-        figure, columns = _page(len(rows), len(observed.components), labels)
-        for number, axes in enumerate(columns):
+        figure, columns = _page(len(rows), len(shown), labels)
+        for number, axes in zip(shown, columns, strict=True):
             _plot_column(axes, observed, synthetic, rows, number, span)
             _plot_windows(axes, observed, windows, rows, number)
         title = _title(event, observed, windows, band, note, page)
         figure.text(0.5, 1 - 0.1 / figure.get_figheight(), title, ha="center", va="top", fontsize=10)
-        _legend(figure, observed.quantity)
+        _legend(figure, observed.quantity, factor)
     return figure
+
+
+def _factor(observed: Gather, synthetic: Gather) -> float:
+    """By what synthetics are multiplied to be seen beside the recordings: 1, unless out of all proportion."""
+    live = np.asarray(observed.live)
+    if not live.any():
+        return 1.0
+    peaks = [np.abs(gather.data[live]).max(axis=-1) for gather in (observed, synthetic)]
+    both = (peaks[0] > 0) & (peaks[1] > 0)
+    if not both.any():
+        return 1.0
+    ratio = float(np.median(peaks[0][both] / peaks[1][both]))
+    return ratio if not 1 / _OUT_OF_PROPORTION < ratio < _OUT_OF_PROPORTION else 1.0
 
 
 def _page(rows: int, columns: int, labels: Sequence[str]) -> tuple[Figure, list[Axes]]:
@@ -154,13 +174,14 @@ def _title(
     return "   |   ".join(parts)
 
 
-def _legend(figure: Figure, quantity: str) -> None:
+def _legend(figure: Figure, quantity: str, factor: float) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    synthetic = "synthetic" if factor == 1 else f"synthetic, times {factor:.2g}"
     handles = [
         Line2D([], [], color=COLOURS["observed"], label="observed"),
-        Line2D([], [], color=COLOURS["synthetic"], label="synthetic"),
+        Line2D([], [], color=COLOURS["synthetic"], label=synthetic),
         Patch(color=COLOURS["window"], alpha=0.3, label="window: lag of the observed (s), correlation"),
         Line2D([], [], linestyle="none", label=f"at the right: peak {quantity}"),
     ]

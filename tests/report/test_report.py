@@ -112,6 +112,26 @@ def test_waveform_traces_keep_their_ratio(waveforms):
     assert heights[1] == pytest.approx(heights[0] / 2, rel=1e-6)
 
 
+def test_recordings_of_unphysical_amplitude_are_still_compared(waveforms):
+    event, observed, synthetic, _ = waveforms
+    loud = observed.with_data(5e4 * observed.data)
+    figure = draw_waveforms(event, loud, synthetic)
+    plain = draw_waveforms(event, observed, observed.with_data(observed.data))
+    legends = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert any("synthetic, times 5" in text or "synthetic, times 4" in text for text in legends)
+    assert "synthetic" in [text.get_text() for text in plain.legends[0].get_texts()]
+    lines = [c for c in figure.axes[0].collections if c.get_label() == "synthetic" and c.get_alpha() == 1]
+    assert max(np.ptp(segment[:, 1]) for segment in lines[0].get_segments()) > 0.2
+
+
+def test_components_that_nobody_recorded_are_left_out(waveforms):
+    event, observed, synthetic, _ = waveforms
+    live = np.array(observed.live)
+    live[:, 1:] = False
+    figure = draw_waveforms(event, observed.with_data(observed.data, live=live), synthetic)
+    assert [axes.get_title() for axes in figure.axes] == ["Z"]
+
+
 def test_many_stations_take_pages(events, make_waveforms):
     stations = [Station("XX", f"M{n:03d}", 39 + 0.01 * n, 22 + 0.02 * n) for n in range(47)]
     event, observed, synthetic, rows = make_waveforms(events[1], stations)
