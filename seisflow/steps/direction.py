@@ -29,7 +29,7 @@ from seisflow.inversion import direction as search_direction
 from seisflow.io.hdf5 import put, reading, writing
 from seisflow.io.models import read_kernel, write_kernel
 from seisflow.project import Project, Task, iteration_name, step_name
-from seisflow.steps.inputs import event_of, model_of, stations_of
+from seisflow.steps.inputs import event_of, model_of, recording_stations
 from seisflow.steps.objective import (
     inversion_config,
     objective_gradient,
@@ -231,7 +231,7 @@ def _changed_misfit(project: Project, iteration: int) -> str:
 
 def _inverse_hessian(project: Project, iteration: int, kernel: Kernel) -> InverseHessian:
     config, projection = inversion_config(project, iteration), project.config.region.projection()
-    stations = stations_of(project)
+    stations = sorted({station for event in project.used for station in recording_stations(project, event)})
     events = [event_of(project, event) for event in project.used]
     sources = np.array([(*projection.to_local(e.latitude, e.longitude), e.depth) for e in events])
     receivers = np.array([(*projection.to_local(s.latitude, s.longitude), s.burial) for s in stations])

@@ -12,7 +12,7 @@ from seisflow.domain import FloatArray, Grid, Model
 from seisflow.errors import InputError
 from seisflow.project import Project, Task
 from seisflow.steps.event import EventStep
-from seisflow.steps.inputs import event_of, model_of, simulation_of, stations_of
+from seisflow.steps.inputs import event_of, model_of, recording_stations, simulation_of
 
 __all__ = ["compare_with_truth", "ray_coverage", "residual", "truth_path"]
 
@@ -61,13 +61,13 @@ def ray_coverage(project: Project, grid: Grid) -> FloatArray:
     ndarray (nx, ny, nz)
     """
     projection = project.config.region.projection()
-    stations = [(*projection.to_local(s.latitude, s.longitude), s.burial) for s in stations_of(project)]
     counts = np.zeros(grid.shape)
     origin, spacing = np.array(grid.origin), np.array(grid.spacing)
     for name in project.used:
         event = event_of(project, name)
         source = np.array((*projection.to_local(event.latitude, event.longitude), event.depth))
-        for station in stations:
+        for each in recording_stations(project, name):
+            station = (*projection.to_local(each.latitude, each.longitude), each.burial)
             share = np.linspace(0, 1, 4 * max(grid.shape))[:, None]
             nodes = np.rint((source + share * (np.array(station) - source) - origin) / spacing).astype(int)
             inside = np.all((nodes >= 0) & (nodes < grid.shape), axis=1)

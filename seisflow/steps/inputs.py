@@ -25,6 +25,7 @@ __all__ = [
     "event_of",
     "model_of",
     "plan_of",
+    "recording_stations",
     "simulation_of",
     "solver_config",
     "stations_of",
@@ -221,7 +222,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     for event in project.event_ids:
         stations = stations_of(project)
         try:
-            stations = _recorded(project, event)
+            stations = recording_stations(project, event)
         except SeisflowError as error:
             faults.append(str(error))
         try:
@@ -235,8 +236,16 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     return plans
 
 
-def _recorded(project: Project, event: str) -> tuple[Station, ...]:
-    """Stations of the project that recorded an event; others need not lie in the model."""
+def recording_stations(project: Project, event: str) -> tuple[Station, ...]:
+    """Stations of the project that recorded an event, sorted; others need not lie in the model.
+
+    Raises
+    ------
+    MissingError
+        If the event has no recordings.
+    InputError
+        If none of the stations is described.
+    """
     path = project.observed_path(event)
     if not path.is_file():
         raise MissingError(

@@ -18,7 +18,14 @@ from seisflow.project import Project
 from seisflow.solvers import Elastic3DConfig
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.setup import box
-from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
+from seisflow.steps.inputs import (
+    event_of,
+    model_of,
+    recording_stations,
+    simulation_of,
+    solver_config,
+    stations_of,
+)
 
 if TYPE_CHECKING:
     from seisflow.report import Field, Line, Overlay
@@ -309,11 +316,13 @@ def node_volume(project: Project, iteration: int, grid: Grid) -> FloatArray | No
     config = solver_config(project, iteration)
     if not isinstance(config, Elastic3DConfig) or config.spacing is None:
         return None
-    model, stations = model_of(project.model_path(iteration - 1)), stations_of(project)
+    model = model_of(project.model_path(iteration - 1))
     stage, _ = project.stage_of(iteration)
     layouts = Counter(
         box(
-            simulation_of(project.config, model, event_of(project, event), stations, stage),
+            simulation_of(
+                project.config, model, event_of(project, event), recording_stations(project, event), stage
+            ),
             config.spacing,
             config.cpml_cells,
         )
