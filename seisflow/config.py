@@ -149,7 +149,9 @@ class StageConfig(_Section):
     iterations : int
         How many.
     misfit : MisfitConfig
+        What is measured in the windows.
     windows : WindowConfig
+        How windows are selected.
     reselect : int
         Windows are selected anew every so many iterations of the stage, and frozen between.
     smoothing : tuple of 3 float, optional
@@ -233,8 +235,8 @@ class Config(_Section):
     ----------
     name : str
         Of the project, for titles.
-    region, data, source, solver, stages, inversion, compute
-        The sections.
+    region, data, stages, solver, inversion, source, compute
+        A section of its own.
     hold_out : tuple of str
         What is simulated and measured but never inverted: events, stations (``NET.STA``), or a station for one event
         (``EVENT/NET.STA``).

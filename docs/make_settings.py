@@ -1,0 +1,112 @@
+"""Write docs/settings.md, all keys of seisflow.yaml, from the docstrings of the settings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from seisflow.config import (
+    ComputeConfig,
+    Config,
+    DataConfig,
+    GuardConfig,
+    RegionConfig,
+    SourceConfig,
+    StageConfig,
+)
+from seisflow.inversion import InversionConfig
+from seisflow.misfits import CCTraveltimeConfig, WaveformConfig
+from seisflow.signal import SignalConfig
+from seisflow.solvers import Elastic3DConfig
+from seisflow.windows import WindowConfig
+
+PAGE = Path(__file__).parent / "settings.md"
+SECTIONS: list[tuple[str, type]] = [
+    ("(top level)", Config),
+    ("region", RegionConfig),
+    ("data", DataConfig),
+    ("source", SourceConfig),
+    ("stages, a list of", StageConfig),
+    ("stages: windows", WindowConfig),
+    ("stages: misfit, kind: cc_traveltime", CCTraveltimeConfig),
+    ("stages: misfit, kind: waveform", WaveformConfig),
+    ("stages: guard", GuardConfig),
+    ("solver, kind: elastic3d", Elastic3DConfig),
+    ("inversion", InversionConfig),
+    ("compute", ComputeConfig),
+]
+HEAD = """# All keys of seisflow.yaml
+
+Made by `python docs/make_settings.py` from the program itself; a test holds it to that. Lengths are in metres, times
+and periods in seconds, speeds in m/s, angles in degrees. Unknown keys are refused, with the nearest known one.
+"""
+
+
+def described(kind: type) -> dict[str, str]:
+    """Text of each parameter in the docstring of a class."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
+    start = lines.index("Parameters") + 2 if "Parameters" in lines else len(lines)
+    for line in lines[start:]:
+        if line and not line.startswith(" "):
+            names = [name.strip() for name in line.split(" : ")[0].split(",")]
+        elif line.strip():
+            for name in names:
+                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
+    return found
+
+
+def defaults(kind: type) -> Iterator[tuple[str, Any]]:
+    """Keys of a class in their order, each with its default or ``...``."""
+    if issubclass(kind, BaseModel):
+        for name, info in kind.model_fields.items():
+            yield name, ... if info.default is PydanticUndefined else info.default
+    elif is_dataclass(kind):
+        for field in fields(kind):
+            value = field.default if field.default is not MISSING else ...
+            yield field.name, {} if field.default_factory is not MISSING else value
+
+
+def shown(value: Any) -> str:
+    """A default as YAML would have it."""
+    if value is ...:
+        return "required"
+    if value is None:
+        return "left out"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(shown(each) for each in value)}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, BaseModel) or is_dataclass(value):
+        return "see below"
+    return str(value)
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    shared = described(SignalConfig)
+    for title, kind in SECTIONS:
+        texts = described(kind)
+        rows = []
+        for name, value in defaults(kind):
+            text = texts.get(name, "")
+            if "SignalConfig" in text:
+                text = shared.get(name, text)
+            text = text.replace("``", "`").replace("|", "\\\\|")
+            rows.append(f"| `{name}` | {shown(value)} | {text} |")
+        parts.append(f"\n## {title}\n\n| key | default | |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
