@@ -86,17 +86,20 @@ def test_a_run_that_is_killed_at_a_file_goes_on(project, after_two, file):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_ends_the_same(project, after_two):
-    moments = random.Random(1906)
-    for _ in range(8):
-        process = tiny.start(*TWO, "-p", project)
+def test_a_run_that_is_killed_at_twenty_random_moments_ends_the_same(project, after_two, tmp_path):
+    moments, kills, root = random.Random(1906), 0, tiny.copy(project, tmp_path / "run0")
+    while kills < 20:
+        process = tiny.start(*TWO, "-p", root)
         try:
-            process.wait(timeout=moments.uniform(0.2, 0.8) * after_two[1])
+            process.wait(timeout=moments.uniform(0.15, 0.6) * after_two[1])
         except subprocess.TimeoutExpired:
-            pass
+            kills += 1
         finally:
             tiny.end(process)
-    check_resumed(project, after_two[0], TWO)
+        if process.returncode == 0:
+            check_resumed(root, after_two[0], TWO)
+            root = tiny.copy(project, tmp_path / f"run{kills}")
+    check_resumed(root, after_two[0], TWO)
 
 
 # --- killed at every file that is published, one after the other
