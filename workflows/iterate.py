@@ -12,7 +12,7 @@ from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.direction import find_direction
 from seisflow.steps.event import EventStep, check_windows, run_event
-from seisflow.steps.inputs import check_project
+from seisflow.steps.inputs import check_project, stations_of
 from seisflow.steps.objective import total_misfit, unsafe_share
 from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
 from seisflow.steps.update import (
@@ -49,6 +49,8 @@ def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -
     title = f"{project.config.name} iteration {first}" + (f" to {last}" if last > first else "")
 
     def body(runner: Runner) -> list[dict[str, Any]]:
+        if project.station_files() and any(station.elevation for station in stations_of(project)):
+            watcher.say("the surface of elastic3d is flat: the elevations of the stations are ignored")
         return [_noted(project, number, runner, watcher) for number in range(first, last + 1)]
 
     with project.lock():

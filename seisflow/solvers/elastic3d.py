@@ -6,7 +6,6 @@ docs/solver.md.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -34,7 +33,6 @@ from seisflow.solvers.time_function import sample_source
 
 __all__ = ["Elastic3D", "Elastic3DConfig", "Elastic3DForward"]
 
-_LOG = logging.getLogger(__name__)
 _COURANT = 0.4949
 """Largest vp dt / h of the interior scheme of order 4: 1 / (sqrt(3) (9/8 + 1/24))."""
 _SAFETY, _MOST = 0.9, 0.96
@@ -189,7 +187,6 @@ class Elastic3D:
             raise InputError(f"threads = {threads}: at least 1 is needed")
         self.config = config or Elastic3DConfig()
         self.threads = threads
-        self._told = False
 
     def plan(self, simulation: Simulation) -> Plan:
         """Choose grid and steps, and check that forward and adjoint run fit.
@@ -268,9 +265,6 @@ class Elastic3D:
         _check_simulation(simulation)
         config, model = self.config, simulation.model
         model.check()
-        if not self._told and any(s.elevation for s in simulation.stations):
-            _LOG.info("elastic3d has a flat surface: the elevation of the stations is ignored")
-            self._told = True
         fastest = float(model.vp.max())
         spacing, step = config.steps(float(model.vs.min()), fastest, simulation.shortest_period)
         layout = box(simulation, spacing, config.cpml_cells)

@@ -83,13 +83,24 @@ def import_files(
     found = collect(paths)
     report = Imported(problems=list(found.problems))
     paths_there = sorted(project.events_folder.glob("*.xml"))  # event_ids remembers what was there before
-    known = {path.stem: read_quakeml(path)[0] for path in paths_there}
+    known: dict[str, Event] = {}
+    for path in paths_there:
+        try:
+            known |= {each.id: each for each in read_quakeml(path) if each.id == path.stem}
+        except SeisflowError as error:
+            report.problems.append(str(error))
     if event is not None and event not in known.keys() | {each.id for each in found.events}:
         raise MissingError(
             f"--event {event}: there is no such event; events are "
             f"{', '.join(sorted(known.keys() | {each.id for each in found.events})) or 'none'}, import its file first"
         )
-    changed = {each.id for each in found.events if _put_event(project, each, known, replace, report)}
+    changed = set()
+    for each in found.events:
+        try:
+            if _put_event(project, each, known, replace, report):
+                changed.add(each.id)
+        except SeisflowError as error:
+            report.problems.append(str(error))
     _settle(project, found, report)
     changed |= _put_stations(project, found, replace, report)
     changed |= _put_responses(project, found, report)

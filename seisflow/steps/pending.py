@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from seisflow.project import Project, iteration_name, step_name
 from seisflow.solvers import Plan
 from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
+from seisflow.steps.objective import inversion_config
 from seisflow.steps.pictures import pictures_task
 from seisflow.steps.update import Search, search_state, trial_task, update_task
 
@@ -94,7 +96,7 @@ def reasons_for(project: Project, name: str) -> list[str]:
     Parameters
     ----------
     name : str
-        ``i05/s00/EVENT``, ``i05/direction``, ``i05/update`` or ``i05/pictures``.
+        ``i05/s00/EVENT``, ``i05/s01`` (a trial), ``i05/direction``, ``i05/update`` or ``i05/pictures``.
 
     Raises
     ------
@@ -110,6 +112,13 @@ def reasons_for(project: Project, name: str) -> list[str]:
                     f"{name}: there is no event {parts[2]}; events are {', '.join(project.event_ids)}"
                 )
             return project.why(EventStep(project, iteration, int(parts[1].removeprefix("s")), parts[2]).task)
+        if re.fullmatch(r"s\d+", parts[1]):
+            record = project.record_of(name.strip("/"))
+            if record is None:
+                return ["it has not run yet"]
+            number, length = int(parts[1].removeprefix("s")), record["results"]["length"]
+            attempt = int(number > inversion_config(project, iteration).max_trials)
+            return project.why(trial_task(project, iteration, attempt, number, length))
         if parts[1] == "direction":
             return project.why(direction_task(project, iteration, 0))
         if parts[1] == "update":
@@ -121,7 +130,9 @@ def reasons_for(project: Project, name: str) -> list[str]:
     except (ValueError, IndexError) as error:
         if isinstance(error, SeisflowError):
             raise
-    raise InputError(f"{name}: is no step; write i05/s00/EVENT, i05/direction, i05/update or i05/pictures")
+    raise InputError(
+        f"{name}: is no step; write i05/s00/EVENT, i05/s01, i05/direction, i05/update or i05/pictures"
+    )
 
 
 def expected_seconds(project: Project, iteration: int, plans: Sequence[Plan]) -> float:
