@@ -19,6 +19,7 @@ import typer
 
 from seisflow import __version__
 from seisflow.errors import SeisflowError
+from seisflow.resolution_cli import app as resolution
 
 __all__ = ["app", "main"]
 
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(resolution, name="resolution")
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default="this folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Terminal", "print_gain", "print_status", "print_taylor"]
+__all__ = ["Terminal", "print_gain", "print_spread", "print_status", "print_taylor"]
 
 
 class Terminal:
@@ -193,3 +193,19 @@ def print_gain(content: dict[str, Any]) -> None:
             f"{name}: correlation with the true perturbation {found['correlation']:.2f} where rays cross "
             f"({100 * found['share']:.0f} % of the nodes), amplitude recovered {100 * found['amplitude']:.0f} %"
         )
+
+
+def print_spread(content: dict[str, Any]) -> None:
+    """Print what ``workflows.resolution.spread`` found."""
+    rows = []
+    spot, found = content["spot"], content["response"]
+    for number, name in enumerate(("x (east)", "y (north)", "z (down)")):
+        widths = (spot["width"], found["width"], found["core"])
+        moved = f"{found['centre'][number] - spot['centre'][number]:+.1f} km"
+        rows.append([name, *(f"{width[number]:.3g} km" for width in widths), moved])
+    _table("", ["width along", "spot", "response", "its core", "its centre moved"], rows)
+    share = 100 * content["at_spot"] / abs(content["largest"])
+    print(
+        f"at the spot {share:.0f} % of the largest response; curvature of the misfit {content['curvature']:.3g}"
+    )
+    print(f"{content['path']}, {content['picture']}")
