@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Sequence
 from copy import copy
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +37,6 @@ __all__ = [
     "read_source",
     "recorded_stations",
     "scan_observed",
-    "text_table",
     "trace_name",
     "write_observed",
 ]
@@ -484,32 +482,3 @@ def read_provenance(path: _Path) -> Provenance:
     with reading(path) as file:
         _check_format(path, file)
         return prov.decode(file["Provenance"][_PROVENANCE][()].tobytes())
-
-
-def text_table(rows: Sequence[Sequence[object]], columns: Sequence[tuple[str, str]]) -> npt.NDArray[Any]:
-    """Make a table for HDF5 whose texts lie within the rows, where the checksum covers them.
-
-    Parameters
-    ----------
-    rows : sequence of sequences
-        Values in the order of the columns; None stands for NaN in columns of float.
-    columns : sequence of (str, str)
-        Name and NumPy type of each; ``S`` for texts of whatever length.
-
-    Returns
-    -------
-    ndarray (rows,)
-        Structured.
-    """
-    encoded: list[list[Any]] = [[] for _ in columns]
-    for row in rows:
-        for column, value in zip(encoded, row, strict=True):
-            column.append(value.encode() if isinstance(value, str) else np.nan if value is None else value)
-    types = []
-    for (name, kind), column in zip(columns, encoded, strict=True):
-        width = max((len(value) for value in column), default=0) if kind == "S" else 0
-        types.append((name, f"S{max(1, width)}" if kind == "S" else kind))
-    table = np.zeros(len(rows), dtype=types)
-    for (name, _), column in zip(columns, encoded, strict=True):
-        table[name] = column
-    return table

@@ -22,11 +22,10 @@ from seisflow.io.asdf import (
     put_trace,
     read_provenance,
     read_source,
-    text_table,
     trace_name,
 )
 from seisflow.io.events import event_uri
-from seisflow.io.hdf5 import attribute_text, fetch, fetch_table, put, reading, writing
+from seisflow.io.hdf5 import attribute_text, fetch, fetch_table, put, reading, text_table, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import stationxml
 

@@ -32,6 +32,7 @@ __all__ = [
     "fetch_table",
     "put",
     "reading",
+    "text_table",
     "writing",
 ]
 
@@ -319,3 +320,32 @@ def attribute_text(attributes: Mapping[str, Any], name: str) -> str:
     if isinstance(value, bytes):
         value = value.decode()
     return str(value).rstrip("\x00")
+
+
+def text_table(rows: Sequence[Sequence[object]], columns: Sequence[tuple[str, str]]) -> npt.NDArray[Any]:
+    """Make a table for HDF5 whose texts lie within the rows, where the checksum covers them.
+
+    Parameters
+    ----------
+    rows : sequence of sequences
+        Values in the order of the columns; None stands for NaN in columns of float.
+    columns : sequence of (str, str)
+        Name and NumPy type of each; ``S`` for texts of whatever length.
+
+    Returns
+    -------
+    ndarray (rows,)
+        Structured.
+    """
+    encoded: list[list[Any]] = [[] for _ in columns]
+    for row in rows:
+        for column, value in zip(encoded, row, strict=True):
+            column.append(value.encode() if isinstance(value, str) else np.nan if value is None else value)
+    types = []
+    for (name, kind), column in zip(columns, encoded, strict=True):
+        width = max((len(value) for value in column), default=0) if kind == "S" else 0
+        types.append((name, f"S{max(1, width)}" if kind == "S" else kind))
+    table = np.zeros(len(rows), dtype=types)
+    for (name, _), column in zip(columns, encoded, strict=True):
+        table[name] = column
+    return table
