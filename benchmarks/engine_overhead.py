@@ -23,6 +23,7 @@ from pathlib import Path
 from seisflow.workflows import iterate as flow
 from seisflow.workflows.running import PlainRunner
 
+import seisflow.steps.direction as direction_steps
 import seisflow.steps.event as event_steps
 import seisflow.steps.update as update_steps
 from seisflow.project import Project
@@ -91,7 +92,9 @@ def instrument(watch: Stopwatch, at_once: int) -> None:
     watch.wrap(event_steps, "prepare_observed", "signal")
     watch.wrap(event_steps, "select", "windows")
     watch.wrap(event_steps, "measure_gather", "misfits")
-    for name in ("sum_kernels", "gradient", "search_direction", "updated"):
+    for name in ("sum_kernels", "objective_gradient", "search_direction"):
+        watch.wrap(direction_steps, name, "inversion")
+    for name in ("updated", "within_bounds"):
         watch.wrap(update_steps, name, "inversion")
     watch.wrap(flow, "draw_iteration_pictures", "pictures")
     watch.wrap_rounds(at_once)
