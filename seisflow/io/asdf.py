@@ -48,6 +48,7 @@ _BANDS = ((1000, "F"), (250, "C"), (80, "H"), (10, "B"), (1 + 1e-6, "M"), (0.1 +
 _DTYPES = {np.dtype(code) for code in ("i2", "i4", "i8", "f4", "f8")}
 _TAG = re.compile(r"[a-z_0-9]+")
 _PROVENANCE = "seisflow"
+_SMALL = 2**14
 _Path = str | os.PathLike[str]
 
 
@@ -118,7 +119,7 @@ def put_bytes(group: h5py.Group, name: str, content: bytes) -> None:
     name : str
     content : bytes
     """
-    put(group, name, np.frombuffer(content, dtype=np.int8), compress=True)
+    put(group, name, np.frombuffer(content, dtype=np.int8), compress=len(content) > _SMALL)
 
 
 def trace_name(identity: str, start: int, samples: int, interval: float, tag: str) -> str:

@@ -25,7 +25,7 @@ from seisflow.io.asdf import (
     trace_name,
 )
 from seisflow.io.events import event_uri
-from seisflow.io.hdf5 import attribute_text, fetch, fetch_table, put, reading, text_table, writing
+from seisflow.io.hdf5 import attribute_text, fetch, put, reading, text_table, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import stationxml
 
@@ -41,7 +41,7 @@ _STATION = (
     ("elevation", "f8"),
     ("burial", "f8"),
 )
-_WINDOW = (("number", "i4"), *((name, "f8") for name in _FLOATS))
+_WINDOW = (("station", "S"), ("component", "S"), *((name, "f8") for name in _FLOATS))
 _MEASUREMENT = (
     ("station", "S"),
     ("component", "S"),
@@ -148,7 +148,7 @@ def write_event(path: str | os.PathLike[str], content: EventFile, *, compress: b
             _put_gather(file, tag, gather, content, compress)
         if content.adjoint is not None:
             _put_adjoint(auxiliary, content.adjoint, content, compress)
-        _put_windows(auxiliary, content.windows)
+        put(auxiliary, "Windows/table", text_table([_window_row(each) for each in content.windows], _WINDOW))
         rows = [_measurement_row(each) for each in content.measurements]
         put(auxiliary, "Measurements/table", text_table(rows, _MEASUREMENT))
         put(
@@ -276,25 +276,16 @@ def _put_adjoint(auxiliary: h5py.Group, adjoint: Gather, content: EventFile, com
                 put(group, name, adjoint.data[i, j], attributes, compress=compress)
 
 
-def _put_windows(auxiliary: h5py.Group, windows: Sequence[Window]) -> None:
-    traces: dict[tuple[str, str], list[tuple[int, Window]]] = {}
-    for number, window in enumerate(windows):
-        traces.setdefault((window.station, window.component), []).append((number, window))
-    group = auxiliary.create_group("Windows")
-    for (station, component), members in sorted(traces.items()):
-        rows = [(number, *(getattr(window, name) for name in _FLOATS)) for number, window in members]
-        attributes = {"station": station, "component": component}
-        put(group, f"{station.replace('.', '_')}/{component}", text_table(rows, _WINDOW), attributes)
-
-
 def _measured(row: Measurement) -> tuple[float | None, float | None, float | None]:
     return row.shift, row.dlna, row.correlation
 
 
+def _window_row(window: Window) -> tuple[object, ...]:
+    return (window.station, window.component, *(getattr(window, name) for name in _FLOATS))
+
+
 def _measurement_row(row: Measurement) -> tuple[object, ...]:
-    window = row.window
-    floats = (getattr(window, name) for name in _FLOATS)
-    return (window.station, window.component, *floats, row.value, *_measured(row))
+    return (*_window_row(row.window), row.value, *_measured(row))
 
 
 def _rejection_row(row: Rejection) -> tuple[object, ...]:
@@ -343,7 +334,7 @@ def read_event(
             provenance=provenance,
             adjoint=gathers.pop(_ADJOINT, None),
             gathers=gathers,
-            windows=_read_windows(auxiliary["Windows"]),
+            windows=tuple(Window(*row) for row in _rows(auxiliary["Windows/table"])),
             rejections=tuple(_rejection(row) for row in _rows(auxiliary["Rejections/table"])),
             measurements=tuple(_measurement(row) for row in _rows(auxiliary["Measurements/table"])),
             results={name: value for name, value in _rows(auxiliary["Results/table"])},
@@ -374,18 +365,6 @@ def _measurement(row: tuple[Any, ...]) -> Measurement:
 
 def _rejection(row: tuple[Any, ...]) -> Rejection:
     return Rejection(row[0], row[1], row[2], row[3], _optional(row[4]), _optional(row[5]), row[6])
-
-
-def _read_windows(group: h5py.Group) -> tuple[Window, ...]:
-    found: dict[int, Window] = {}
-    for station in group:
-        for trace in group[station]:
-            rows, (name, component) = fetch_table(
-                group, f"{station}/{trace}", np.dtype(list(_WINDOW)), ("station", "component")
-            )
-            for number, *values in rows.tolist():
-                found[number] = Window(name, component, *values)
-    return tuple(found[number] for number in sorted(found))
 
 
 def _read_gather(file: h5py.File, tag: str, stations: Sequence[Station], event: Event) -> Gather:

@@ -29,7 +29,6 @@ __all__ = [
     "damage",
     "fetch",
     "fetch_number",
-    "fetch_table",
     "put",
     "reading",
     "text_table",
@@ -237,42 +236,6 @@ def fetch(group: h5py.Group, name: str, into: npt.NDArray[Any]) -> None:
     if found.shape != into.shape:
         raise ValueError(f"{name} has shape {found.shape}, not {into.shape}")
     found.read(h5py.h5s.ALL, h5py.h5s.ALL, into)
-
-
-def fetch_table(
-    group: h5py.Group, name: str, dtype: npt.DTypeLike, texts: Sequence[str] = ()
-) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """Read a table of known columns, and some texts among its attributes, in a fifth of h5py's time.
-
-    Parameters
-    ----------
-    group : h5py.Group
-    name : str
-    dtype : dtype
-        Structured; the columns are found by name.
-    texts : sequence of str
-        Names of the attributes.
-
-    Returns
-    -------
-    ndarray
-    tuple of str
-
-    Raises
-    ------
-    KeyError
-        If the table or an attribute is not there.
-    """
-    found = h5py.h5d.open(group.id, name.encode())
-    rows = np.empty(found.shape, dtype)
-    found.read(h5py.h5s.ALL, h5py.h5s.ALL, rows)
-    told = []
-    for text in texts:
-        attribute = h5py.h5a.open(found, text.encode())
-        value = np.empty((), attribute.dtype)
-        attribute.read(value)
-        told.append(value.item().decode().rstrip("\x00"))
-    return rows, tuple(told)
 
 
 def fetch_number(dataset: h5py.h5d.DatasetID, name: str) -> Any:

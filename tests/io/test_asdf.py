@@ -200,7 +200,7 @@ def test_pyasdf_opens_and_validates_it(tmp_path, capsys):
             "Stations",
             "Windows",
         ]
-        assert data.auxiliary_data.Windows["BK_CVS"]["Z"].data["start"][0] == 1 / 3
+        assert 1 / 3 in data.auxiliary_data.Windows["table"].data["start"]
         source = data.auxiliary_data.AdjointSources["BK_CVS_MXR"]
         np.testing.assert_array_equal(source.data[:], make_gather(3).data[0, 0])
         assert source.parameters["dt"] == 1 / 3
