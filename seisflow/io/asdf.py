@@ -11,6 +11,7 @@ import os
 import re
 from copy import copy
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import h5py
@@ -150,11 +151,17 @@ def trace_name(identity: str, start: int, samples: int, interval: float, tag: st
         raise InputError(
             f"tag {tag!r} of waveforms: only lower case letters, digits and underscores are allowed"
         )
+    return f"{identity}__{_time_span(start, samples, interval)}__{tag}"
+
+
+@lru_cache(maxsize=4096)
+def _time_span(start: int, samples: int, interval: float) -> str:
+    """First and last time in the name of a trace; all traces of a gather share them."""
     times = [start, start + round((samples - 1) * interval * 1e9)]
     texts = [datetime.fromtimestamp(time // 10**9, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S") for time in times]
     if texts[0] == texts[1]:
         texts = [f"{text}.{time % 10**9:09d}" for text, time in zip(texts, times, strict=True)]
-    return f"{identity}__{texts[0]}__{texts[1]}__{tag}"
+    return "__".join(texts)
 
 
 def put_trace(
