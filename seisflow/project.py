@@ -335,6 +335,7 @@ class Project:
 
     def save_hashes(self) -> None:
         """Keep the hashes for the next command. They are only a shortcut: losing them loses nothing."""
+        sweep(self.root / ".seisflow")  # of a driver that died here, when all was done
         with self._guard:
             if not self._new_hashes:
                 return
