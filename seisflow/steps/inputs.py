@@ -236,6 +236,12 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     return plans
 
 
+@lru_cache(maxsize=2000)
+def _recorded_in(path: str, mtime: int, size: int) -> frozenset[str]:
+    read_source(path)  # it must hold one event that can be used
+    return frozenset(recorded_stations(path))
+
+
 def recording_stations(project: Project, event: str) -> tuple[Station, ...]:
     """Stations of the project that recorded an event, sorted; others need not lie in the model.
 
@@ -252,8 +258,8 @@ def recording_stations(project: Project, event: str) -> tuple[Station, ...]:
             f"event {event}: no recordings, {project.relative(path)} is not there; import them, or "
             f"move {project.relative(project.event_path(event))} away"
         )
-    read_source(path)
-    names = set(recorded_stations(path))
+    stat = path.stat()
+    names = _recorded_in(str(path), stat.st_mtime_ns, stat.st_size)
     found = tuple(station for station in stations_of(project) if station.id in names)
     if not found:
         raise InputError(
