@@ -127,10 +127,10 @@ def draw(folder: Path, target: Path) -> None:
     """Make the pictures of docs/checkerboard.md."""
     from seisflow.report import Overlay, draw_comparison, draw_misfit, perturbation_field, write_png
     from seisflow.steps.inputs import event_of, stations_of
-    from seisflow.steps.pictures import _places
+    from seisflow.steps.slices import places
 
     fields = []
-    for name in SCHEDULES:
+    for name in (name for name in SCHEDULES if (folder / name).is_dir()):
         project = Project.open(folder / name)
         rows = misfit_rows(project, ITERATIONS)
         write_png(draw_misfit(rows, f"checkerboard, {name}"), target / f"checkerboard30_{name}.png")
@@ -141,7 +141,7 @@ def draw(folder: Path, target: Path) -> None:
         last = model_of(project.model_path(ITERATIONS))
         label = "30 iterations in stages" if name == "stages" else "30 in the shortest band"
         fields.append((label, perturbation_field(last, start, "vs")))
-    depths, lines = _places(start.grid)
+    depths, lines = places(start.grid)
     overlay = Overlay(
         start.projection, [event_of(project, e) for e in project.event_ids], stations_of(project)
     )

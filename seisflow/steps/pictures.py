@@ -223,14 +223,19 @@ def misfit_rows(project: Project, last: int) -> list[MisfitRow]:
     """The misfit over the finished iterations up to ``last``, for the curve; both sides of a change of stage."""
     from seisflow.report import MisfitRow
 
-    rows: list[MisfitRow] = []
+    records = []
     for iteration in range(1, last + 1):
         record = project.record_of(f"{iteration_name(iteration)}/update")
         if record is None:
             break
-        found = record["results"]
+        records.append(record["results"])
+    stages = {(tuple(found["periods"]), found["stage"]) for found in records}
+    rows: list[MisfitRow] = []
+    for iteration, found in enumerate(records, 1):
         shortest, longest = found["periods"]
         name = f"{shortest:g}-{longest:g} s"
+        if sum(periods == (shortest, longest) for periods, _ in stages) > 1:
+            name += f", stage {found['stage'] + 1}"
         held = found["held_out"] or (None, None)
         trials = tuple(_trials(project, iteration, found["misfit"][0]))
         if rows and rows[-1].iteration == iteration - 1 and rows[-1].stage == name:
