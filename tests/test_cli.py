@@ -236,6 +236,8 @@ def test_frozen_windows_that_would_be_others_now_are_not_used(run, done):
     tiny.change_config(done, "min_correlation: 0.7", "min_correlation: 0.6")
     tiny.change_config(done, "kind: waveform", "kind: cc_traveltime")  # the windows stay
     assert run("check", "--iteration", 2, "-p", done)[0] == 0
+    tiny.change_config(done, "hold_out: [h1]", "hold_out: [h1, XX.S0]")
+    assert run("check", "--iteration", 2, "-p", done)[0] == 0
 
 
 def test_another_misfit_makes_no_pair_for_lbfgs(run, done):

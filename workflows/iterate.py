@@ -154,7 +154,11 @@ def evaluate(
         if ahead is not None:
             following = EventStep(project, iteration + 1, 0, event, threads, progress, ahead)
         try:
-            return run_event(event_step, stage, following)
+            done = run_event(event_step, stage, following)
+            project.forget_failure(
+                event_step.task.name
+            )  # of a look-ahead that failed after the step was done
+            return done
         except SeisflowError as error:
             project.record_failure(event_step.task.name, str(error))
             raise

@@ -36,7 +36,6 @@ __all__ = [
     "read_observed",
     "read_provenance",
     "read_source",
-    "recorded_stations",
     "scan_observed",
     "trace_name",
     "write_observed",
@@ -345,30 +344,6 @@ def scan_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any, list[s
                 except InputError as error:
                     problems.append(str(error))
     return stream, Inventory([networks[code] for code in sorted(networks)], source="seisflow"), problems
-
-
-def recorded_stations(path: _Path) -> tuple[str, ...]:
-    """Stations (``NET.STA``) that an ASDF file holds recordings of, sorted; none of the recordings is read.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    MissingError
-        If there is no such file.
-    InputError
-        If it is damaged or no ASDF file.
-    """
-    with reading(path) as file:
-        _check_format(path, file)
-        groups = file["Waveforms"]
-        return tuple(sorted(name for name in groups if any(each != "StationXML" for each in groups[name])))
 
 
 def _check_format(path: _Path, file: h5py.File) -> None:

@@ -454,7 +454,7 @@ def check_windows(project: Project, iteration: int) -> None:
         )
 
 
-_HARMLESS = ("the code changed", "setting misfit", "setting kernel")
+_HARMLESS = ("the code changed", "setting misfit", "setting kernel", "setting hold_out")
 """Reasons for which an event would run again, but select the same windows."""
 
 

@@ -12,7 +12,8 @@ from seisflow.config import Config
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
 from seisflow.inversion import within_bounds
-from seisflow.io.asdf import read_source, recorded_stations
+from seisflow.io.asdf import read_source
+from seisflow.io.contents import recorded_ids
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
 from seisflow.io.stations import read_stationxml
@@ -239,7 +240,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
 @lru_cache(maxsize=2000)
 def _recorded_in(path: str, mtime: int, size: int) -> frozenset[str]:
     read_source(path)  # it must hold one event that can be used
-    return frozenset(recorded_stations(path))
+    return frozenset(".".join(each.split(".")[:2]) for each in recorded_ids(path))
 
 
 def recording_stations(project: Project, event: str) -> tuple[Station, ...]:
