@@ -146,9 +146,12 @@ def evaluate(
     """
     if not events:
         return
-    at_once, threads = project.config.compute.share(len(events))
+    compute = project.config.compute
+    at_once, each = compute.share(len(events))
+    last = events[len(events) // at_once * at_once :]  # they would leave cores idle: these get more threads
 
     def work(event: str, stage: Stage, progress: Any) -> dict[str, Any]:
+        threads = compute.share(len(last))[1] if event in last else each
         event_step = EventStep(project, iteration, step, event, threads, progress)
         following = None
         if ahead is not None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from seisflow.domain.beam import Beam
+from seisflow.domain.continuous import Continuous
 from seisflow.domain.event import Event, Force, MomentTensor, SourceTimeFunction
 from seisflow.domain.gather import Gather, TimeSpan
 from seisflow.domain.geography import Projection
 from seisflow.domain.grid import FloatArray, Grid
 from seisflow.domain.model import Kernel, Model
 from seisflow.domain.station import Station
+from seisflow.domain.travel_times import TravelTimeTable
 from seisflow.domain.window import Measurement, Measurements, Rejection, Window
 
 __all__ = [
+    "Beam",
+    "Continuous",
     "Event",
     "FloatArray",
     "Force",
@@ -26,5 +31,6 @@ __all__ = [
     "SourceTimeFunction",
     "Station",
     "TimeSpan",
+    "TravelTimeTable",
     "Window",
 ]

@@ -1,0 +1,1 @@
+"""From continuous recordings to a catalog: travel times, features, beam, location, templates, matched filter."""

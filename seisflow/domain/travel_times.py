@@ -1,0 +1,40 @@
+"""Travel times from the nodes of a grid to stations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seisflow.domain.grid import FloatArray, Grid
+from seisflow.domain.station import Station
+from seisflow.errors import InputError
+
+__all__ = ["TravelTimeTable"]
+
+
+@dataclass(frozen=True, eq=False)
+class TravelTimeTable:
+    """First-arrival times from every node of a grid to every station.
+
+    Parameters
+    ----------
+    grid : Grid
+        The nodes; depths are below sea level, so those above it are negative.
+    stations : tuple of Station
+        Length ns.
+    phases : tuple of str
+        Length np, such as ``P S``.
+    times : ndarray of float32 (ns, np, nx, ny, nz)
+        s.
+    """
+
+    grid: Grid
+    stations: tuple[Station, ...]
+    phases: tuple[str, ...]
+    times: FloatArray
+
+    def __post_init__(self) -> None:
+        wanted = (len(self.stations), len(self.phases), *self.grid.shape)
+        if self.times.shape != wanted:
+            raise InputError(
+                f"travel times have shape {self.times.shape}; stations, phases and grid need {wanted}"
+            )
