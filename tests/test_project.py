@@ -13,7 +13,8 @@ import pytest
 import tiny
 
 from seisflow.errors import InputError, MissingError, WorkError
-from seisflow.project import Project, Task, code_version
+from seisflow.project import Project
+from seisflow.records import Task, code_version
 
 
 @pytest.fixture
@@ -262,7 +263,7 @@ def test_a_file_system_without_locks_is_refused(folder, monkeypatch):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("seisflow.project.fcntl.flock", no_locks)
+    monkeypatch.setattr("seisflow.records.fcntl.flock", no_locks)
     with pytest.raises(WorkError, match="gives no locks"), Project.open(folder).lock():
         pytest.fail("worked without a lock")
 

@@ -28,7 +28,8 @@ from seisflow.inversion import (
 from seisflow.inversion import direction as search_direction
 from seisflow.io.hdf5 import put, reading, writing
 from seisflow.io.models import read_kernel, write_kernel
-from seisflow.project import Project, Task, iteration_name, step_name
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.records import Task
 from seisflow.steps.inputs import event_of, model_of, recording_stations
 from seisflow.steps.objective import (
     inversion_config,

@@ -26,7 +26,8 @@ from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
 from seisflow.misfits import Misfit, measure_gather
 from seisflow.misfits import create as create_misfit
-from seisflow.project import Begun, Project, Task, iteration_name, step_name
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.records import Begun, Task
 from seisflow.signal import Pipeline, TimeAxis, prepare_observed
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver

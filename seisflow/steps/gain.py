@@ -10,7 +10,8 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Grid, Model
 from seisflow.errors import InputError
-from seisflow.project import Project, Task
+from seisflow.project import Project
+from seisflow.records import Task
 from seisflow.steps.event import EventStep
 from seisflow.steps.inputs import event_of, model_of, recording_stations, simulation_of
 

@@ -10,7 +10,8 @@ from seisflow.errors import MissingError
 from seisflow.inversion import Trial
 from seisflow.io.event_file import read_event
 from seisflow.io.models import read_kernel
-from seisflow.project import Project, Task, iteration_name, step_name
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.records import Task
 from seisflow.steps.event import OBSERVED, SYNTHETIC
 from seisflow.steps.inputs import event_of, model_of, stations_of
 from seisflow.steps.measured import band_name, finished, is_measured, measured

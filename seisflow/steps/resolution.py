@@ -20,7 +20,8 @@ from seisflow.io.asdf import read_observed, write_observed
 from seisflow.io.atomic import publish
 from seisflow.io.models import write_model
 from seisflow.io.provenance import Provenance
-from seisflow.project import CONFIG_NAME, Project, Task
+from seisflow.project import CONFIG_NAME, Project
+from seisflow.records import Task
 from seisflow.signal.replay import Replay
 from seisflow.solvers import Elastic3DConfig, Simulation, SolverConfig, create
 from seisflow.steps.gain import truth_path

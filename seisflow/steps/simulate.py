@@ -9,7 +9,8 @@ from seisflow.config import digest
 from seisflow.domain import Gather
 from seisflow.io.event_file import EventFile, write_event
 from seisflow.io.provenance import Provenance
-from seisflow.project import Project, code_version
+from seisflow.project import Project
+from seisflow.records import code_version
 from seisflow.solvers import create
 from seisflow.steps.inputs import event_of, model_of, simulation_of, stations_of
 

@@ -14,7 +14,8 @@ from seisflow.domain import FloatArray, Grid, Kernel, Model
 from seisflow.errors import InputError, PhysicsError
 from seisflow.inversion import sum_kernels
 from seisflow.io.models import read_kernel, write_kernel, write_model
-from seisflow.project import Project, Task, iteration_name
+from seisflow.project import Project, iteration_name
+from seisflow.records import Task
 from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep, Stage
 from seisflow.steps.inputs import model_of

@@ -24,7 +24,8 @@ from seisflow.inversion import (
 )
 from seisflow.io.atomic import publish
 from seisflow.io.models import write_model
-from seisflow.project import Project, Task, iteration_name, step_name
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.records import Task
 from seisflow.steps.direction import (
     DirectionFiles,
     direction_task,

@@ -1,0 +1,290 @@
+"""Records of what is done, and who works in a folder.
+
+A step reads files, writes files and leaves a record: what it read (by content), the settings that it used, the
+version of the code, what it wrote. A step whose record still holds is not run again. The records are the truth;
+nothing else (no database) is needed to go on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from seisflow import __version__
+from seisflow.errors import InputError, WorkError
+from seisflow.io.atomic import alive, publish, sha256, sweep
+
+__all__ = ["DETECTION_CODE", "Begun", "Records", "Task", "code_version"]
+
+_RECORD = {"inputs", "settings", "code", "outputs", "results", "seconds"}
+_DRIVER = re.compile(r"host (?P<host>\S+), process (?P<pid>\d+)")
+_CODE = ("domain", "io", "signal", "windows", "misfits", "solvers", "inversion", "native", "steps")
+DETECTION_CODE = ("detection", "steps/detect")
+
+
+@lru_cache(maxsize=8)
+def code_version(*more: str) -> str:
+    """Version of seisflow and a hash of the code that results depend on; ``more`` names further folders."""
+    content = hashlib.sha256()
+    package, kernels = files("seisflow"), files("seisflow.kernels")
+    for folder in (*(package / name for name in (*_CODE, *more)), kernels / "c", kernels / "include"):
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith((".py", ".c", ".h")):
+                content.update(entry.read_bytes())
+    return f"{__version__}+{content.hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step with what decides its result.
+
+    Parameters
+    ----------
+    name : str
+        Place of its record below ``iterations/``, such as ``i05/s00/c201``, or one that begins with ``detection/``.
+    inputs : mapping of str to Path
+        Files that it reads, by the name under which a change is reported.
+    settings : mapping
+        The part of the configuration that it uses, plain values.
+    """
+
+    name: str
+    inputs: Mapping[str, Path]
+    settings: Mapping[str, Any]
+    code: str = field(default_factory=code_version)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A step that runs: hashes of its inputs by name, and the monotonic time at which it began."""
+
+    inputs: Mapping[str, str | None]
+    at: float
+
+
+class Records:
+    """A folder whose files are made by steps that leave records.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._guard = threading.Lock()
+        self._new_hashes = False
+
+    def relative(self, path: Path) -> str:
+        """A path as it is shown: relative to the folder."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+    # ------------------------------------------------------------------ hashes and records
+
+    @cached_property
+    def _hashes(self) -> dict[str, list[Any]]:
+        try:
+            found = json.loads((self.root / ".seisflow" / "hashes.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def hash_of(self, path: Path, *, fresh: bool = False) -> str | None:
+        """SHA-256 of a file, or None if it is not there; remembered by size, time and inode unless ``fresh``."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        key, stamp = self.relative(path), [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        with self._guard:
+            known = self._hashes.get(key)
+        if not fresh and known is not None and known[:3] == stamp:
+            return str(known[3])
+        found = sha256(path)
+        with self._guard:
+            if known is None or [*known] != [*stamp, found]:
+                self._hashes[key], self._new_hashes = [*stamp, found], True
+        return found
+
+    def save_hashes(self) -> None:
+        """Keep the hashes for the next command. They are only a shortcut: losing them loses nothing."""
+        sweep(self.root / ".seisflow")  # of a driver that died here, when all was done
+        with self._guard:
+            if not self._new_hashes:
+                return
+            text, self._new_hashes = json.dumps(self._hashes), False
+        with publish(self.root / ".seisflow" / "hashes.json") as path:
+            path.write_text(text)
+
+    def _note(self, name: str, suffix: str) -> Path:
+        place = self.root if name.startswith("detection/") else self.root / "iterations"
+        return place / f"{name}.{suffix}"
+
+    def record_path(self, name: str) -> Path:
+        """Record of a step."""
+        return self._note(name, "json")
+
+    def record_of(self, name: str) -> dict[str, Any] | None:
+        """The record of a step, or None."""
+        try:
+            found = json.loads(self.record_path(name).read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return None  # not whole: written by something else; the step runs again
+        return found if isinstance(found, dict) and found.keys() >= _RECORD else None
+
+    def why(self, task: Task, *, fresh: bool = False) -> list[str]:
+        """Why a step has to run, a reason a line; empty if its record holds."""
+        record = self.record_of(task.name)
+        if record is None:
+            return ["it has not run yet"]
+        reasons = []
+        for name, path in task.inputs.items():
+            old, new = record["inputs"].get(name), self.hash_of(path, fresh=fresh)
+            if new is None:
+                reasons.append(f"{self.relative(path)} is not there")
+            elif old != new:
+                reasons.append(f"{self.relative(path)} {'changed' if old else 'is new'}")
+        reasons += [f"{name} is no longer used" for name in record["inputs"] if name not in task.inputs]
+        old_settings, new_settings = _flat(record["settings"]), _flat(task.settings)
+        for key in sorted(old_settings.keys() | new_settings.keys()):
+            old, new = old_settings.get(key), new_settings.get(key)
+            if old != new:
+                reasons.append(f"setting {key} changed from {old} to {new}")
+        if record["code"] != task.code:
+            reasons.append(f"the code changed from {record['code']} to {task.code}")
+        return reasons + self.damage(record, fresh=fresh)
+
+    def damage(self, record: Mapping[str, Any], *, fresh: bool = False) -> list[str]:
+        """Files that a record says were written and that are gone or not as they were written."""
+        reasons = []
+        for name, old in record["outputs"].items():
+            new = self.hash_of(self.root / name, fresh=fresh)
+            if new is None:
+                reasons.append(f"its result {name} is not there")
+            elif old != new:
+                reasons.append(f"its result {name} is not what it wrote")
+        return reasons
+
+    def done(self, task: Task) -> dict[str, Any] | None:
+        """The results of a step whose record holds, else None."""
+        if self.why(task):
+            return None
+        record = self.record_of(task.name)
+        return None if record is None else dict(record["results"])
+
+    def begin(self, task: Task) -> Begun:
+        """Note what the inputs of a step are, before it reads them; a file changed while it runs makes it run again."""
+        return Begun({name: self.hash_of(path) for name, path in task.inputs.items()}, time.monotonic())
+
+    def record(self, task: Task, outputs: Iterable[Path], results: Mapping[str, Any], begun: Begun) -> None:
+        """Leave the record of a step that has just written its outputs."""
+        content = {
+            "name": task.name,
+            "code": task.code,
+            "settings": _plain(task.settings),
+            "inputs": dict(begun.inputs),
+            "outputs": {self.relative(path): self.hash_of(path, fresh=True) for path in outputs},
+            "results": _plain(results),
+            "seconds": round(time.monotonic() - begun.at, 3),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        with publish(self.record_path(task.name)) as path:
+            path.write_text(json.dumps(content, indent=1))
+        self.forget_failure(task.name)
+
+    def _failure_path(self, name: str) -> Path:
+        return self._note(name, "failed")
+
+    def record_failure(self, name: str, reason: str) -> None:
+        """Note why a step failed, for ``seisflow status``; the note goes when it succeeds."""
+        with publish(self._failure_path(name)) as path:
+            path.write_text(reason)
+
+    def forget_failure(self, name: str) -> None:
+        """Take the note of a failure away."""
+        self._failure_path(name).unlink(missing_ok=True)
+
+    def failure_of(self, name: str) -> str | None:
+        """Why a step failed when it ran last, or None."""
+        try:
+            return self._failure_path(name).read_text()
+        except FileNotFoundError:
+            return None
+
+    # ------------------------------------------------------------------ one driver at a time
+
+    @property
+    def driver(self) -> str | None:
+        """Host and process that work in the folder now, or None; a dead process of this host does not count."""
+        try:
+            text = (self.root / ".seisflow" / "lock").read_text().strip()
+        except OSError:
+            return None
+        match = _DRIVER.fullmatch(text)
+        if match is None or (match["host"] == socket.gethostname() and not alive(int(match["pid"]))):
+            return None
+        return text
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other drivers out of the folder, and sweep what dead ones left.
+
+        Raises
+        ------
+        InputError
+            If another process works here; host and process are named.
+        """
+        path = self.root / ".seisflow" / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise InputError(
+                    f"{self.root}: another seisflow works in this project ({file.read().strip() or 'unknown'}); "
+                    "wait for it, or end it, then run the command again"
+                ) from None
+            except OSError as error:
+                raise WorkError(
+                    f"{path}: this file system gives no locks ({error.strerror}); keep the project on one that does"
+                ) from error
+            file.truncate(0)
+            file.write(f"host {socket.gethostname()}, process {os.getpid()}\n")
+            file.flush()
+            sweep(self.root)
+            try:
+                yield
+            finally:
+                self.save_hashes()
+                file.truncate(0)
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    plain = _plain(value)
+    if not isinstance(plain, dict):
+        return {prefix.rstrip("."): plain}
+    result: dict[str, Any] = {}
+    for key, below in plain.items():
+        result |= _flat(below, f"{prefix}{key}.")
+    return result
