@@ -178,7 +178,7 @@ def test_failures_are_kept_until_the_step_succeeds(step):
 
 
 def test_a_file_is_hashed_once(folder, monkeypatch):
-    import seisflow.project as module
+    import seisflow.records as module
 
     project, path = Project.open(folder), folder / "in.txt"
     path.write_text("one")

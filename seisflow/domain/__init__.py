@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seisflow.domain.beam import Beam
+from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
 from seisflow.domain.event import Event, Force, MomentTensor, SourceTimeFunction
 from seisflow.domain.gather import Gather, TimeSpan
@@ -14,14 +15,18 @@ from seisflow.domain.travel_times import TravelTimeTable
 from seisflow.domain.window import Measurement, Measurements, Rejection, Window
 
 __all__ = [
+    "Arrival",
     "Beam",
+    "Catalog",
     "Continuous",
+    "Detection",
     "Event",
     "FloatArray",
     "Force",
     "Gather",
     "Grid",
     "Kernel",
+    "Magnitude",
     "Measurement",
     "Measurements",
     "Model",
