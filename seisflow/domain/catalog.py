@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -156,7 +157,7 @@ class Catalog:
 
     def __post_init__(self) -> None:
         times = [each.time for each in self.detections]
-        if any(a > b for a, b in zip(times, times[1:], strict=False)):
+        if any(a > b for a, b in pairwise(times)):
             raise InputError("the detections of a catalog must be in the order of their times")
         names = {each.id for each in self.detections}
         if len(names) < len(self.detections):
