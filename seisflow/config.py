@@ -235,8 +235,12 @@ class Config(_Section):
     ----------
     name : str
         Of the project, for titles.
-    region, data, stages, solver, inversion, source, compute
+    region, solver, inversion, source, compute
         A section of its own.
+    data, stages
+        Of tomography; both or none.
+    detection
+        Of detection.
     hold_out : tuple of str
         What is simulated and measured but never inverted: events, stations (``NET.STA``), or a station for one event
         (``EVENT/NET.STA``).
@@ -246,8 +250,8 @@ class Config(_Section):
 
     name: str
     region: RegionConfig
-    data: DataConfig
-    stages: Annotated[tuple[StageConfig, ...], Field(min_length=1)]
+    data: DataConfig | None = None
+    stages: tuple[StageConfig, ...] = ()
     solver: SolverConfig = Elastic3DConfig()
     inversion: InversionConfig = InversionConfig()
     source: SourceConfig = SourceConfig()
@@ -260,7 +264,12 @@ class Config(_Section):
         repeated = sorted({name for name in self.hold_out if self.hold_out.count(name) > 1})
         if repeated:
             raise ValueError(f"hold_out: {', '.join(repeated)} is given twice; remove one")
-        faults = ["stages.0.guard: no stage comes before the first"] if self.stages[0].guard else []
+        if bool(self.stages) != bool(self.data):
+            missing, other = ("stages", "data") if self.data else ("data", "stages")
+            raise ValueError(f"{missing}: is missing; tomography needs it beside `{other}`")
+        faults = []
+        if self.stages and self.stages[0].guard:
+            faults.append("stages.0.guard: no stage comes before the first")
         for number in range(len(self.stages)):
             try:
                 self.signal(number).check_length(self.axis())
@@ -270,10 +279,23 @@ class Config(_Section):
             raise ValueError("; ".join(faults))
         return self
 
+    @property
+    def compared(self) -> DataConfig:
+        """The section ``data``, which tomography needs.
+
+        Raises
+        ------
+        InputError
+            If it is not there.
+        """
+        if self.data is None:
+            raise InputError("seisflow.yaml has no `data` and `stages`; tomography needs both")
+        return self.data
+
     def axis(self) -> TimeAxis:
         """The times of all seismograms that are compared."""
-        start, longest = self.data.start, max(stage.periods[1] for stage in self.stages)
-        return TimeAxis.covering(-longest if start is None else start, self.data.duration, self.data.interval)
+        data, longest = self.compared, max((stage.periods[1] for stage in self.stages), default=0.0)
+        return TimeAxis.covering(-longest if data.start is None else data.start, data.duration, data.interval)
 
     def stage_of(self, iteration: int, held: Collection[int] = ()) -> tuple[int, int]:
         """Stage number (from 0) and iteration within it (from 0) of an iteration (from 1).
@@ -290,6 +312,8 @@ class Config(_Section):
             If the stages hold fewer iterations.
         """
         first = 1
+        if not self.stages:
+            raise InputError("seisflow.yaml has no `data` and `stages`; tomography needs both")
         if iteration < first:
             raise InputError(f"iteration {iteration}: iterations are counted from 1")
         for number, stage in enumerate(self.stages):
@@ -311,7 +335,7 @@ class Config(_Section):
 
     def signal(self, stage: int) -> SignalConfig:
         """What is done to the seismograms in a stage."""
-        data = self.data
+        data = self.compared
         return SignalConfig(
             band=self.stages[stage].periods,
             interval=data.interval,

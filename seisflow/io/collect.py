@@ -20,7 +20,7 @@ from seisflow.io.hdf5 import reading
 from seisflow.io.layers import read_layers
 from seisflow.io.models import read_model
 from seisflow.io.responses import merge_inventory, read_resp, read_seed
-from seisflow.io.specfem import read_forcesolution, scan_stations
+from seisflow.io.specfem import is_station_table, read_forcesolution, scan_stations
 from seisflow.io.stations import inventory_stations, read_inventory, stationxml
 from seisflow.io.waveforms import files_below, read_waveforms
 
@@ -130,7 +130,8 @@ def _text_kind(path: str | os.PathLike[str], text: str) -> str:
         return "forcesolution"
     if re.search(r"^B05[02]F0[34]\s", text, re.MULTILINE):
         return "resp"
-    if re.fullmatch(r"\w+\s+\w+(\s+[-+.\deE]+){4}", next(iter(text.strip().splitlines()), "").strip()):
+    first = next(iter(text.strip().splitlines()), "").strip()
+    if is_station_table(first) or re.fullmatch(r"\w+\s+\w+(\s+[-+.\deE]+){4}", first):
         return "stations"
     for kind in ("cmtsolution", "forcesolution", "stations"):
         if Path(path).name.lower().startswith(kind) and text.strip():

@@ -11,7 +11,7 @@ import numpy as np
 from seisflow.domain import Event, Force, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError
 
-__all__ = ["FORCE_TIME", "read_forcesolution", "read_stations", "scan_stations"]
+__all__ = ["FORCE_TIME", "read_forcesolution", "read_stations", "is_station_table", "scan_stations"]
 
 FORCE_TIME = 946684800.0
 """2000-01-01 00:00:00 UTC: the time that forces get, as their files hold none."""
@@ -125,6 +125,9 @@ def read_stations(path: _Path) -> list[Station]:
 def scan_stations(path: _Path) -> tuple[list[Station], list[str]]:
     """Read the lines of a STATIONS file that can be used, and say why others cannot.
 
+    A table with commas will do, if its first line names the columns: network, station, latitude, longitude (degrees),
+    and perhaps elevation and burial (m), in any order.
+
     Parameters
     ----------
     path : path
@@ -143,10 +146,17 @@ def scan_stations(path: _Path) -> tuple[list[Station], list[str]]:
     """
     stations: dict[str, Station] = {}
     problems: list[str] = []
+    columns: list[int] | None = None
     for number, line in enumerate(_lines(path), start=1):
         words = line.split("#")[0].split()
         if not words:
             continue
+        if number == 1 and is_station_table(line):
+            columns = _columns(line)
+            continue
+        if columns is not None:
+            cells = [*(cell.strip() for cell in line.split(",")), "0"]
+            words = [cells[column] if column < len(cells) - 1 or column == -1 else "?" for column in columns]
         try:
             station = _station(words)
         except ValueError as error:
@@ -158,6 +168,28 @@ def scan_stations(path: _Path) -> tuple[list[Station], list[str]]:
             )
         stations.setdefault(station.id, station)
     return list(stations.values()), problems
+
+
+_NAMES = {
+    "station": ("station", "sta", "code"),
+    "network": ("network", "net"),
+    "latitude": ("latitude", "lat"),
+    "longitude": ("longitude", "lon"),
+    "elevation": ("elevation", "elevation_m", "elev"),
+    "burial": ("burial", "burial_m"),
+}
+
+
+def is_station_table(line: str) -> bool:
+    """Whether a line names the columns of a table of stations, separated by commas."""
+    found = {cell.strip().lower() for cell in line.split(",")}
+    return all(found & set(_NAMES[name]) for name in ("station", "network", "latitude", "longitude"))
+
+
+def _columns(line: str) -> list[int]:
+    """Numbers of the columns in the order of a STATIONS file; -1 for one that is not there."""
+    cells = [cell.strip().lower() for cell in line.split(",")]
+    return [next((cells.index(name) for name in names if name in cells), -1) for names in _NAMES.values()]
 
 
 def _station(words: list[str]) -> Station:

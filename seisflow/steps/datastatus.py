@@ -85,7 +85,7 @@ def _event(project: Project, log: ImportLog, event: str, newest: int | None) -> 
         kinds.append(("metadata", "waiting"))
     for stage, kind in kinds:
         for identity, text in log.of(event, kind).items():
-            if stage == "metadata" and "response" in text and project.config.data.observed != "counts":
+            if stage == "metadata" and "response" in text and project.config.compared.observed != "counts":
                 continue
             reason = text.partition(f"event {event}: ")[2] or text
             rows.append(_row(identity, stage, reason.removesuffix("; it was left out")))

@@ -106,7 +106,13 @@ def import_files(
     changed |= _put_responses(project, found, report)
     _put_model(project, found, replace, report)
     log = ImportLog(project)
-    if len(found.stream) or changed:
+    if not project.config.stages:
+        if len(found.stream):
+            report.problems.append(
+                f"{len(found.stream)} recordings: seisflow.yaml has no `data` and `stages`, which say how recordings "
+                "of events are cut; continuous recordings stay where they are, name their folder in `detection.archive`"
+            )
+    elif len(found.stream) or changed:
         Recordings(project, replace, report, log).put(found.stream, known, changed, event)
     log.files(found.files, report.problems)
     log.save()
@@ -267,8 +273,8 @@ def _start_model(project: Project, source: Path, content: Model | EarthGrid | La
 
 def _layered(project: Project, source: Path, content: Layers) -> tuple[Model, str]:
     region = project.config.region
-    periods = np.array([stage.periods for stage in project.config.stages])
-    middle = float(np.sqrt(periods.min() * periods.max()))
+    periods = [period for stage in project.config.stages for period in stage.periods] or [1.0]
+    middle = float(np.sqrt(min(periods) * max(periods)))
     grid = region.grid()
     model = layered_model(content, grid, region.projection(), middle)
     model.check(str(source))

@@ -253,7 +253,7 @@ def _configuration(source: Project) -> tuple[str, Config]:
     text = (source.root / CONFIG_NAME).read_text(encoding="utf-8")
     changes = [(("data", "observed"), "velocity")]
     wanted = source.config.model_copy(
-        update={"data": source.config.data.model_copy(update={"observed": "velocity"})}
+        update={"data": source.config.compared.model_copy(update={"observed": "velocity"})}
     )
     file = source.config.source.file
     if file is not None and _inside(file) != file:

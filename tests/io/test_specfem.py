@@ -3,7 +3,7 @@ import pytest
 from seisflow.domain import Force, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError
 from seisflow.io.collect import collect, sniff
-from seisflow.io.specfem import FORCE_TIME, read_forcesolution, read_stations
+from seisflow.io.specfem import FORCE_TIME, read_forcesolution, read_stations, scan_stations
 
 FORCE = """FORCE  001
 time shift:     0.5000
@@ -79,3 +79,14 @@ def test_faults_of_stations_are_named(tmp_path, text, words):
         read_stations(tmp_path / "STATIONS")
     with pytest.raises(MissingError):
         read_stations(tmp_path / "none")
+
+
+def test_a_table_with_commas_names_its_columns(tmp_path):
+    path = tmp_path / "places.csv"
+    path.write_text(
+        "latitude,station,longitude,network,elevation_m\n-78.1,ST01,-84.0,YG,307\n-78.2,ST02,-84.1,YG\n-78.3,ST03,x,YG,1\n"
+    )
+    stations, problems = scan_stations(path)
+    assert stations == [Station("YG", "ST01", -78.1, -84.0, 307.0)]
+    assert ["line 3" in problems[0], "line 4" in problems[1], len(problems)] == [True, True, 2]
+    assert sniff(path) == "stations"
