@@ -1,0 +1,119 @@
+"""From any sampling interval and start time to those of a common axis: windowed-sinc interpolation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from seisflow.domain import FloatArray
+from seisflow.signal.resample import BETA, CUTOFF, LOBES
+
+__all__ = ["half_width", "resampled"]
+
+LARGEST_FACTOR = 200
+"""Largest numerator and denominator of a ratio of intervals that is worked phase by phase."""
+DRIFT = 0.01
+"""Samples by which the times may be wrong at the end of a stretch if its ratio is replaced by a fraction."""
+PHASES = 1024
+"""Kernels that are tabulated for other ratios; times are right to half of 1/1024 sample."""
+BLOCK = 4096
+
+
+def half_width(given: float, wanted: float) -> float:
+    """Half of the length of the interpolation kernel in s, between two sampling intervals in s."""
+    return LOBES * max(given, wanted) / CUTOFF
+
+
+def resampled(samples: FloatArray, start: float, given: float, wanted: float) -> tuple[int, FloatArray]:
+    """Interpolate a stretch onto the times 0, wanted, 2 wanted, ... (windowed sinc; Smith & Gossett 1984).
+
+    The kernel is that of ``Resample``: a low pass with its -6 dB point at 0.8 of the lower of the two Nyquist
+    frequencies, flat to about 0.67 of it; it shifts no phases, and times between samples are exact for any start.
+
+    Parameters
+    ----------
+    samples : ndarray of float64 (n,)
+    start : float
+        Time of the first sample in s.
+    given, wanted : float
+        Sampling intervals in s.
+
+    Returns
+    -------
+    int
+        Number k of the first time k * wanted; may be negative.
+    ndarray of float64 (m,)
+        Only where the whole kernel lies on samples. If both intervals are the same, and times of samples are
+        wanted, they are taken as they are.
+    """
+    ratio = wanted / given
+    shift = -start / given  # of time 0, in samples
+    fraction = Fraction(ratio).limit_denominator(LARGEST_FACTOR)
+    exact = (
+        0 < fraction.numerator <= LARGEST_FACTOR
+        and abs(float(fraction) - ratio) * len(samples) / ratio < DRIFT
+    )
+    nearest = int(np.rint(shift))
+    if exact and fraction == 1 and abs(shift - nearest) < 1e-3:
+        return -nearest, samples
+    half = half_width(given, wanted) / given
+    reach = int(np.ceil(half))
+    first = int(np.ceil((reach - shift) / ratio - 1e-9))
+    last = int(np.floor((len(samples) - 1 - reach - shift) / ratio + 1e-9))
+    if last < first:
+        return first, np.zeros(0)
+    centres = shift + ratio * first, ratio
+    if not exact:
+        return first, _tabulated(samples, centres, last - first + 1, (half, reach))
+    up, down = fraction.denominator, fraction.numerator
+    result = np.empty(last - first + 1)
+    for phase in range(min(up, len(result))):
+        centre = centres[0] + phase * down / up
+        base = int(np.floor(centre))
+        kernel = _kernel(np.array([centre - base]), half, reach)[0]
+        result[phase::up] = _strided(samples, kernel, base - reach, down, len(result[phase::up]))
+    return first, result
+
+
+def _kernel(fractions: FloatArray, half: float, reach: int) -> FloatArray:
+    """Weights of the samples -reach ... reach + 1 about the one at or before each centre; they sum up to 1."""
+    distance = np.arange(-reach, reach + 2)[None, :] - fractions[:, None]
+    inside = np.clip(1 - (distance / half) ** 2, 0.0, None)
+    weights = np.sinc(distance * (LOBES / half)) * np.i0(BETA * np.sqrt(inside)) * (inside > 0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _strided(samples: FloatArray, kernel: FloatArray, first: int, step: int, count: int) -> FloatArray:
+    """Sum of kernel[k] * samples[first + m * step + k] over k, for m up to count; what lies outside is zero."""
+    result = np.zeros(count)
+    for phase in range(min(step, len(kernel))):
+        part = kernel[phase::step]
+        low = first + phase
+        high = low + step * (count + len(part) - 2) + 1
+        # Rounding may set the outermost weights, which are zero, just outside.
+        lead = -(low // step) if low < 0 else 0
+        chosen = samples[low + lead * step : high : step]
+        missing = count + len(part) - 1 - lead - len(chosen)
+        if lead or missing > 0:
+            chosen = np.pad(chosen, (lead, max(0, missing)))
+        result += np.correlate(np.ascontiguousarray(chosen), part, "valid")
+    return result
+
+
+def _tabulated(
+    samples: FloatArray, centres: tuple[float, float], count: int, width: tuple[float, int]
+) -> FloatArray:
+    """Any ratio: for each time the kernel of the nearest of many phases. ``centres``: the first and the step."""
+    half, reach = width
+    table = _kernel(np.arange(PHASES + 1) / PHASES, half, reach)
+    windows = sliding_window_view(np.pad(samples, (1, 2)), table.shape[1])
+    result = np.empty(count)
+    for low in range(0, count, BLOCK):
+        high = min(low + BLOCK, count)
+        centre = centres[0] + centres[1] * np.arange(low, high)
+        base = np.floor(centre).astype(np.int64)
+        phase = np.rint((centre - base) * PHASES).astype(np.int64)
+        result[low:high] = np.einsum("ij,ij->i", windows[base - reach + 1], table[phase])
+    return result
