@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seisflow.errors import InputError, MissingError, SeisflowError
-from seisflow.io.archive_index import Monitor, Scan, Span, index_problems, index_spans, update_index
+from seisflow.io.archive_index import (
+    Monitor,
+    Scan,
+    Span,
+    condensed,
+    index_problems,
+    index_spans,
+    update_index,
+)
 from seisflow.io.hdf5 import fetch_number, reading
 from seisflow.io.waveforms import read_waveforms
 
@@ -252,23 +261,63 @@ def _read_spans(spans: list[Span], start: float, end: float) -> tuple[list[Any],
 
 
 def _read_decoded(spans: list[Span], first: Any, last: Any) -> tuple[list[Any], list[str]]:
-    from obspy import read
-
-    path, options = spans[0].file, {}
-    if spans[0].kind == "mseed":
+    path, kind, options = spans[0].file, spans[0].kind, {}
+    if kind == "mseed":
         options = {"starttime": first, "endtime": last}
         if len({(span.network, span.station) for span in spans}) == 1:  # others in the file are not decoded
             options["sourcename"] = f"{spans[0].network}.{spans[0].station}.*"
-    with warnings.catch_warnings(record=True) as said, open(path, "rb") as file:
+    with open(path, "rb") as file:
+        traces, said, reason = _decode(file, kind.upper(), options)
+    if kind == "mseed" and (reason or any("integrity" in each for each in said)):
+        traces, lost = _salvage(path, options)
+        if lost and traces:
+            return traces, [f"{path}: {lost} damaged records were left out; fetch it again"]
+        said = []
+    if reason and not traces:
+        return [], [f"{path}: cannot be read, it is damaged or was changed since it was indexed ({reason})"]
+    return traces, condensed(path, said)
+
+
+def _decode(file: Any, kind: str, options: dict[str, Any]) -> tuple[list[Any], list[str], str]:
+    """Traces, what the library warned of, and why it failed."""
+    from obspy import read
+
+    with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            traces = list(read(file, format=spans[0].kind.upper(), **options))
+            traces = list(read(file, format=kind, **options))
         except Exception as error:  # the readers of ObsPy raise whatever they please
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            return [], [
-                f"{path}: cannot be read, it is damaged or was changed since it was indexed ({reason})"
-            ]
-    return traces, [f"{path}: {str(each.message).splitlines()[0]}" for each in said]
+            return [], [], (str(error) or type(error).__name__).splitlines()[0]
+    return traces, [str(each.message) for each in said], ""
+
+
+def _salvage(path: str, options: dict[str, Any]) -> tuple[list[Any], int]:
+    """Read a MiniSEED file with damaged records: halves of it, and halves of those, until the good ones are found.
+
+    Returns the traces and how many records were left out. One bad record would else cost the whole file.
+    """
+    content = Path(path).read_bytes()
+    options = {
+        name: value for name, value in options.items() if name != "sourcename"
+    }  # it fails if none is there
+    heads, _, _ = _decode(io.BytesIO(content), "MSEED", {"headonly": True})
+    if not heads:
+        return [], 0
+    length = min(trace.stats.mseed.record_length for trace in heads)
+    good: list[Any] = []
+    lost = 0
+    stack = [(0, len(content) // length)]
+    while stack:
+        low, high = stack.pop()
+        traces, said, reason = _decode(io.BytesIO(content[low * length : high * length]), "MSEED", options)
+        if not reason and not any("integrity" in each for each in said):
+            good.extend(traces)
+        elif high - low == 1:
+            lost += 1
+        else:
+            middle = (low + high) // 2
+            stack += [(middle, high), (low, middle)]
+    return good, lost
 
 
 def _read_asdf(spans: list[Span], start: float, end: float) -> tuple[list[Any], list[str]]:

@@ -24,7 +24,7 @@ from seisflow.io.atomic import publish
 from seisflow.io.hdf5 import attribute_text, damage, fetch_number, reading
 from seisflow.io.waveforms import read_waveforms
 
-__all__ = ["Monitor", "Scan", "Span", "index_problems", "index_spans", "update_index"]
+__all__ = ["Monitor", "Scan", "Span", "condensed", "index_problems", "index_spans", "update_index"]
 
 Monitor = Callable[[int, int], None]
 """Is called with how many files were read, and how many there are to read."""
@@ -46,6 +46,9 @@ _SAVE_EVERY = 60.0
 """s. A long first scan that is killed goes on from where it was a minute before."""
 _HEAD = 512
 _MINISEED = re.compile(rb"\d{6}[DRQM][ \x00]")
+_LARGEST_OTHER = 2**30
+"""Bytes. Files of other formats are read as a whole, and what else lies in a folder may fill the memory."""
+_TOO_LARGE = "is not MiniSEED, SAC or ASDF, and too large to be tried as another format; convert or remove it"
 _SAC_HEADER = 632
 _SAC_FOOTER = 176
 """Bytes that version 7 of SAC files adds at the end."""
@@ -369,6 +372,8 @@ def _read_headers(path: str) -> tuple[str, list[_Header], list[str]]:
             return "mseed", *_decoded_headers(path, "MSEED", size)
         if _is_sac(head, size):
             return "sac", *_decoded_headers(path, "SAC", size)
+        if size > _LARGEST_OTHER:
+            return "other", [], [f"{path}: {_TOO_LARGE}"]
         stream, problems = read_waveforms(path)
     except SeisflowError as error:
         return "other", [], [" ".join(str(error).splitlines())]
@@ -408,8 +413,26 @@ def _decoded_headers(path: str, kind: str, size: int) -> tuple[list[_Header], li
     if len(lengths) == 1 and size % min(lengths):
         torn = "its last record is torn; the whole records are used, fetch it again"
         return headers, [*problems, f"{path}: is cut short, {torn}"]
-    said_so = [f"{path}: {str(each.message).splitlines()[0]}" for each in said]
-    return headers, [*problems, *said_so]
+    return headers, [*problems, *condensed(path, [str(each.message) for each in said])]
+
+
+def condensed(path: str, said: list[str]) -> list[str]:
+    """Make one sentence of what a library said about a file, which may be a line for each 128 bytes of it.
+
+    Parameters
+    ----------
+    path : str
+    said : list of str
+
+    Returns
+    -------
+    list of str
+        Empty if nothing was said.
+    """
+    if not said:
+        return []
+    more = f", and {len(said) - 1} more like this" if len(said) > 1 else ""
+    return [f"{path}: {said[0].splitlines()[0]}{more}"]
 
 
 def _usable(path: str, traces: Iterable[Any]) -> tuple[list[_Header], list[str]]:

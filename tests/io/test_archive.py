@@ -150,6 +150,15 @@ def test_faulty_files_are_named_and_the_rest_is_used(data, index):
     np.testing.assert_array_equal(torn, trace("A02", samples=5000).data[: len(torn)])
 
 
+def test_large_files_of_unknown_formats_are_not_taken_into_memory(data, index, monkeypatch):
+    data.mkdir()
+    with open(data / "film.mp4", "wb") as file:
+        file.write(b"x" * 1000)
+        file.truncate(2**31)  # takes no space
+    monkeypatch.setattr(archive_index, "read_waveforms", None)
+    assert "too large" in sentence(Archive.open([data], index).problems(), "film.mp4")
+
+
 def test_channels_without_time_series_are_named(data, index, monkeypatch):
     write(data / "a.mseed", trace())
     traces = [trace(), trace(channel="LOG", rate=0.0)]
@@ -191,6 +200,36 @@ def test_overlapping_records_stay_for_the_treatment(data, index):
     write(data / "a.mseed", trace(start=T0 + 5, samples=2000))
     stream, _ = Archive.open([data], index).read(T0, T0 + 100)
     assert [Path(each.stats.file).name for each in stream] == ["a.mseed", "b.mseed"]
+
+
+def test_overlapping_records_within_a_file(data, index):
+    one = write(data / "a", trace(samples=5000)).read_bytes()
+    two = write(data / "b", trace(start=T0 + 30, samples=5000, seed=1)).read_bytes()
+    (data / "a").unlink()
+    (data / "b").write_bytes(one + two)
+    archive = Archive.open([data], index)
+    assert [span.samples for span in archive.spans()] == [5000, 5000]
+    stream, problems = archive.read(T0, T0 + 100)
+    assert problems == [] and [each.stats.npts for each in stream] == [5000, 5000]
+    np.testing.assert_array_equal(stream[0].data, trace(samples=5000).data)
+
+
+@pytest.mark.parametrize("fault", ["record", "frames", "bits"])
+def test_one_damaged_record_costs_one_record(data, index, fault):
+    file = write(data / "a.mseed", trace(samples=20000), trace("B01"))
+    content = bytearray(file.read_bytes())
+    low, high = {"record": (0, 512), "frames": (128, 300), "bits": (264, 265)}[fault]
+    content[40 * 512 + low : 40 * 512 + high] = np.random.default_rng(3).bytes(high - low)
+    file.write_bytes(content)
+    archive = Archive.open([data], index)
+    assert [span.station for span in archive.spans()][-1] == "B01"
+    stream, problems = archive.read(T0, T0 + 300, ["*.A01.*"])
+    assert len(problems) == 1 and "a.mseed" in problems[0]
+    assert 19000 < sum(each.stats.npts for each in stream) < 20000
+    for each in stream:
+        first = round((each.stats.starttime.timestamp - T0) * 100)
+        np.testing.assert_array_equal(each.data, trace(samples=20000).data[first : first + each.stats.npts])
+    assert archive.read(T0, T0 + 20, ["*.A01.*"])[1] == ([problems[0]] if fault == "record" else [])
 
 
 def test_a_file_that_vanishes_or_changes_after_the_index(data, index):
