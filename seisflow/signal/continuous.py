@@ -195,9 +195,6 @@ def _station(traces: list[Any], axis: _Axis, data: FloatArray, live: Mask) -> li
 
 
 def _sensors(traces: list[Any], axis: _Axis) -> list[_Instrument]:
-    from obspy import UTCDateTime
-
-    time = UTCDateTime(ns=axis.origin)
     by_channel: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for trace in traces:
         by_channel[trace.stats.location, trace.stats.channel].append(trace)
@@ -207,26 +204,39 @@ def _sensors(traces: list[Any], axis: _Axis) -> list[_Instrument]:
         sensor = sensors.setdefault((location, channel[:-1]), _Instrument(location, channel[:-1]))
         fast = [piece for piece in pieces if piece.stats.sampling_rate >= slowest * (1 - 1e-6)]
         name = f"{location}.{channel}"
+        if not channel:
+            sensor.problems.append("recordings without a channel code were left out")
+            continue
         if len(fast) < len(pieces):
             rate = min(piece.stats.sampling_rate for piece in pieces)
             sensor.problems.append(
                 f"{name} is sampled at {rate:g} Hz, too coarse for {axis.config.band[1]:g} Hz, which needs "
                 f"{slowest:g} Hz; it was left out"
             )
-        if not fast or not channel:
+        if not fast:
             continue
         try:
-            metadata = described_by(axis.inventory, pieces[0], time)
-            known = metadata is not None or channel[-1] not in NUMBERED
-            taken = channel if known else channel[:-1] + NUMBERED[channel[-1]]
-            sensor.directions[channel] = orientation(taken, metadata)
+            sensor.directions[channel], said = _direction(fast, channel, axis)
         except Unusable as problem:
             sensor.problems.append(f"{location}.{problem}; it was left out")
             continue
-        if not known:
-            sensor.problems.append(f"{name} has no metadata, it was taken for {taken[-1]}")
+        if said:
+            sensor.problems.append(f"{name} {said}")
         sensor.channels[channel] = fast
     return [sensors[key] for key in sorted(sensors)]
+
+
+def _direction(pieces: list[Any], channel: str, axis: _Axis) -> tuple[tuple[float, float, float], str]:
+    """East, north and up of a channel, by the metadata at the time of its first sample in the span."""
+    from obspy import UTCDateTime
+
+    within = [piece for piece in pieces if piece.stats.endtime.ns >= axis.origin]
+    starts = [max(axis.origin, piece.stats.starttime.ns) for piece in within or pieces]
+    metadata = described_by(axis.inventory, pieces[0], UTCDateTime(ns=min(starts)))
+    if metadata is not None or channel[-1] not in NUMBERED:
+        return orientation(channel, metadata), ""
+    letter = NUMBERED[channel[-1]]
+    return orientation(channel[:-1] + letter, None), f"has no metadata, it was taken for {letter}"
 
 
 def _rank(sensor: _Instrument, axis: _Axis) -> tuple[int, int, int, str, str]:
@@ -303,6 +313,8 @@ def _channel(traces: list[Any], axis: _Axis) -> tuple[FloatArray, Mask, list[str
         problems.append(
             f"has {len(short)} stretches shorter than {needed:.3g} s, in all {sum(short):.3g} s, which were dropped"
         )
+    if not found and not problems:
+        problems.append("recorded nothing in this span")
     return data, live, problems
 
 

@@ -142,6 +142,7 @@ def test_late_start_short_stretches_and_nothing():
     )
     assert not live[1600:].any()
     assert len(problems) == 1 and "2 stretches shorter than" in problems[0] and "in all 6 s" in problems[0]
+    assert "recorded nothing in this span" in one(trace(data, start=500.0))[2][0]
     result, problems = prepare(Stream(), [STATION], CONFIG, T0, T0 + 60)
     assert not result.live.any() and problems == ["XX.A01: nothing was recorded in this span"]
 
@@ -255,6 +256,17 @@ def test_horizontals_are_turned_and_verticals_have_their_polarity():
     assert [("HH1" in each, "HH2" in each) for each in problems] == [(True, False), (False, True)]
     direct = Stream([trace(second, channel="HHE"), trace(first, channel="HHN"), trace(-up, channel="HHZ")])
     np.testing.assert_array_equal(unknown.data, prepare(direct, [STATION], ENZ, T0, T0 + 60)[0].data)
+
+
+def test_metadata_that_begin_within_the_day():
+    known = inventory(("HH1", 90.0, 0.0), ("HH2", 0.0, 0.0))
+    for channel in known[0][0]:
+        channel.start_date = UTCDateTime(T0 + 15)
+    data = noise()
+    traces = [trace(data[2000:], start=20.0, channel=f"HH{number}") for number in "12"]
+    found, problems = prepare(Stream(traces), [STATION], ENZ, T0, T0 + 60, known)
+    assert found.live[0, :2, 1200:2800].all()
+    assert len(problems) == 1 and "do not give component Z" in problems[0]
 
 
 def test_turned_components_need_both_horizontals():
