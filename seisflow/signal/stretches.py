@@ -226,15 +226,15 @@ def recorded(joined: list[Stretch], flat: float) -> tuple[list[Stretch], float]:
     lost = 0.0
     for stretch in joined:
         length = len(stretch.samples)
-        ends = np.flatnonzero(stretch.samples[1:] != stretch.samples[:-1]) + 1
-        if not len(ends):
-            lost += length * stretch.interval
-            continue
-        edges = np.concatenate([[0], ends, [length]])
-        still = np.flatnonzero(np.diff(edges) * stretch.interval >= flat)
+        same = np.zeros(
+            length + 1, np.bool_
+        )  # as the sample before; few enough change that a day fits in memory
+        np.equal(stretch.samples[1:], stretch.samples[:-1], out=same[1:-1])
+        runs = np.flatnonzero(same[1:] != same[:-1]).reshape(-1, 2) + [0, 1]
+        lengths = runs[:, 1] - runs[:, 0]
+        still = (lengths * stretch.interval >= flat) | (lengths == length)
         place = 0
-        for run in still.tolist():
-            low, high = int(edges[run]), int(edges[run + 1])
+        for low, high in runs[still].tolist():
             lost += (high - low) * stretch.interval
             if low > place:
                 live.append(stretch.part(place, low))

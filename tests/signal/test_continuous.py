@@ -18,6 +18,7 @@ from seisflow.signal.config import TimeAxis
 from seisflow.signal.continuous import ContinuousConfig, ground_motion, prepare, prepare_stations
 from seisflow.signal.polyphase import resampled
 from seisflow.signal.resample import Resample
+from seisflow.signal.stretches import Stretch, recorded
 
 T0 = float(UTCDateTime(2020, 3, 1).timestamp)
 STATION = Station("XX", "A01", 10.0, 20.0)
@@ -225,6 +226,23 @@ def test_dead_and_flat_and_no_numbers():
     )
     masked = trace(np.ma.masked_array(data, np.arange(6000) // 500 == 4))
     np.testing.assert_array_equal(one(masked)[1], reference[1])
+
+
+@pytest.mark.parametrize(
+    ("samples", "live", "lost"),
+    [
+        ([1, 1], [], 2.0),
+        ([1, 1, 2], [[1, 1, 2]], 0.0),
+        ([1, 2, 2, 2, 3, 3, 3, 4], [[1], [4]], 6.0),
+        ([5, 5, 5, 1, 2], [[1, 2]], 3.0),
+        ([1, 2, 5, 5, 5, 5], [[1, 2]], 4.0),
+    ],
+)
+def test_runs_that_stand_still(samples, live, lost):
+    found, taken = recorded([Stretch(10.0, 1.0, np.array(samples))], 3.0)
+    assert [stretch.samples.tolist() for stretch in found] == live and taken == lost
+    for stretch in found:
+        assert samples[round(stretch.start) - 10] == stretch.samples[0]
 
 
 def test_coarse_recordings_are_left_out():
