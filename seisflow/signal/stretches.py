@@ -226,11 +226,10 @@ def recorded(joined: list[Stretch], flat: float) -> tuple[list[Stretch], float]:
     lost = 0.0
     for stretch in joined:
         length = len(stretch.samples)
-        same = np.zeros(
-            length + 1, np.bool_
-        )  # as the sample before; few enough change that a day fits in memory
+        # Whether each sample is as the one before; few of them change, so that a day fits in memory.
+        same = np.zeros(length + 1, np.bool_)
         np.equal(stretch.samples[1:], stretch.samples[:-1], out=same[1:-1])
-        runs = np.flatnonzero(same[1:] != same[:-1]).reshape(-1, 2) + [0, 1]
+        runs = np.flatnonzero(same[1:] != same[:-1]).reshape(-1, 2) + np.array([0, 1])
         lengths = runs[:, 1] - runs[:, 0]
         still = (lengths * stretch.interval >= flat) | (lengths == length)
         place = 0
