@@ -6,6 +6,7 @@ from seisflow.domain.beam import Beam
 from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
 from seisflow.domain.event import Event, Force, MomentTensor, SourceTimeFunction
+from seisflow.domain.features import Features
 from seisflow.domain.gather import Gather, TimeSpan
 from seisflow.domain.geography import Projection
 from seisflow.domain.grid import FloatArray, Grid
@@ -21,6 +22,7 @@ __all__ = [
     "Continuous",
     "Detection",
     "Event",
+    "Features",
     "FloatArray",
     "Force",
     "Gather",

@@ -1,0 +1,546 @@
+/* Backprojection (see beam.h). Time is cut into tiles; what a tile gives depends on nothing else.
+ *
+ * Screened tiles: no row starts or stops to be live within the tile and the delays after it, so each source
+ * has one denominator. Features are quantised to 16 bits, the sums of the rows of a station are made once for
+ * each different pair of delays, sources add these. The error of a 16-bit sum is bounded, so every source
+ * that may be the largest is known; these are summed again in double precision. Exact tiles: all sources in
+ * double precision; also taken where the screening leaves many sources (features with long equal stretches).
+ * Both add the rows of a source in the same order in the same precision, so the result does not depend on the
+ * way, the threads or the instruction set. */
+#include "beam.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define JOIN2(a, b) a##_##b
+#define JOIN(a, b) JOIN2(a, b)
+#define T BEAM_TILE
+
+#if defined(LEVEL_v4)
+enum { BYTES = 64 };
+#elif defined(LEVEL_v3)
+enum { BYTES = 32 };
+#else
+enum { BYTES = 16 };
+#endif
+enum { NV = 2 * T / BYTES, NL = BYTES / 2 };
+typedef int16_t vec __attribute__((vector_size(BYTES), aligned(2), may_alias));
+typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
+typedef int64_t lanes __attribute__((vector_size(64), aligned(8), may_alias));
+
+static inline vec larger(vec a, vec b) {
+#if defined(LEVEL_v4)
+    return (vec)_mm512_max_epi16((__m512i)a, (__m512i)b);
+#elif defined(LEVEL_v3)
+    return (vec)_mm256_max_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    return (vec)_mm_max_epi16((__m128i)a, (__m128i)b);
+#else
+    const vec k = a > b;
+    return (a & k) | (b & ~k);
+#endif
+}
+
+/* Upper half of the products. */
+static inline vec scaled(vec a, int16_t factor) {
+    const vec b = factor - (vec){0};
+#if defined(LEVEL_v4)
+    return (vec)_mm512_mulhi_epi16((__m512i)a, (__m512i)b);
+#elif defined(LEVEL_v3)
+    return (vec)_mm256_mulhi_epi16((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    return (vec)_mm_mulhi_epi16((__m128i)a, (__m128i)b);
+#else
+    vec c;
+    for (int i = 0; i < NL; i++)
+        c[i] = (int16_t)(((int32_t)a[i] * b[i]) >> 16);
+    return c;
+#endif
+}
+
+/* What a thread works in. */
+typedef struct {
+    int16_t *quanta, *table, *top; /* (rows + 1, width), (table rows, T), (blocks, T) */
+    double *value, *weight;        /* (rows, width) features times weights, weights; 0 where dead */
+    uint8_t *pattern;              /* (rows) which are live, as of the next three */
+    double *below;                 /* (used) denominators, 0 if the source does not compete */
+    int16_t *factor;               /* (used) what the sums are scaled with, 0 if it does not compete */
+    int64_t known, even, leader;   /* pattern set; factors all alike; lowest source that competes, or -1 */
+} work;
+
+static void *place(char **next, size_t bytes) {
+    void *result = *next;
+    *next += (bytes + 127) / 128 * 128;
+    return result;
+}
+
+/* Lay the arrays out from `memory` on; returns the bytes that they take. */
+static size_t lay_out(const beam_plan *p, work *w, char *memory) {
+    const size_t rows = (size_t)(p->stations * p->phases), width = (size_t)p->width, used = (size_t)p->used;
+    const size_t blocks = (used + BEAM_BLOCK - 1) / BEAM_BLOCK;
+    size_t most = 0;
+    for (int64_t c = 0; c < p->chunks; c++)
+        most =
+            (size_t)(p->table[c + 1] - p->table[c]) > most ? (size_t)(p->table[c + 1] - p->table[c]) : most;
+    char *next = memory;
+    w->quanta = place(&next, 2 * (rows + 1) * width);
+    w->table = place(&next, 2 * most * T);
+    w->top = place(&next, 2 * blocks * T);
+    w->value = place(&next, 8 * rows * width);
+    w->weight = place(&next, 8 * rows * width);
+    w->pattern = place(&next, rows);
+    w->below = place(&next, 8 * used);
+    w->factor = place(&next, 2 * used);
+    return (size_t)(next - memory);
+}
+
+/* Denominators and factors of the sources for the rows that are live. */
+static void set_pattern(const beam_plan *p, const beam_data *d, work *w, const uint8_t *pattern) {
+    const int64_t n = p->stations * p->phases;
+    if (w->known && !memcmp(pattern, w->pattern, (size_t)n))
+        return;
+    memcpy(w->pattern, pattern, (size_t)n);
+    w->known = w->even = 1;
+    w->leader = -1;
+    double smallest = INFINITY, largest = 0;
+    for (int64_t s = 0; s < p->used; s++) {
+        const int64_t k = p->order[s];
+        double sum = 0;
+        for (int64_t r = 0; r < n; r++)
+            if (p->use[k * p->stations + r / p->phases] && pattern[r])
+                sum += d->weights[r];
+        w->below[s] = sum >= d->least[k] ? sum : 0;
+        w->factor[s] = 0;
+        if (!(sum >= d->least[k])) {
+            w->even = 0;
+            continue;
+        }
+        smallest = sum < smallest ? sum : smallest;
+        largest = sum > largest ? sum : largest;
+        if (w->leader < 0 || k < w->leader)
+            w->leader = k;
+    }
+    w->even &= smallest == largest;
+    for (int64_t s = 0; s < p->used; s++)
+        if (w->below[s] > 0)
+            w->factor[s] = (int16_t)fmax(1, rint(32767 * smallest / w->below[s]));
+}
+
+/* Whether every row is inside the data and live or dead throughout; then which are live. */
+static int constant(const beam_plan *p, const beam_data *d, int64_t t0, int64_t m, uint8_t *pattern) {
+    for (int64_t r = 0; r < p->stations * p->phases; r++) {
+        const int64_t a = t0 + p->low[r], n = m + p->high[r] - p->low[r];
+        if (a < 0 || a + n > d->samples)
+            return 0;
+        const uint8_t *live = d->live + r * d->samples + a;
+        uint8_t other = 0;
+        for (int64_t i = 0; i < n; i++)
+            other |= live[i] ^ live[0];
+        if (other)
+            return 0;
+        pattern[r] = live[0];
+    }
+    return 1;
+}
+
+static int by_size(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Quantise the rows of a tile, the same offset for all (it cancels in the mean): sums of any source stay
+ * within 30,000 quanta. Returns 0 if all features are zero, -1 if they are too large or small for that,
+ * else 1. */
+static int quantise(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m) {
+    const int64_t rows = p->stations * p->phases;
+    double low[rows], high[rows], sorted[rows], offset = 0, sum = 0;
+    int64_t count = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        if (!w->pattern[r])
+            continue;
+        const float *f = d->values + r * d->samples + t0 + p->low[r];
+        float a = f[0], b = f[0];
+        for (int64_t i = 0, n = m + p->high[r] - p->low[r]; i < n; i++) {
+            a = f[i] < a ? f[i] : a;
+            b = f[i] > b ? f[i] : b;
+        }
+        low[r] = a;
+        high[r] = b;
+        sorted[count++] = 0.5 * ((double)a + b);
+    }
+    if (!count || p->most > 1000)
+        return -1;
+    qsort(sorted, (size_t)count, sizeof *sorted, by_size);
+    offset = (float)sorted[count / 2];
+    count = 0;
+    int zero = offset == 0;
+    for (int64_t r = 0; r < rows; r++)
+        if (w->pattern[r]) {
+            zero &= low[r] == 0 && high[r] == 0;
+            sorted[count++] = d->weights[r] * fmax(high[r] - offset, offset - low[r]);
+        }
+    if (zero)
+        return 0;
+    qsort(sorted, (size_t)count, sizeof *sorted, by_size);
+    for (int64_t i = 0; i < p->most && i < count; i++)
+        sum += sorted[count - 1 - i];
+    if (!(sum > 1e-25 && sum < 1e25))
+        return -1;
+    for (int64_t r = 0; r <= rows; r++) {
+        int16_t *q = w->quanta + r * p->width;
+        int64_t n = 0;
+        if (r < rows && w->pattern[r]) {
+            const float *f = d->values + r * d->samples + t0 + p->low[r];
+            const float shift = (float)offset, scale = (float)(d->weights[r] * 30000 / sum);
+            n = m + p->high[r] - p->low[r];
+            for (int64_t i = 0; i < n; i++) {
+                const float x = (f[i] - shift) * scale;
+                q[i] = (int16_t)(int32_t)(x + (x < 0 ? -0.5f : 0.5f));
+            }
+        }
+        memset(q + n, 0, sizeof *q * (size_t)(p->width - n));
+    }
+    return 1;
+}
+
+static void fill_table(const beam_plan *p, work *w, int64_t c) {
+    for (int64_t r = p->table[c]; r < p->table[c + 1]; r++) {
+        const int16_t *a = w->quanta + p->left[r], *b = w->quanta + p->right[r];
+        int16_t *out = w->table + (r - p->table[c]) * T;
+        for (int j = 0; j < NV; j++)
+            *(vec *)(out + j * NL) = *(const vec *)(a + j * NL) + *(const vec *)(b + j * NL);
+    }
+}
+
+/* Where in the quantised tile the rows of a group of source k start. */
+static inline const int16_t *group(const beam_plan *p, const work *w, int64_t k, int64_t g,
+                                   const int16_t **second) {
+    const int64_t half = (p->phases + 1) / 2, rows = p->stations * p->phases;
+    const int64_t h = 2 * (g % half), a = g / half * p->phases + h;
+    const int32_t *d = p->delays + k * rows;
+    *second = h + 1 < p->phases ? w->quanta + (a + 1) * p->width + d[a + 1] - p->low[a + 1]
+                                : w->quanta + rows * p->width;
+    return w->quanta + a * p->width + d[a] - p->low[a];
+}
+
+/* 16-bit sums of one source at one sample. */
+static inline int sum_at(const beam_plan *p, const work *w, int64_t s, int tabled, int i) {
+    int16_t sum = 0;
+    for (int64_t e = p->first[s]; e < p->first[s + 1]; e++)
+        if (tabled) {
+            sum = (int16_t)(sum + w->table[(int64_t)p->entry[e] * T + i]);
+        } else {
+            const int16_t *b, *a = group(p, w, p->order[s], p->entry[e], &b);
+            sum = (int16_t)(sum + a[i] + b[i]);
+        }
+    return w->even ? sum : (sum * w->factor[s]) >> 16;
+}
+
+/* The largest 16-bit sum of each block of sources. */
+static inline __attribute__((always_inline)) void screen(const beam_plan *p, const work *w, int64_t s0,
+                                                         int64_t s1, const int tabled, const int even) {
+    for (int64_t b = s0; b < s1; b += BEAM_BLOCK) {
+        vec top[NV];
+        for (int j = 0; j < NV; j++)
+            top[j] = INT16_MIN - (vec){0};
+        for (int64_t s = b; s < s1 && s < b + BEAM_BLOCK; s++) {
+            if (!even && !w->factor[s])
+                continue;
+            vec sum[NV];
+            for (int j = 0; j < NV; j++)
+                sum[j] = (vec){0};
+            const uint16_t *e = p->entry + p->first[s], *end = p->entry + p->first[s + 1];
+#pragma GCC unroll 2
+            for (; e < end; e++)
+                if (tabled) {
+                    const int16_t *a = w->table + (int64_t)*e * T;
+#pragma GCC unroll 8
+                    for (int j = 0; j < NV; j++)
+                        sum[j] += *(const vec *)(a + j * NL);
+                } else {
+                    const int16_t *c, *a = group(p, w, p->order[s], *e, &c);
+#pragma GCC unroll 8
+                    for (int j = 0; j < NV; j++)
+                        sum[j] += *(const vec *)(a + j * NL) + *(const vec *)(c + j * NL);
+                }
+#pragma GCC unroll 8
+            for (int j = 0; j < NV; j++)
+                top[j] = larger(top[j], even ? sum[j] : scaled(sum[j], w->factor[s]));
+        }
+        int16_t *out = w->top + b / BEAM_BLOCK * T;
+        for (int j = 0; j < NV; j++)
+            *(vec *)(out + j * NL) = top[j];
+    }
+}
+
+/* Weighted mean of a source at a sample: rows in order, double precision. */
+static double exact(const beam_plan *p, const beam_data *d, const work *w, int64_t s, int64_t t) {
+    const int64_t k = p->order[s], rows = p->stations * p->phases;
+    const int32_t *delay = p->delays + k * rows;
+    double sum = 0;
+    for (int64_t g = 0; g < p->stations; g++)
+        if (p->use[k * p->stations + g])
+            for (int64_t r = g * p->phases; r < (g + 1) * p->phases; r++)
+                if (w->pattern[r])
+                    sum += d->weights[r] * (double)d->values[r * d->samples + t + delay[r]];
+    return sum / w->below[s];
+}
+
+typedef struct {
+    double value[T], below[T];
+    int64_t node[T];
+} best;
+
+static void sources_of_block(const beam_plan *p, const beam_data *d, const work *w, int64_t s0, int64_t s1,
+                             int tabled, int64_t t0, int i, int least, best *found) {
+    for (int64_t s = s0; s < s1; s++) {
+        if (!w->factor[s] || sum_at(p, w, s, tabled, i) < least)
+            continue;
+        const double value = exact(p, d, w, s, t0 + i);
+        const int64_t k = p->order[s];
+        if (value > found->value[i] || (value == found->value[i] && k < found->node[i])) {
+            found->value[i] = value;
+            found->below[i] = w->below[s];
+            found->node[i] = k;
+        }
+    }
+}
+
+/* 16-bit sums below which a source cannot be the largest, by sample. A sum of n rows is wrong by n / 2 at
+ * most; scaled, by half of that and 1.25. */
+static void thresholds(const beam_plan *p, const work *w, int64_t blocks, int16_t *least) {
+    const int16_t margin = (int16_t)(w->even ? p->most + 1 : p->most / 2 + 4);
+    for (int j = 0; j < T; j += NL) {
+        vec top = INT16_MIN - (vec){0};
+        for (int64_t b = 0; b < blocks; b++)
+            top = larger(top, *(const vec *)(w->top + b * T + j));
+        *(vec *)(least + j) = top - margin;
+    }
+}
+
+static inline int any(vec a) {
+    uint64_t words[BYTES / 8], all = 0;
+    memcpy(words, &a, BYTES);
+    for (int i = 0; i < BYTES / 8; i++)
+        all |= words[i];
+    return all != 0;
+}
+
+/* Blocks and samples where a source may be the largest. */
+static int64_t count_cells(const work *w, int64_t blocks, const int16_t *least) {
+    int64_t cells = 0;
+    for (int j = 0; j < T; j += NL) {
+        const vec bound = *(const vec *)(least + j);
+        for (int64_t b0 = 0; b0 < blocks; b0 += 32767) {
+            vec count = {0};
+            for (int64_t b = b0; b < blocks && b < b0 + 32767; b++)
+                count -= *(const vec *)(w->top + b * T + j) >= bound;
+            for (int i = 0; i < NL; i++)
+                cells += count[i];
+        }
+    }
+    return cells;
+}
+
+/* Sum every source that may be the largest again. */
+static void rescore(const beam_plan *p, const beam_data *d, const work *w, int64_t t0, int64_t m,
+                    const int16_t *least, best *found) {
+    for (int64_t c = 0; c < p->chunks; c++) {
+        const int tabled = p->table[c + 1] > p->table[c];
+        if (tabled && p->chunks > 1)
+            fill_table(p, (work *)w, c);
+        for (int64_t s = p->chunk[c]; s < p->chunk[c + 1]; s += BEAM_BLOCK) {
+            const int16_t *top = w->top + s / BEAM_BLOCK * T;
+            const int64_t end = s + BEAM_BLOCK < p->chunk[c + 1] ? s + BEAM_BLOCK : p->chunk[c + 1];
+            vec hit = {0};
+            for (int j = 0; j < T; j += NL)
+                hit |= *(const vec *)(top + j) >= *(const vec *)(least + j);
+            if (!any(hit))
+                continue;
+            for (int i = 0; i < m; i++)
+                if (top[i] >= least[i])
+                    sources_of_block(p, d, w, s, end, tabled, t0, i, least[i], found);
+        }
+    }
+}
+
+/* A tile by screening; 0 if it must be done exactly. */
+static int screened(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m, best *found) {
+    const int64_t blocks = (p->used + BEAM_BLOCK - 1) / BEAM_BLOCK;
+    int16_t least[T];
+    const int state = w->leader < 0 ? 0 : quantise(p, d, w, t0, m);
+    if (state < 0)
+        return 0;
+    if (state == 0) {
+        int64_t s = 0;
+        while (w->leader >= 0 && p->order[s] != w->leader)
+            s++;
+        for (int i = 0; i < T; i++) {
+            found->value[i] = 0;
+            found->node[i] = w->leader;
+            found->below[i] = w->leader < 0 ? 0 : w->below[s];
+        }
+        d->tiles[3]++;
+        return 1;
+    }
+    for (int64_t c = 0; c < p->chunks; c++) {
+        const int tabled = p->table[c + 1] > p->table[c];
+        const int64_t s0 = p->chunk[c], s1 = p->chunk[c + 1];
+        if (tabled)
+            fill_table(p, w, c);
+        if (tabled && w->even)
+            screen(p, w, s0, s1, 1, 1);
+        else if (tabled)
+            screen(p, w, s0, s1, 1, 0);
+        else if (w->even)
+            screen(p, w, s0, s1, 0, 1);
+        else
+            screen(p, w, s0, s1, 0, 0);
+    }
+    thresholds(p, w, blocks, least);
+    if (8 * count_cells(w, blocks, least) > blocks * T) {
+        d->tiles[1]++;
+        return 0;
+    }
+    for (int i = 0; i < T; i++) {
+        found->value[i] = -INFINITY;
+        found->node[i] = INT64_MAX;
+    }
+    rescore(p, d, w, t0, m, least, found);
+    d->tiles[0]++;
+    return 1;
+}
+
+/* Features times weights and weights of a tile in double precision; 0 where dead or outside. */
+static void lay_values(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m) {
+    for (int64_t r = 0; r < p->stations * p->phases; r++) {
+        const int64_t a = t0 + p->low[r], n = m + p->high[r] - p->low[r];
+        double *value = w->value + r * p->width, *weight = w->weight + r * p->width;
+        for (int64_t i = 0; i < p->width; i++) {
+            const int inside = i < n && a + i >= 0 && a + i < d->samples;
+            const int live = inside && d->live[r * d->samples + a + i];
+            value[i] = live ? d->weights[r] * (double)d->values[r * d->samples + a + i] : 0;
+            weight[i] = live ? d->weights[r] : 0;
+        }
+    }
+}
+
+/* All sources at 16 samples from i on, in double precision. */
+static void exact_strip(const beam_plan *p, const beam_data *d, const work *w, int64_t t0, int i,
+                        best *found) {
+    const int64_t rows = p->stations * p->phases;
+    const lanes number = {0, 1, 2, 3, 4, 5, 6, 7};
+    wide value[2], below[2];
+    lanes node[2];
+    for (int j = 0; j < 2; j++) {
+        value[j] = -INFINITY - (wide){0};
+        below[j] = (wide){0};
+        node[j] = -1 - (lanes){0};
+    }
+    for (int64_t k = 0; k < p->sources; k++) {
+        const int32_t *delay = p->delays + k * rows;
+        wide sum[2] = {{0}}, weight[2] = {{0}};
+        for (int64_t g = 0; g < p->stations; g++)
+            if (p->use[k * p->stations + g])
+                for (int64_t r = g * p->phases; r < (g + 1) * p->phases; r++) {
+                    const int64_t from = r * p->width + delay[r] - p->low[r] + i;
+                    for (int j = 0; j < 2; j++) {
+                        sum[j] += *(const wide *)(w->value + from + 8 * j);
+                        weight[j] += *(const wide *)(w->weight + from + 8 * j);
+                    }
+                }
+        const int64_t first = d->strict ? -(int64_t)p->early[k] : 0;
+        const int64_t last = d->strict ? d->samples - 1 - p->late[k] : d->samples - 1;
+        for (int j = 0; j < 2; j++) {
+            const lanes t = number + (t0 + i + 8 * j);
+            const wide mean = sum[j] / weight[j];
+            const lanes k1 = (weight[j] >= d->least[k]) & (mean > value[j]) & (t >= first) & (t <= last);
+            value[j] = (wide)((k1 & (lanes)mean) | (~k1 & (lanes)value[j]));
+            below[j] = (wide)((k1 & (lanes)weight[j]) | (~k1 & (lanes)below[j]));
+            node[j] = (k1 & k) | (~k1 & node[j]);
+        }
+    }
+    memcpy(found->value + i, value, sizeof value);
+    memcpy(found->below + i, below, sizeof below);
+    memcpy(found->node + i, node, sizeof node);
+}
+
+static void tile(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m, uint8_t *pattern) {
+    best found;
+    int done = 0;
+    if (constant(p, d, t0, m, pattern)) {
+        set_pattern(p, d, w, pattern);
+        done = screened(p, d, w, t0, m, &found);
+    } else {
+        d->tiles[2]++;
+    }
+    if (!done) {
+        lay_values(p, d, w, t0, m);
+        for (int i = 0; i < m; i += 16)
+            exact_strip(p, d, w, t0, i, &found);
+    }
+    for (int i = 0; i < m; i++) {
+        const int64_t k = found.node[i];
+        d->maximum[t0 + i] = k < 0 ? 0 : (float)found.value[i];
+        d->share[t0 + i] = k < 0 ? 0 : (float)(found.below[i] / d->total[k]);
+        d->node[t0 + i] = (int32_t)k;
+    }
+}
+
+/* Maximum over the sources at every sample; 0, or -1 without memory. */
+int64_t JOIN(beam_maximum, LEVEL)(const beam_plan *p, const beam_data *d) {
+    int failed = 0;
+    int64_t counts[4] = {0};
+#pragma omp parallel num_threads((int)d->threads) reduction(| : failed) reduction(+ : counts[ : 4])
+    {
+        work w = {0};
+        beam_data mine = *d;
+        mine.tiles = counts;
+        char *memory = aligned_alloc(128, lay_out(p, &w, NULL) + 128);
+        uint8_t *pattern = malloc((size_t)(p->stations * p->phases));
+        failed = !memory || !pattern;
+        if (!failed)
+            lay_out(p, &w, memory);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t t0 = 0; t0 < d->samples; t0 += T)
+            if (!failed)
+                tile(p, &mine, &w, t0, d->samples - t0 < T ? d->samples - t0 : T, pattern);
+        free(memory);
+        free(pattern);
+    }
+    for (int i = 0; i < 4; i++)
+        d->tiles[i] = counts[i];
+    return failed ? -1 : 0;
+}
+
+/* Weighted mean of source k at sample t, or NaN if it does not compete. */
+static float value_at(const beam_plan *p, const beam_data *d, int64_t k, int64_t t) {
+    const int64_t rows = p->stations * p->phases;
+    double sum = 0, weight = 0;
+    if (d->strict && (t + p->early[k] < 0 || t + p->late[k] >= d->samples))
+        return NAN;
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t at = t + p->delays[k * rows + r];
+        if (!p->use[k * p->stations + r / p->phases] || at < 0 || at >= d->samples ||
+            !d->live[r * d->samples + at])
+            continue;
+        sum += d->weights[r] * (double)d->values[r * d->samples + at];
+        weight += d->weights[r];
+    }
+    return weight >= d->least[k] ? (float)(sum / weight) : NAN;
+}
+
+/* The beam of every source at some samples, (times, sources). */
+int64_t JOIN(beam_values, LEVEL)(const beam_plan *p, const beam_data *d, const int64_t *times, int64_t count,
+                                 float *out) {
+#pragma omp parallel for schedule(static) num_threads((int)d->threads)
+    for (int64_t k = 0; k < p->sources; k++)
+        for (int64_t i = 0; i < count; i++)
+            out[i * p->sources + k] = value_at(p, d, k, times[i]);
+    return 0;
+}
