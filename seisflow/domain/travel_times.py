@@ -25,16 +25,23 @@ class TravelTimeTable:
         Length np, such as ``P S``.
     times : ndarray of float32 (ns, np, nx, ny, nz)
         s.
+    positions : ndarray of float64 (ns, 3), optional
+        Where the stations are: x, y, z in m on the axes of the grid. Needed to interpolate between nodes.
     """
 
     grid: Grid
     stations: tuple[Station, ...]
     phases: tuple[str, ...]
     times: FloatArray
+    positions: FloatArray | None = None
 
     def __post_init__(self) -> None:
         wanted = (len(self.stations), len(self.phases), *self.grid.shape)
         if self.times.shape != wanted:
             raise InputError(
                 f"travel times have shape {self.times.shape}; stations, phases and grid need {wanted}"
+            )
+        if self.positions is not None and self.positions.shape != (len(self.stations), 3):
+            raise InputError(
+                f"{len(self.stations)} stations of travel times have positions of shape {self.positions.shape}"
             )
