@@ -1,8 +1,9 @@
 """Tables of first-arrival times from a gridded model to the stations of a network.
 
 By reciprocity each station is a source: one solution of the eikonal equation for a station and a phase. The value
-of a model node holds in its cell, which reaches half-way to its neighbours; the corners of these cells (or of their
-parts) are the nodes of the solution. Stations have their true elevation, so the model goes on upward with its top values.
+of a model node holds in its cell, which reaches half-way to its neighbours; the corners of these cells (or of
+their parts) are the nodes of the solution. Stations have their true elevation, so the model goes on upward with
+its top values.
 """
 
 from __future__ import annotations
