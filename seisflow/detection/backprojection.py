@@ -16,7 +16,15 @@ from seisflow.domain import Beam, Features, FloatArray, Projection, TravelTimeTa
 from seisflow.errors import InputError
 from seisflow.native.beam import BeamInput, BeamPlan
 
-__all__ = ["BackprojectionConfig", "Delays", "backproject", "beam_at", "delays_of", "shift_stations"]
+__all__ = [
+    "BackprojectionConfig",
+    "Delays",
+    "backproject",
+    "beam_at",
+    "delays_of",
+    "row_weights",
+    "shift_stations",
+]
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,33 @@ def _prepared(features: Features, delays: Delays, config: BackprojectionConfig) 
         config.bounds == "strict",
     )
     return BeamPlan(chosen.samples, use), given
+
+
+def row_weights(
+    features: Features, delays: Delays, config: BackprojectionConfig, nodes: npt.NDArray[np.integer]
+) -> FloatArray:
+    """Weights of the rows in the beams of some nodes.
+
+    Parameters
+    ----------
+    features : Features
+    delays : Delays
+    config : BackprojectionConfig
+    nodes : ndarray of int (n,)
+        Flat numbers.
+
+    Returns
+    -------
+    ndarray (n, ns, np)
+        0 for stations that a node does not sum over.
+    """
+    chosen = delays.select(features.stations, features.phases)
+    distances = None if chosen.distances is None else chosen.distances[nodes]
+    use = _use(replace(chosen, samples=chosen.samples[nodes], distances=distances), config)
+    station = [config.station_weights.get(name, 1.0) for name in features.stations]
+    phase = [config.phase_weights.get(name, 1.0) for name in features.phases]
+    result: FloatArray = use[:, :, None] * np.outer(station, phase)[None]
+    return result
 
 
 def backproject(features: Features, delays: Delays, config: BackprojectionConfig, threads: int = 1) -> Beam:
