@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 typedef struct {
-    int64_t threads, samples, channels, rows, templates, entries;
+    int64_t threads, samples, channels, rows, templates;
     int64_t length;             /* of the longest window */
     int64_t size;               /* of a transform: a power of two, at least 128 and above length */
     double contrast;            /* of block norm to window norm, above which double precision is used */
@@ -25,11 +25,13 @@ typedef struct {
     const uint8_t *live;        /* (channels, samples): 0 or 1 */
     const int64_t *row_channel; /* (rows) */
     const int64_t *row_length;  /* (rows) */
-    const int64_t *entry;       /* (templates, rows): number of an entry, or -1 */
-    const int64_t *moveout;     /* (entries), samples */
-    const double *waveform;     /* (entries, length): zero mean, unit norm, times the share of its weight */
+    const int64_t *entry;       /* (templates, rows): place in (templates, channels), or -1 */
+    const int64_t *moveout;     /* (templates, channels), samples */
+    const double *weight;       /* (templates, channels): shares of the total */
+    const float *waveform;      /* (templates, channels, length) */
     float *out;                 /* (templates, samples) */
-    int64_t *counts; /* (3): half blocks in all, those in double precision, windows summed one by one */
+    int64_t *counts; /* (4): half blocks in all, those in double precision, windows summed one by one; place
+                        of a waveform that is constant or not finite */
 } matched_filter_problem;
 
 typedef struct {
@@ -48,6 +50,11 @@ typedef struct {
 } matched_filter_shares;
 
 /* What matched_filter_run and matched_filter_normalise return. */
-enum { MATCHED_FILTER_DONE = 0, MATCHED_FILTER_MEMORY = 1, MATCHED_FILTER_NOT_FINITE = 2 };
+enum {
+    MATCHED_FILTER_DONE = 0,
+    MATCHED_FILTER_MEMORY = 1,
+    MATCHED_FILTER_NOT_FINITE = 2,
+    MATCHED_FILTER_WAVEFORM = 3
+};
 
 #endif

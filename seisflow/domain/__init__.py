@@ -12,6 +12,7 @@ from seisflow.domain.geography import Projection
 from seisflow.domain.grid import FloatArray, Grid
 from seisflow.domain.model import Kernel, Model
 from seisflow.domain.station import Station
+from seisflow.domain.template import Template
 from seisflow.domain.travel_times import TravelTimeTable
 from seisflow.domain.window import Measurement, Measurements, Rejection, Window
 
@@ -37,6 +38,7 @@ __all__ = [
     "Rejection",
     "SourceTimeFunction",
     "Station",
+    "Template",
     "TimeSpan",
     "TravelTimeTable",
     "Window",

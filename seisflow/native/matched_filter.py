@@ -22,6 +22,7 @@ IntegerArray = npt.NDArray[np.int64]
 CONTRAST = 300.0
 _WEIGHT_UNITS = 2.0**40
 _FAR = np.int64(1) << 60
+_MEMORY, _NOT_FINITE, _WAVEFORM = 1, 2, 3  # what compiled code returns
 _Integer = ctypes.c_int64
 _Pointer = ctypes.c_void_p
 
@@ -30,24 +31,20 @@ class _Problem(ctypes.Structure):
     _fields_: ClassVar = [
         *(
             (name, _Integer)
-            for name in "threads samples channels rows templates entries length size".split()
+            for name in ["threads", "samples", "channels", "rows", "templates", "length", "size"]
         ),
         ("contrast", ctypes.c_double),
-        *(
-            (name, _Pointer)
-            for name in "data live row_channel row_length entry moveout waveform out counts".split()
-        ),
+        *((name, _Pointer) for name in ["data", "live", "row_channel", "row_length", "entry"]),
+        *((name, _Pointer) for name in ["moveout", "weight", "waveform", "out", "counts"]),
     ]
 
 
 class _Shares(ctypes.Structure):
     _fields_: ClassVar = [
-        *((name, _Integer) for name in "threads samples rows templates most".split()),
+        *((name, _Integer) for name in ["threads", "samples", "rows", "templates", "most"]),
         ("least", ctypes.c_double),
-        *(
-            (name, _Pointer)
-            for name in "weight total moveout first dead out count start share".split()
-        ),
+        *((name, _Pointer) for name in ["weight", "total", "moveout", "first", "dead"]),
+        *((name, _Pointer) for name in ["out", "count", "start", "share"]),
     ]
 
 
@@ -78,7 +75,10 @@ class FilterBank:
 
     def __post_init__(self) -> None:
         shape = self.waveforms.shape[:2]
-        if self.waveforms.ndim != 3 or not self.lengths.shape == self.moveouts.shape == self.weights.shape == shape:
+        if (
+            self.waveforms.ndim != 3
+            or not self.lengths.shape == self.moveouts.shape == self.weights.shape == shape
+        ):
             raise InputError(
                 f"templates have waveforms {self.waveforms.shape}, lengths {self.lengths.shape}, moveouts "
                 f"{self.moveouts.shape}, weights {self.weights.shape}; the first two axes must be the same"
@@ -86,7 +86,9 @@ class FilterBank:
         if not np.all(np.isfinite(self.weights) & (self.weights >= 0)):
             raise InputError("weights of templates must be finite and not negative")
         if not np.all(self.weights.sum(axis=1) > 0):
-            raise InputError(f"template {int(np.argmin(self.weights.sum(axis=1)))} has no channel with a weight")
+            raise InputError(
+                f"template {int(np.argmin(self.weights.sum(axis=1)))} has no channel with a weight"
+            )
         used = self.lengths[self.weights > 0]
         if used.min() < 2 or used.max() > self.waveforms.shape[2]:
             raise InputError(
@@ -165,31 +167,7 @@ def memory(bank_shape: tuple[int, int, int], samples: int, span: int, threads: i
     call = library().matched_filter_bytes
     call.restype = _Integer
     words = (samples, channels, templates, transform_size(length), span, threads)
-    return int(call(*map(_Integer, words))) + templates * (channels * length * 20 + samples * 4)
-
-
-def _normalised(bank: FilterBank, templates: IntegerArray, channels: IntegerArray) -> npt.NDArray[np.float64]:
-    """Waveforms of entries with zero mean and unit norm times the share of their weight, float64."""
-    waveforms = bank.waveforms[templates, channels].astype(np.float64)
-    lengths = bank.lengths[templates, channels]
-    inside = np.arange(waveforms.shape[1]) < lengths[:, None]
-    if not np.all(np.isfinite(waveforms) | ~inside):
-        raise InputError("the waveform of a template holds NaN or infinite samples")
-    waveforms[~inside] = 0
-    first = waveforms[:, :1].copy()
-    waveforms -= np.where(inside, first, 0)
-    waveforms -= np.where(inside, waveforms.sum(axis=1, keepdims=True) / lengths[:, None], 0)
-    largest = np.abs(waveforms).max(axis=1, keepdims=True)
-    if not np.all(largest > 0):
-        number = int(np.argmin(largest))
-        raise InputError(
-            f"template {templates[number]} is constant on channel {channels[number]}: set its weight to 0"
-        )
-    waveforms /= largest
-    norms = np.sqrt(np.einsum("ij,ij->i", waveforms, waveforms))
-    share = bank.weights[templates, channels] / _totals(bank)[templates]
-    waveforms *= (share / norms)[:, None]
-    return waveforms
+    return int(call(*map(_Integer, words))) + templates * (channels * length * 4 + samples * 4)
 
 
 def _totals(bank: FilterBank) -> npt.NDArray[np.float64]:
@@ -205,7 +183,9 @@ def _dead_stretches(live: npt.NDArray[np.bool_], length: int) -> IntegerArray:
         dead[1:1] = list(zip(edges[0::2], edges[1::2], strict=True))
     stretches = np.array(dead, dtype=np.int64)
     stretches[:, 0] -= length - 1
-    apart = np.concatenate(([True], stretches[1:, 0] > stretches[:-1, 1]))  # ends only grow, so neighbours decide
+    apart = np.concatenate(
+        ([True], stretches[1:, 0] > stretches[:-1, 1])
+    )  # ends only grow, so neighbours decide
     last = np.concatenate((apart[1:], [True]))
     return np.column_stack((stretches[apart, 0], stretches[last, 1]))
 
@@ -236,30 +216,38 @@ class _Rows:
 
 
 def _correlate(
-    data: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, rows: _Rows, used: npt.NDArray[np.bool_], threads: int
+    data: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, rows: _Rows, threads: int
 ) -> tuple[FloatArray, IntegerArray]:
-    templates, channels = np.nonzero(used)
-    numbers = np.full(used.shape, -1, dtype=np.int64)
-    numbers[templates, channels] = np.arange(templates.size)
-    entry = rows.table(numbers, used, -1)
-    waveform = _normalised(bank, templates, channels)
-    moveout = np.ascontiguousarray(bank.moveouts[templates, channels], dtype=np.int64)
-    out = np.empty((used.shape[0], data.shape[1]), dtype=np.float32)
-    counts = np.zeros(3, dtype=np.int64)
+    """Sum of correlations and what was counted; windows that are never within the data are left out."""
+    (templates, channels), samples = bank.weights.shape, data.shape[1]
+    length = int(rows.length.max())
+    used = (bank.weights > 0) & (bank.moveouts <= samples - bank.lengths) & (bank.moveouts > -samples)
+    entry = rows.table(np.arange(templates * channels).reshape(used.shape), used, -1)
+    moveout = np.ascontiguousarray(bank.moveouts, dtype=np.int64)
+    weight = np.ascontiguousarray(bank.weights / _totals(bank)[:, None], dtype=np.float64)
+    waveform = np.ascontiguousarray(bank.waveforms[:, :, :length], dtype=np.float32)
+    out, counts = np.empty((templates, samples), dtype=np.float32), np.zeros(4, dtype=np.int64)
     problem = _Problem(
-        threads, data.shape[1], data.shape[0], rows.channel.size, used.shape[0], templates.size, waveform.shape[1],
-        transform_size(waveform.shape[1]), CONTRAST,
-        pointer(data, np.float32, data.shape, "data"),
-        pointer(live, np.bool_, data.shape, "live"),
+        threads, samples, channels, rows.channel.size, templates, length,
+        transform_size(length), CONTRAST,
+        pointer(data, np.float32, (channels, samples), "data"),
+        pointer(live, np.bool_, (channels, samples), "live"),
         pointer(rows.channel, np.int64, rows.channel.shape, "channels of rows"),
         pointer(rows.length, np.int64, rows.channel.shape, "lengths of rows"),
-        pointer(entry, np.int64, (used.shape[0], rows.channel.size), "entries"),
-        pointer(moveout, np.int64, templates.shape, "moveouts"),
-        pointer(waveform, np.float64, (templates.size, waveform.shape[1]), "waveforms"),
+        pointer(entry, np.int64, (templates, rows.channel.size), "entries"),
+        pointer(moveout, np.int64, (templates, channels), "moveouts"),
+        pointer(weight, np.float64, (templates, channels), "weights"),
+        pointer(waveform, np.float32, (templates, channels, length), "waveforms"),
         pointer(out, np.float32, out.shape, "result"),
-        pointer(counts, np.int64, (3,), "counts"),
+        pointer(counts, np.int64, (4,), "counts"),
     )  # fmt: skip
-    _check(_call("matched_filter_run", problem), threads)
+    status = _call("matched_filter_run", problem)
+    if status == _WAVEFORM:
+        template, channel = divmod(int(counts[3]), channels)
+        raise InputError(
+            f"template {template} is constant or not finite on channel {channel}: correct it, or set its weight to 0"
+        )
+    _check(status, threads)
     return out, counts
 
 
@@ -270,10 +258,14 @@ def _call(name: str, structure: ctypes.Structure) -> int:
 
 
 def _check(status: int, threads: int) -> None:
-    if status == 1:
-        raise WorkError(f"not enough memory for the matched filter with {threads} threads; use smaller batches")
-    if status == 2:
-        raise InputError("the data hold NaN or infinite samples that are said to be live; mark them as not live")
+    if status == _MEMORY:
+        raise WorkError(
+            f"not enough memory for the matched filter with {threads} threads; use smaller batches"
+        )
+    if status == _NOT_FINITE:
+        raise InputError(
+            "the data hold NaN or infinite samples that are said to be live; mark them as not live"
+        )
 
 
 def _divide_by_share(
@@ -305,11 +297,18 @@ def _divide_by_share(
         pointer(share, np.float32, (templates, most), "shares"),
     )  # fmt: skip
     _check(_call("matched_filter_normalise", shares), threads)
-    return tuple(LiveShare(start[t, : count[t]].copy(), share[t, : count[t]].copy()) for t in range(templates))
+    return tuple(
+        LiveShare(start[t, : count[t]].copy(), share[t, : count[t]].copy()) for t in range(templates)
+    )
 
 
 def matched_filter(
-    data: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, *, min_live: float = 0.5, threads: int = 1
+    data: FloatArray,
+    live: npt.NDArray[np.bool_],
+    bank: FilterBank,
+    *,
+    min_live: float = 0.5,
+    threads: int = 1,
 ) -> FilterResult:
     """Correlate all templates with the data.
 
@@ -349,8 +348,6 @@ def matched_filter(
     if longest > samples:
         raise InputError(f"a template of {longest} samples is longer than the data, {samples} samples")
     rows = _Rows.of(bank)
-    reach = (bank.moveouts + bank.lengths > -samples) & (bank.moveouts <= samples)  # the others are never inside
-    used = (bank.weights > 0) & (bank.moveouts <= samples - bank.lengths) & (bank.moveouts > -samples) & reach
-    out, counts = _correlate(data, live, bank, rows, used, max(1, threads))
+    out, counts = _correlate(data, live, bank, rows, max(1, threads))
     shares = _divide_by_share(out, live, bank, rows, min_live, max(1, threads))
     return FilterResult(out, shares, float(counts[1] / max(counts[0], 1)), int(counts[2]))
