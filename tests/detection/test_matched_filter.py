@@ -276,7 +276,7 @@ def test_batches_follow_the_memory_and_give_the_same():
     parts = list(correlate(day, templates, MatchedFilterConfig(batch=2)))
     assert [part.numbers for part in parts] == [(0, 1), (2, 3), (4, 5), (6,)]
     np.testing.assert_allclose(np.concatenate([part.cc for part in parts]), whole.cc, atol=1e-6)
-    assert len(list(correlate(day, templates, MatchedFilterConfig(memory=0.01)))) > 1
+    assert len(list(correlate(day, templates, MatchedFilterConfig(memory=0.004)))) > 1
     for wrong in ({"min_live": -1}, {"memory": 0}, {"batch": 0}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             MatchedFilterConfig(**wrong)
