@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -189,6 +190,8 @@ class CorrelationConfig:
     min_correlation : float
         Least correlation at the best lag.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     max_lag: float = 0.25
     min_correlation: float = 0.7

@@ -7,8 +7,8 @@ of linked events keeps its centroid and its mean origin time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,11 @@ from scipy.sparse.csgraph import connected_components
 
 from seisflow.detection.differential_times import DifferentialTimes
 from seisflow.detection.double_difference import ErrorConfig, System, covariances
+from seisflow.detection.location import TravelTimes
 from seisflow.domain import FloatArray, Grid
 from seisflow.errors import InputError, PhysicsError
 
 __all__ = ["Relocation", "RelocationConfig", "RelocationStage", "relocate"]
-
-TravelTimes = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-"""From points (n, 3) in m to times (ns, np, n) in s and their derivatives (ns, np, n, 3) in s/m."""
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -46,6 +44,8 @@ class RelocationStage:
     damping : float
         Over the root mean square of the columns of the system.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     iterations: int = 5
     correlation_weight: float = 1.0
@@ -92,6 +92,8 @@ class RelocationConfig:
         Depth in m below sea level that no event rises above; top of the grid, if left out.
     errors : ErrorConfig
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     stages: tuple[RelocationStage, ...] = (
         RelocationStage(5, cutoff=8.0, damping=0.1),
@@ -195,7 +197,7 @@ def relocate(
         Origin times in s.
     links : DifferentialTimes
     travel_times : callable
-        From points (m, 3) to times (ns, np, m) in s and derivatives (ns, np, m, 3) in s/m.
+        See ``seisflow.detection.location.TravelTimes``.
     grid : Grid
         Where travel times are known; no event leaves it.
     config : RelocationConfig
