@@ -20,6 +20,7 @@ __all__ = ["first_arrivals", "plane_arrivals", "refine"]
 
 _FACTOR = 4
 _REACH = 2
+_REACH_SHARP = 6
 _LEVELS = 2
 _SNAP = 1e-6
 _Integers = npt.NDArray[np.int64]
@@ -124,12 +125,18 @@ def _medium(cells: FloatArray, spacing: tuple[float, ...], jump: float) -> Mediu
     )
 
 
+def _box(bounds: list[tuple[int, int]], reach: int, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    return [(max(a - reach, 0), min(b + reach, n - 1)) for (a, b), n in zip(bounds, shape, strict=True)]
+
+
 def _nested(
     cells: FloatArray, medium: Medium, position: FloatArray, bounds: list[tuple[int, int]], levels: int
 ) -> tuple[Source, Seeds]:
     """The source, and times of the nodes around it from a finer grid."""
     shape = medium.nodes.shape
-    box = [(max(a - _REACH, 0), min(b + _REACH, n - 1)) for (a, b), n in zip(bounds, shape, strict=True)]
+    box = _box(bounds, _REACH_SHARP, shape)
+    if not medium.sharp[tuple(slice(a, b + 1) for a, b in box)].any():
+        box = _box(bounds, _REACH, shape)
     part = refine(cells[tuple(slice(a, max(b, a + 1)) for a, b in box)], _FACTOR, medium.jump)
     if shape[1] == 1:
         part = np.ascontiguousarray(part[:, :1])
