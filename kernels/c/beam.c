@@ -13,65 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "beam_exact.h"
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
-#define T BEAM_TILE
-
-#if defined(LEVEL_v4)
-enum { BYTES = 64 };
-#elif defined(LEVEL_v3)
-enum { BYTES = 32 };
-#else
-enum { BYTES = 16 };
-#endif
-enum { NV = 2 * T / BYTES, NL = BYTES / 2 };
-typedef int16_t vec __attribute__((vector_size(BYTES), aligned(2), may_alias));
-typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
-typedef int64_t lanes __attribute__((vector_size(64), aligned(8), may_alias));
-
-static inline vec larger(vec a, vec b) {
-#if defined(LEVEL_v4)
-    return (vec)_mm512_max_epi16((__m512i)a, (__m512i)b);
-#elif defined(LEVEL_v3)
-    return (vec)_mm256_max_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    return (vec)_mm_max_epi16((__m128i)a, (__m128i)b);
-#else
-    const vec k = a > b;
-    return (a & k) | (b & ~k);
-#endif
-}
-
-/* Upper half of the products. */
-static inline vec scaled(vec a, int16_t factor) {
-    const vec b = factor - (vec){0};
-#if defined(LEVEL_v4)
-    return (vec)_mm512_mulhi_epi16((__m512i)a, (__m512i)b);
-#elif defined(LEVEL_v3)
-    return (vec)_mm256_mulhi_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
-    return (vec)_mm_mulhi_epi16((__m128i)a, (__m128i)b);
-#else
-    vec c;
-    for (int i = 0; i < NL; i++)
-        c[i] = (int16_t)(((int32_t)a[i] * b[i]) >> 16);
-    return c;
-#endif
-}
-
-/* What a thread works in. */
-typedef struct {
-    int16_t *quanta, *table, *top; /* (rows + 1, width), (table rows, T), (blocks, T) */
-    double *value, *weight;        /* (rows, width) features times weights, weights; 0 where dead */
-    uint8_t *pattern;              /* (rows) which are live, as of the next three */
-    double *below;                 /* (used) denominators, 0 if the source does not compete */
-    int16_t *factor;               /* (used) what the sums are scaled with, 0 if it does not compete */
-    int64_t known, even, leader;   /* pattern set; factors all alike; lowest source that competes, or -1 */
-} work;
 
 static void *place(char **next, size_t bytes) {
     void *result = *next;
@@ -91,6 +36,8 @@ static size_t lay_out(const beam_plan *p, work *w, char *memory) {
     w->quanta = place(&next, 2 * (rows + 1) * width);
     w->table = place(&next, 2 * most * T);
     w->top = place(&next, 2 * blocks * T);
+    w->second = place(&next, 2 * blocks * T);
+    w->who = place(&next, 2 * blocks * T);
     w->value = place(&next, 8 * rows * width);
     w->weight = place(&next, 8 * rows * width);
     w->pattern = place(&next, rows);
@@ -153,6 +100,30 @@ static int by_size(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* Smallest and largest of some numbers; lane by lane, which compilers turn into vectors. */
+static void extremes(const float *f, int64_t n, double *low, double *high) {
+    enum { LANES = 16 };
+    float a[LANES], b[LANES];
+    for (int j = 0; j < LANES; j++)
+        a[j] = b[j] = f[0];
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) {
+            a[j] = f[i + j] < a[j] ? f[i + j] : a[j];
+            b[j] = f[i + j] > b[j] ? f[i + j] : b[j];
+        }
+    for (; i < n; i++) {
+        a[0] = f[i] < a[0] ? f[i] : a[0];
+        b[0] = f[i] > b[0] ? f[i] : b[0];
+    }
+    *low = a[0];
+    *high = b[0];
+    for (int j = 1; j < LANES; j++) {
+        *low = a[j] < *low ? a[j] : *low;
+        *high = b[j] > *high ? b[j] : *high;
+    }
+}
+
 /* Quantise the rows of a tile, the same offset for all (it cancels in the mean): sums of any source stay
  * within 30,000 quanta. Returns 0 if all features are zero, -1 if they are too large or small for that,
  * else 1. */
@@ -164,14 +135,8 @@ static int quantise(const beam_plan *p, const beam_data *d, work *w, int64_t t0,
         if (!w->pattern[r])
             continue;
         const float *f = d->values + r * d->samples + t0 + p->low[r];
-        float a = f[0], b = f[0];
-        for (int64_t i = 0, n = m + p->high[r] - p->low[r]; i < n; i++) {
-            a = f[i] < a ? f[i] : a;
-            b = f[i] > b ? f[i] : b;
-        }
-        low[r] = a;
-        high[r] = b;
-        sorted[count++] = 0.5 * ((double)a + b);
+        extremes(f, m + p->high[r] - p->low[r], low + r, high + r);
+        sorted[count++] = 0.5 * (low[r] + high[r]);
     }
     if (!count || p->most > 1000)
         return -1;
@@ -241,13 +206,15 @@ static inline int sum_at(const beam_plan *p, const work *w, int64_t s, int table
     return w->even ? sum : (sum * w->factor[s]) >> 16;
 }
 
-/* The largest 16-bit sum of each block of sources. */
+/* The two largest 16-bit sums of each block of sources, and whose the first is. */
 static inline __attribute__((always_inline)) void screen(const beam_plan *p, const work *w, int64_t s0,
                                                          int64_t s1, const int tabled, const int even) {
     for (int64_t b = s0; b < s1; b += BEAM_BLOCK) {
-        vec top[NV];
-        for (int j = 0; j < NV; j++)
-            top[j] = INT16_MIN - (vec){0};
+        vec top[NV], second[NV], who[NV];
+        for (int j = 0; j < NV; j++) {
+            top[j] = second[j] = INT16_MIN - (vec){0};
+            who[j] = (vec){0};
+        }
         for (int64_t s = b; s < s1 && s < b + BEAM_BLOCK; s++) {
             if (!even && !w->factor[s])
                 continue;
@@ -268,13 +235,21 @@ static inline __attribute__((always_inline)) void screen(const beam_plan *p, con
                     for (int j = 0; j < NV; j++)
                         sum[j] += *(const vec *)(a + j * NL) + *(const vec *)(c + j * NL);
                 }
+            const vec number = (int16_t)(s - b) - (vec){0}, factor = w->factor[s] - (vec){0};
 #pragma GCC unroll 8
-            for (int j = 0; j < NV; j++)
-                top[j] = larger(top[j], even ? sum[j] : scaled(sum[j], w->factor[s]));
+            for (int j = 0; j < NV; j++) {
+                const vec v = even ? sum[j] : upper(sum[j], factor);
+                who[j] = where_above(v, top[j], number, who[j]);
+                second[j] = larger(second[j], smaller(v, top[j]));
+                top[j] = larger(top[j], v);
+            }
         }
-        int16_t *out = w->top + b / BEAM_BLOCK * T;
-        for (int j = 0; j < NV; j++)
-            *(vec *)(out + j * NL) = top[j];
+        const int64_t out = b / BEAM_BLOCK * T;
+        for (int j = 0; j < NV; j++) {
+            *(vec *)(w->top + out + j * NL) = top[j];
+            *(vec *)(w->second + out + j * NL) = second[j];
+            *(vec *)(w->who + out + j * NL) = who[j];
+        }
     }
 }
 
@@ -282,33 +257,39 @@ static inline __attribute__((always_inline)) void screen(const beam_plan *p, con
 static double exact(const beam_plan *p, const beam_data *d, const work *w, int64_t s, int64_t t) {
     const int64_t k = p->order[s], rows = p->stations * p->phases;
     const int32_t *delay = p->delays + k * rows;
+    const uint8_t *use = p->use + k * p->stations;
+    const float *f = d->values + t;
     double sum = 0;
-    for (int64_t g = 0; g < p->stations; g++)
-        if (p->use[k * p->stations + g])
-            for (int64_t r = g * p->phases; r < (g + 1) * p->phases; r++)
-                if (w->pattern[r])
-                    sum += d->weights[r] * (double)d->values[r * d->samples + t + delay[r]];
+    for (int64_t g = 0, r = 0; g < p->stations; g++)
+        for (int64_t h = 0; h < p->phases; h++, r++, f += d->samples)
+            if (use[g] & w->pattern[r])
+                sum += d->weights[r] * (double)f[delay[r]];
     return sum / w->below[s];
 }
 
-typedef struct {
-    double value[T], below[T];
-    int64_t node[T];
-} best;
-
-static void sources_of_block(const beam_plan *p, const beam_data *d, const work *w, int64_t s0, int64_t s1,
-                             int tabled, int64_t t0, int i, int least, best *found) {
-    for (int64_t s = s0; s < s1; s++) {
-        if (!w->factor[s] || sum_at(p, w, s, tabled, i) < least)
-            continue;
-        const double value = exact(p, d, w, s, t0 + i);
-        const int64_t k = p->order[s];
-        if (value > found->value[i] || (value == found->value[i] && k < found->node[i])) {
-            found->value[i] = value;
-            found->below[i] = w->below[s];
-            found->node[i] = k;
-        }
+/* Keep a source if it is the best so far. */
+static inline void consider(const beam_plan *p, const beam_data *d, const work *w, int64_t s, int64_t t0,
+                            int i, best *found) {
+    const double value = exact(p, d, w, s, t0 + i);
+    const int64_t k = p->order[s];
+    if (value > found->value[i] || (value == found->value[i] && k < found->node[i])) {
+        found->value[i] = value;
+        found->below[i] = w->below[s];
+        found->node[i] = k;
     }
+}
+
+/* Consider the sources of the block from s0 on whose 16-bit sum at sample i is large enough. */
+static void consider_block(const beam_plan *p, const beam_data *d, const work *w, int64_t s0, int64_t s1,
+                           int tabled, int64_t t0, int i, int least, best *found) {
+    const int64_t cell = s0 / BEAM_BLOCK * T + i;
+    if (w->second[cell] < least) {
+        consider(p, d, w, s0 + w->who[cell], t0, i, found);
+        return;
+    }
+    for (int64_t s = s0; s < s1; s++)
+        if (w->factor[s] && sum_at(p, w, s, tabled, i) >= least)
+            consider(p, d, w, s, t0, i, found);
 }
 
 /* 16-bit sums below which a source cannot be the largest, by sample. A sum of n rows is wrong by n / 2 at
@@ -331,20 +312,27 @@ static inline int any(vec a) {
     return all != 0;
 }
 
-/* Blocks and samples where a source may be the largest. */
-static int64_t count_cells(const work *w, int64_t blocks, const int16_t *least) {
+/* Blocks and samples with a sum that is large enough. */
+static int64_t count_cells(const int16_t *sums, int64_t blocks, const int16_t *least) {
     int64_t cells = 0;
     for (int j = 0; j < T; j += NL) {
         const vec bound = *(const vec *)(least + j);
-        for (int64_t b0 = 0; b0 < blocks; b0 += 32767) {
+        for (int64_t b0 = 0; b0 < blocks; b0 += INT16_MAX) {
             vec count = {0};
-            for (int64_t b = b0; b < blocks && b < b0 + 32767; b++)
-                count -= *(const vec *)(w->top + b * T + j) >= bound;
+            for (int64_t b = b0; b < blocks && b < b0 + INT16_MAX; b++)
+                count -= *(const vec *)(sums + b * T + j) >= bound;
             for (int i = 0; i < NL; i++)
                 cells += count[i];
         }
     }
     return cells;
+}
+
+/* Whether so many sources must be summed again that all of them together are faster; guessed factors. */
+static int crowded(const beam_plan *p, const work *w, int64_t blocks, const int16_t *least) {
+    const int64_t single = count_cells(w->top, blocks, least),
+                  several = count_cells(w->second, blocks, least);
+    return single + 8 * several > p->used * T / 16;
 }
 
 /* Sum every source that may be the largest again. */
@@ -364,7 +352,7 @@ static void rescore(const beam_plan *p, const beam_data *d, const work *w, int64
                 continue;
             for (int i = 0; i < m; i++)
                 if (top[i] >= least[i])
-                    sources_of_block(p, d, w, s, end, tabled, t0, i, least[i], found);
+                    consider_block(p, d, w, s, end, tabled, t0, i, least[i], found);
         }
     }
 }
@@ -403,7 +391,7 @@ static int screened(const beam_plan *p, const beam_data *d, work *w, int64_t t0,
             screen(p, w, s0, s1, 0, 0);
     }
     thresholds(p, w, blocks, least);
-    if (8 * count_cells(w, blocks, least) > blocks * T) {
+    if (crowded(p, w, blocks, least)) {
         d->tiles[1]++;
         return 0;
     }
@@ -414,60 +402,6 @@ static int screened(const beam_plan *p, const beam_data *d, work *w, int64_t t0,
     rescore(p, d, w, t0, m, least, found);
     d->tiles[0]++;
     return 1;
-}
-
-/* Features times weights and weights of a tile in double precision; 0 where dead or outside. */
-static void lay_values(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m) {
-    for (int64_t r = 0; r < p->stations * p->phases; r++) {
-        const int64_t a = t0 + p->low[r], n = m + p->high[r] - p->low[r];
-        double *value = w->value + r * p->width, *weight = w->weight + r * p->width;
-        for (int64_t i = 0; i < p->width; i++) {
-            const int inside = i < n && a + i >= 0 && a + i < d->samples;
-            const int live = inside && d->live[r * d->samples + a + i];
-            value[i] = live ? d->weights[r] * (double)d->values[r * d->samples + a + i] : 0;
-            weight[i] = live ? d->weights[r] : 0;
-        }
-    }
-}
-
-/* All sources at 16 samples from i on, in double precision. */
-static void exact_strip(const beam_plan *p, const beam_data *d, const work *w, int64_t t0, int i,
-                        best *found) {
-    const int64_t rows = p->stations * p->phases;
-    const lanes number = {0, 1, 2, 3, 4, 5, 6, 7};
-    wide value[2], below[2];
-    lanes node[2];
-    for (int j = 0; j < 2; j++) {
-        value[j] = -INFINITY - (wide){0};
-        below[j] = (wide){0};
-        node[j] = -1 - (lanes){0};
-    }
-    for (int64_t k = 0; k < p->sources; k++) {
-        const int32_t *delay = p->delays + k * rows;
-        wide sum[2] = {{0}}, weight[2] = {{0}};
-        for (int64_t g = 0; g < p->stations; g++)
-            if (p->use[k * p->stations + g])
-                for (int64_t r = g * p->phases; r < (g + 1) * p->phases; r++) {
-                    const int64_t from = r * p->width + delay[r] - p->low[r] + i;
-                    for (int j = 0; j < 2; j++) {
-                        sum[j] += *(const wide *)(w->value + from + 8 * j);
-                        weight[j] += *(const wide *)(w->weight + from + 8 * j);
-                    }
-                }
-        const int64_t first = d->strict ? -(int64_t)p->early[k] : 0;
-        const int64_t last = d->strict ? d->samples - 1 - p->late[k] : d->samples - 1;
-        for (int j = 0; j < 2; j++) {
-            const lanes t = number + (t0 + i + 8 * j);
-            const wide mean = sum[j] / weight[j];
-            const lanes k1 = (weight[j] >= d->least[k]) & (mean > value[j]) & (t >= first) & (t <= last);
-            value[j] = (wide)((k1 & (lanes)mean) | (~k1 & (lanes)value[j]));
-            below[j] = (wide)((k1 & (lanes)weight[j]) | (~k1 & (lanes)below[j]));
-            node[j] = (k1 & k) | (~k1 & node[j]);
-        }
-    }
-    memcpy(found->value + i, value, sizeof value);
-    memcpy(found->below + i, below, sizeof below);
-    memcpy(found->node + i, node, sizeof node);
 }
 
 static void tile(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m, uint8_t *pattern) {

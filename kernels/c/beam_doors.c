@@ -33,10 +33,12 @@ static int by_value(const void *a, const void *b) {
     return x->source < y->source ? -1 : x->source > y->source;
 }
 
+enum { LEAF = 8 };
+
 /* Halve the sources along the row in which their delays differ most, until a few are left. */
 static void halve(const beam_plan *p, int32_t *order, int64_t n, ranked *keys) {
     const int64_t rows = p->stations * p->phases;
-    while (n > BEAM_BLOCK) {
+    while (n > LEAF) {
         int64_t widest = 0, most = -1;
         for (int64_t r = 0; r < rows; r++) {
             int64_t low = INT32_MAX, high = INT32_MIN;
@@ -55,7 +57,7 @@ static void halve(const beam_plan *p, int32_t *order, int64_t n, ranked *keys) {
         qsort(keys, (size_t)n, sizeof *keys, by_value);
         for (int64_t i = 0; i < n; i++)
             order[i] = keys[i].source;
-        const int64_t half = (n / 2 + BEAM_BLOCK - 1) / BEAM_BLOCK * BEAM_BLOCK;
+        const int64_t half = (n / 2 + LEAF - 1) / LEAF * LEAF;
         halve(p, order, half, keys);
         order += half;
         n -= half;

@@ -12,7 +12,7 @@
 
 enum {
     BEAM_TILE = 64,   /* samples that are worked on together */
-    BEAM_BLOCK = 16,  /* sources of which the screening keeps one maximum */
+    BEAM_BLOCK = 64,  /* sources of which the screening keeps the two largest sums */
     BEAM_TABLE = 8192 /* rows of a table of shared sums, so that it stays in the cache */
 };
 

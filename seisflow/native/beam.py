@@ -18,7 +18,7 @@ from seisflow.native.library import library, pointer
 
 __all__ = ["BeamInput", "BeamMaximum", "BeamPlan"]
 
-_TILE, _BLOCK, _TABLE = 64, 16, 8192
+_TILE, _BLOCK, _TABLE = 64, 64, 8192
 _DENSE = 1 << 22
 _Integer = ctypes.c_int64
 _Pointer = ctypes.c_void_p
@@ -113,7 +113,10 @@ class BeamPlan:
         if not np.any(use):
             raise InputError("no source uses any station; allow more stations or larger distances")
         if self.stations * ((self.phases + 1) // 2) >= 2**16 // _BLOCK:
-            raise InputError(f"the beam has room for 4,095 pairs of rows, found {delays.shape[1:]}")
+            raise InputError(
+                f"the beam has room for {2**16 // _BLOCK - 1} pairs of rows, found {delays.shape[1:]} stations and "
+                "phases; use fewer"
+            )
         self.use, self.delays = np.ascontiguousarray(use), np.ascontiguousarray(delays)
         self._keep: dict[str, npt.NDArray[Any]] = {}
         self._ranges()
