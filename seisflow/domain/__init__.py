@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seisflow.domain.amplitudes import Amplitudes
 from seisflow.domain.beam import Beam
 from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
@@ -17,6 +18,7 @@ from seisflow.domain.travel_times import TravelTimeTable
 from seisflow.domain.window import Measurement, Measurements, Rejection, Window
 
 __all__ = [
+    "Amplitudes",
     "Arrival",
     "Beam",
     "Catalog",
