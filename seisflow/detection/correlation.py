@@ -106,12 +106,8 @@ class Search:
         data = np.ascontiguousarray(self.data.data, dtype=np.float32).reshape(shape)
         live = np.ascontiguousarray(self.data.live).reshape(shape)
         for numbers in self.used:
-            bank, rows = channels.bank([self.templates[n] for n in numbers])
-            every = rows.size == data.shape[0]
-            found = matched_filter(
-                data if every else data[rows], live if every else live[rows], bank,
-                min_live=self.config.min_live, threads=self.threads,
-            )  # fmt: skip
+            bank = channels.bank([self.templates[number] for number in numbers])
+            found = matched_filter(data, live, bank, min_live=self.config.min_live, threads=self.threads)
             yield Batch(numbers, found.cc, found.live)
 
 
@@ -150,24 +146,22 @@ class _Channels:
             return f"its longest window has {longest} samples, the recordings {self.samples}"
         return None
 
-    def bank(self, templates: Sequence[Template]) -> tuple[FilterBank, IntegerArray]:
-        """Templates on the channels that at least one of them has, and the numbers of these channels."""
+    def bank(self, templates: Sequence[Template]) -> FilterBank:
+        """Templates on the channels of the recordings."""
         places = [self.on(template) for template in templates]
-        channels = np.unique(np.concatenate([place[2] for place in places]))
         longest = max(int(t.lengths[s, c].max()) for t, (s, c, _) in zip(templates, places, strict=True))
-        shape = (len(templates), channels.size)
+        shape = (len(templates), len(self.number))
         waveforms = np.zeros((*shape, longest), dtype=np.float32)
         lengths, moveouts = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
         weights = np.zeros(shape)
-        for i, (template, (s, c, number)) in enumerate(zip(templates, places, strict=True)):
-            at = np.searchsorted(channels, number)
+        for i, (template, (s, c, at)) in enumerate(zip(templates, places, strict=True)):
             width = min(longest, template.waveforms.shape[2])
             waveforms[i, at, :width] = template.waveforms[s, c, :width]
             lengths[i, at] = template.lengths[s, c]
             moveouts[i, at] = in_samples(template.moveouts[s, c], self.interval)
             weights[i, at] = template.weights[s, c]
         totals = np.array([float(t.weights.sum()) for t in templates])
-        return FilterBank(waveforms, lengths, moveouts, weights, totals), channels
+        return FilterBank(waveforms, lengths, moveouts, weights, totals)
 
     def span(self, template: Template) -> int:
         """Difference of the largest and the smallest moveout, in samples."""

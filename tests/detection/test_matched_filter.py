@@ -313,10 +313,15 @@ def test_single_channels_average_to_the_matched_filter():
     live = day.live.copy()
     live[1, :, 5990:6100] = False
     day = replace(day, live=live)
+    weights = np.arange(12.0).reshape(4, 3) % 5  # zero on three channels of the recordings
+    template = replace(template, weights=weights)
     (batch,) = correlate(day, [template])
     found = cc_channels(day, template, [day.start + 300.0], lags=3)
-    mean = found.cc[0].sum(axis=(0, 1)) / found.live[0].sum(axis=(0, 1))
-    np.testing.assert_allclose(batch.cc[0, 5997:6004], mean, atol=1e-6)
+    above = (weights[..., None] * found.cc[0]).sum(axis=(0, 1))
+    below = (weights[..., None] * found.live[0]).sum(axis=(0, 1))
+    np.testing.assert_allclose(batch.cc[0, 5997:6004], above / below, atol=1e-6)
+    np.testing.assert_allclose(batch.live[0].at(np.arange(5997, 6004)), below / weights.sum(), atol=1e-6)
+    assert not found.live[0][weights == 0].any()
 
 
 def test_a_template_that_cannot_be_is_refused():
