@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from seisflow.report.catalog import draw_catalog, draw_magnitude_frequency, draw_seismicity
+from seisflow.report.catalog_comparison import draw_catalog_comparison
+from seisflow.report.catalog_page import CatalogPage, write_catalog_page
 from seisflow.report.comparison import draw_comparison
+from seisflow.report.detections import draw_beam, draw_beam_snapshot, draw_event_waveforms
 from seisflow.report.fields import (
     Field,
     Line,
@@ -21,17 +25,25 @@ from seisflow.report.style import write_png
 from seisflow.report.waveforms import draw_waveforms, waveform_pages
 
 __all__ = [
+    "CatalogPage",
     "Field",
     "Line",
     "MisfitRow",
     "Overlay",
     "ShiftRow",
     "coverage",
+    "draw_beam",
+    "draw_beam_snapshot",
+    "draw_catalog",
+    "draw_catalog_comparison",
     "draw_comparison",
+    "draw_event_waveforms",
     "draw_iteration",
+    "draw_magnitude_frequency",
     "draw_map",
     "draw_misfit",
     "draw_sections",
+    "draw_seismicity",
     "draw_shift_histograms",
     "draw_shift_map",
     "draw_waveforms",
@@ -39,5 +51,6 @@ __all__ = [
     "model_field",
     "perturbation_field",
     "waveform_pages",
+    "write_catalog_page",
     "write_png",
 ]
