@@ -96,7 +96,7 @@ class StationMagnitudes:
     values : ndarray (ns,)
         Mean over the usable channels; NaN without any.
     left_out : dict of str to int
-        Numbers of channels that were measured and not used, by reason.
+        Numbers of recorded channels that were not used, by reason.
     kind : str
         ``ML`` or ``Mrel``.
     """
@@ -141,7 +141,7 @@ def station_magnitudes(
         )
     values, noise = amplitudes.values, amplitudes.noise
     known = np.isfinite(values) & (values > 0)
-    clipped = known & amplitudes.clipped
+    clipped = amplitudes.clipped
     noisy = known & ~clipped & (values < config.min_signal_to_noise * noise)
     usable = known & ~clipped & ~noisy
     unit = 1.0 if counts else config.reference_amplitude

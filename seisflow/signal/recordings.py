@@ -11,7 +11,7 @@ import numpy as np
 
 from seisflow.domain import FloatArray, TimeSpan
 
-__all__ = ["Recording", "Unusable", "channel_groups", "compared_span", "usable_stretch"]
+__all__ = ["Clipped", "Recording", "Unusable", "channel_groups", "compared_span", "usable_stretch"]
 
 INSTRUMENTS = "HLGN"
 """SEED instrument codes, the preferred first: high gain, low gain, gravimeter, accelerometer."""
@@ -29,6 +29,10 @@ PLATEAU = 3
 
 class Unusable(Exception):
     """A recording cannot be used; the message says why."""
+
+
+class Clipped(Unusable):
+    """A recording reached the limit of its digitizer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +225,7 @@ def _check_alive(recording: Recording, needed: TimeSpan) -> None:
     for value in (float(inside.max()), float(inside.min())):
         count = _clipped(inside, value)
         if count:
-            raise Unusable(f"{recording.channel} is clipped: {count} samples stand at {value:g}")
+            raise Clipped(f"{recording.channel} is clipped: {count} samples stand at {value:g}")
 
 
 def _clipped(samples: FloatArray, value: float) -> int:
