@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,12 +49,10 @@ def make(folder: Path) -> list[Path]:
         with publish(written[-1]) as path:
             path.write_bytes(content)
     here = files("seisflow.data") / "germany"
-    written.append(folder / "models" / "crust.txt")
-    with publish(written[-1]) as path:
-        path.write_bytes((here / "crust.txt").read_bytes())
     settings = yaml.safe_load((here / "seisflow.yaml").read_text(encoding="utf-8"))
     region = RegionConfig(**settings["region"])
-    layers = read_layers(folder / "models" / "crust.txt")
+    with as_file(here / "models" / "crust.txt") as path:
+        layers = read_layers(path)
     written.append(folder / "models" / "m00.nc")
     write_model(written[-1], layered_model(layers, region.grid(), region.projection()))
     return written

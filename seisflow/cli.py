@@ -59,15 +59,20 @@ def _common(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to make the project.")],
-    example: Annotated[str | None, typer.Option(help="Copy a shipped example: checkerboard.")] = None,
+    example: Annotated[
+        str | None, typer.Option(help="An example: checkerboard (tomography), swarm or germany (detection).")
+    ] = None,
 ) -> None:
     """Make a project folder, empty or from an example."""
-    from seisflow.steps.create import create_project
+    from seisflow.steps.create import create_project, next_commands, what_was_made
 
-    create_project(folder, example)
+    written = create_project(folder, example)
     print(f"made {folder}")
     if example:
-        print(f"next: seisflow iterate --iteration 1 --project {folder}")
+        for line in what_was_made(folder, written):
+            print(f"  {line}")
+        for word, command in zip(("next:", "then:"), next_commands(folder, example), strict=False):
+            print(f"{word} {command}")
     else:
         print(f"next: edit {folder / 'seisflow.yaml'}, then seisflow import FILES --project {folder}")
 
