@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from seisflow.errors import InputError, MissingError
-from seisflow.io.atomic import publish, sweep
+from seisflow.io.atomic import publish
 from seisflow.project import CONFIG_NAME
 
 __all__ = ["create_project", "examples", "next_commands", "what_was_made"]
@@ -68,7 +68,6 @@ def create_project(root: Path, example: str | None = None) -> list[Path]:
         source = files("seisflow.data") / example
     else:
         raise MissingError(f"there is no example {example!r}; there are {', '.join(examples())}")
-    sweep(root)
     written: list[Path] = []
     if example in SCRIPTS:
         written += import_module(SCRIPTS[example]).make(root)
