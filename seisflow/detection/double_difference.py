@@ -94,14 +94,21 @@ class System:
 
     def centred(self, shifts: FloatArray) -> FloatArray:
         """Take the mean of its group off each row (n, 4); 0 for events without links."""
+        label, counts = self._members
+        if counts.size == 1 and label.size == len(shifts):
+            whole: FloatArray = shifts - shifts.mean(axis=0)
+            return whole
         linked = self.groups >= 0
         result = np.zeros_like(shifts)
-        label = self.groups[linked]
-        if label.size:
-            counts = np.bincount(label)
-            means = np.stack([np.bincount(label, column) / counts for column in shifts[linked].T], axis=1)
-            result[linked] = shifts[linked] - means[label]
+        means = np.stack([np.bincount(label, column) / counts for column in shifts[linked].T], axis=1)
+        result[linked] = shifts[linked] - means[label]
         return result
+
+    @cached_property
+    def _members(self) -> tuple[IntArray, IntArray]:
+        """Group of each linked event, and sizes of the groups."""
+        label = self.groups[self.groups >= 0]
+        return label, np.bincount(label)
 
     def given(
         self, shifts: FloatArray, fixed: npt.NDArray[np.bool_], residuals: FloatArray
@@ -213,12 +220,14 @@ class _Noise:
     link: float
 
 
-def _noise(system: System, links: DifferentialTimes, residuals: FloatArray, kind: bool) -> _Noise | None:
+def _noise(
+    system: System, links: DifferentialTimes, residuals: FloatArray, kind: bool, stretch: float
+) -> _Noise | None:
     """Split the scatter of one kind of links into errors that links share and errors of their own.
 
     All differences with one onset share its error, so that they do not count as independent: from n events one has
     n (n - 1) / 2 differences of n onsets. Both variances follow from the sums over links and over onsets (method of
-    moments), enlarged by the unknowns that were fitted.
+    moments), enlarged by the unknowns that were fitted and by what the weights took off.
     """
     rows = np.flatnonzero(links.correlated == kind)
     if not rows.size:
@@ -248,12 +257,18 @@ def _noise(system: System, links: DifferentialTimes, residuals: FloatArray, kind
     fitted = 4 * (int((system.groups >= 0).sum()) - int(system.groups.max()) - 1)
     norms = system.information * np.asarray(system.matrix.power(2).sum(axis=1)).ravel()
     spent = fitted * float(norms[rows].sum()) / float(norms.sum())
-    factor = freedom / (freedom - spent) if freedom - spent >= 1 else np.nan
-    return _Noise(rows, ends, factor * onset, factor * link)
+    shared, own_factor = (
+        stretch**2 * free / (free - spent) if free - spent >= 1 else np.nan for free in (freedom, rows.size)
+    )
+    return _Noise(rows, ends, shared * onset, own_factor * link)
 
 
 def covariances(
-    system: System, links: DifferentialTimes, residuals: FloatArray, config: ErrorConfig
+    system: System,
+    links: DifferentialTimes,
+    residuals: FloatArray,
+    stretch: tuple[float, float],
+    config: ErrorConfig,
 ) -> FloatArray:
     """Covariances of the places relative to the centroid of their group.
 
@@ -268,6 +283,9 @@ def covariances(
         In use.
     residuals : ndarray (links,)
         s.
+    stretch : tuple of 2 float
+        Of the errors of correlated links and of others: mean weight over the mean slope of the influence function,
+        by which robust weights make residuals look too small (Huber & Ronchetti 2009, eq. 7.81).
     config : ErrorConfig
 
     Returns
@@ -277,7 +295,9 @@ def covariances(
     """
     count = len(system.groups)
     result = np.full((count, 4, 4), np.nan)
-    noises = [each for kind in (True, False) if (each := _noise(system, links, residuals, kind)) is not None]
+    kinds = zip((True, False), stretch, strict=True)
+    found = [_noise(system, links, residuals, kind, factor) for kind, factor in kinds]
+    noises = [each for each in found if each is not None]
     if not noises or not np.isfinite([each.onset + each.link for each in noises]).all():
         return result
     sizes = np.bincount(system.groups[system.groups >= 0])
@@ -344,6 +364,6 @@ def _bootstrap(system: System, noises: list[_Noise], config: ErrorConfig) -> Flo
             onsets = np.sqrt(noise.onset) * generator.standard_normal(noise.ends.shape[1])
             own = np.sqrt(noise.link) * generator.standard_normal(noise.rows.size)
             errors[noise.rows] = noise.ends @ onsets + own
-        shift = system.solve(errors, 0.0, 1e-3)
+        shift = system.solve(errors, 0.0, 1e-4)
         total += shift[:, :, None] * shift[:, None, :]
     return total / config.samples

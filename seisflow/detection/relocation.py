@@ -172,6 +172,7 @@ class _Linearised:
     system: System
     used: IntArray
     residuals: FloatArray
+    stretch: tuple[float, float]
     reasons: dict[str, int]
 
 
@@ -229,7 +230,7 @@ def relocate(
     _lose(state, now.system.groups, places)
     used = clean.take(now.used)
     start = _residuals(used, np.clip(places, low, high), np.zeros(len(places)), travel_times)[0]
-    result = covariances(now.system, used, now.residuals, config.errors)
+    result = covariances(now.system, used, now.residuals, now.stretch, config.errors)
     counts = np.bincount(np.concatenate([used.first, used.second]), minlength=len(places))
     final, linked = places.astype(np.float64), now.system.groups >= 0
     final[linked] = state.places[linked]
@@ -338,7 +339,7 @@ def _linearised(
     for events in (links.first, links.second):
         usable &= np.isfinite(slopes[links.station, links.phase, events]).all(axis=1)
     residuals = np.where(usable, residuals, 0.0)
-    information, distant = _weights(links, residuals, usable, state.places, stage, config)
+    information, distant, stretch = _weights(links, residuals, usable, state.places, stage, config)
     weighted = information > 0
     paired = _paired(links, weighted, config.min_links)
     used = np.flatnonzero(weighted & paired)
@@ -355,7 +356,7 @@ def _linearised(
         "too large a residual": int((usable & ~distant & ~weighted).sum()),
         "of events with too few in common": int((weighted & ~paired).sum()),
     }
-    return _Linearised(system, used, residuals[used], reasons)
+    return _Linearised(system, used, residuals[used], stretch, reasons)
 
 
 def _weights(
@@ -365,15 +366,19 @@ def _weights(
     places: FloatArray,
     stage: RelocationStage,
     config: RelocationConfig,
-) -> tuple[FloatArray, BoolArray]:
-    """Weight of each link over its squared error in 1/s2, and whether its events are too far apart."""
+) -> tuple[FloatArray, BoolArray, tuple[float, float]]:
+    """Weight of each link over its squared error in 1/s2, whether its events are too far apart, and the stretch.
+
+    The stretch is that of ``covariances``, for correlated links and for others.
+    """
     distance = np.sqrt(((places[links.first] - places[links.second]) ** 2).sum(axis=1))
     result, distant = np.zeros(len(links)), np.zeros(len(links), dtype=np.bool_)
+    stretch = [1.0, 1.0]
     kinds = (
         (links.correlated, stage.correlation_weight, stage.correlation_distance),
         (~links.correlated, stage.onset_weight, stage.onset_distance),
     )
-    for mask, weight, limit in kinds:
+    for number, (mask, weight, limit) in enumerate(kinds):
         share = np.ones(len(links)) if limit is None else np.maximum(0.0, 1 - (distance / limit) ** 3) ** 3
         distant |= mask & (share * weight == 0)
         base = np.where(mask & usable, weight * share * links.weight, 0.0)
@@ -381,9 +386,14 @@ def _weights(
         if not live.any():
             continue
         error = max(1.4826 * float(np.median(np.abs(residuals[live]))), config.least_error)
-        base *= np.maximum(0.0, 1 - (residuals / (stage.cutoff * error)) ** 2) ** 2
+        inner = np.maximum(
+            0.0, 1 - (residuals / (stage.cutoff * error)) ** 2
+        )  # biweight: weight is its square
+        influence = float((base * inner * (5 * inner - 4)).sum())
+        base *= inner**2
+        stretch[number] = float(base.sum()) / influence if influence > 0 else float("nan")
         result += base / error**2
-    return result, distant
+    return result, distant, (stretch[0], stretch[1])
 
 
 def _paired(links: DifferentialTimes, weighted: BoolArray, least: int) -> BoolArray:
