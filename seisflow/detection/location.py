@@ -32,9 +32,11 @@ class LocationConfig:
     Parameters
     ----------
     divisions : int
-        Points of the fine box per spacing of the search grid.
+        Points of a fine box per spacing of the grid before.
+    levels : int
+        Boxes, each finer than the one before.
     reach : float
-        Half-width of the fine box in spacings of the search grid.
+        Half-width of a box in spacings of the grid before.
     window : float
         Half-width in s of where an onset is looked for about its predicted time.
     min_arrivals : int
@@ -47,7 +49,8 @@ class LocationConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    divisions: int = 5
+    divisions: int = 3
+    levels: int = 3
     reach: float = 1.2
     window: float = 0.2
     min_arrivals: int = 6
@@ -55,10 +58,11 @@ class LocationConfig:
     least_error: float = 0.002
 
     def __post_init__(self) -> None:
-        if self.divisions < 1 or self.reach < 1 or min(self.window, self.least_error) <= 0:
+        if self.divisions < 2 or self.levels < 1 or self.reach < 1 or min(self.window, self.least_error) <= 0:
             raise InputError(
-                f"divisions = {self.divisions}, reach = {self.reach:g}, window = {self.window:g} s, least_error = "
-                f"{self.least_error:g} s: divisions and reach must be at least 1, the others positive"
+                f"divisions = {self.divisions}, levels = {self.levels}, reach = {self.reach:g}, window = "
+                f"{self.window:g} s, least_error = "
+                f"{self.least_error:g} s: divisions must be at least 2, levels and reach 1, the others positive"
             )
         if self.min_arrivals < 5:
             raise InputError(
@@ -124,7 +128,7 @@ def locate(
     """
     time, node = start
     centre = np.array([grid.axis(i)[n] for i, n in enumerate(np.unravel_index(node, grid.shape))])
-    point, time, beam = _maximum(features, travel_times, grid, centre, time, config, weights)
+    point, time, beam = _maximum(features, travel_times, grid, (centre, time), config, weights)
     times, slopes = (
         values[..., 0] if i == 0 else values[..., 0, :] for i, values in enumerate(travel_times(point[None]))
     )
@@ -142,15 +146,14 @@ def locate(
     return Location(float(time), x, y, z, beam, covariance, listed, edge)
 
 
-def _box(grid: Grid, centre: FloatArray, config: LocationConfig) -> list[FloatArray]:
-    """Axes of the fine box, inside the search grid."""
+def _box(grid: Grid, centre: FloatArray, steps: FloatArray, config: LocationConfig) -> list[FloatArray]:
+    """Axes of a fine box about a point, inside the search grid."""
+    count = round(config.reach * config.divisions)
     axes = []
     for number in range(3):
-        step = grid.spacing[number] / config.divisions
-        steps = np.arange(-round(config.reach * config.divisions), round(config.reach * config.divisions) + 1)
-        axis = centre[number] + step * steps
-        inside = (axis >= grid.origin[number] - 1e-6 * step) & (axis <= grid.end[number] + 1e-6 * step)
-        axes.append(axis[inside])
+        axis = centre[number] + steps[number] * np.arange(-count, count + 1)
+        slack = 1e-6 * steps[number]
+        axes.append(axis[(axis >= grid.origin[number] - slack) & (axis <= grid.end[number] + slack)])
     return axes
 
 
@@ -190,29 +193,31 @@ def _maximum(
     features: Features,
     travel_times: TravelTimes,
     grid: Grid,
-    centre: FloatArray,
-    time: float,
+    start: tuple[FloatArray, float],
     config: LocationConfig,
     weights: FloatArray,
 ) -> tuple[FloatArray, float, float]:
-    """Best point, origin time and beam, from the fine box around a node."""
-    axes = _box(grid, centre, config)
-    shape = tuple(axis.size for axis in axes)
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    times, _ = travel_times(points)
-    span = np.abs(times - travel_times(centre[None])[0]).max()
-    count = int(np.ceil(span / features.interval)) + 1
-    origins = time + features.interval * np.arange(-count, count + 1)
-    beams = stack(features, times, origins, weights).reshape(*shape, -1)
-    best = np.unravel_index(int(beams.argmax()), beams.shape)
-    offsets = _top(beams, best)
-    place = [
-        axis[number] + offset * (axis[1] - axis[0] if axis.size > 1 else 0.0)
-        for axis, number, offset in zip([*axes, origins], best, offsets, strict=True)
-    ]
-    point = np.clip(place[:3], grid.origin, grid.end)
-    value = stack(features, travel_times(point[None])[0], np.array([place[3]]), weights)[0, 0]
-    return point, float(place[3]), float(max(value, beams[best]))
+    """Best point, origin time and beam, from boxes about a node, each finer than the one before."""
+    point, time = start
+    value = -np.inf
+    for level in range(1, config.levels + 1):
+        axes = _box(grid, point, np.array(grid.spacing) / config.divisions**level, config)
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        times, _ = travel_times(points)
+        span = np.abs(times - travel_times(point[None])[0]).max()
+        count = int(np.ceil(span / features.interval)) + 1
+        origins = time + features.interval * np.arange(-count, count + 1)
+        beams = stack(features, times, origins, weights).reshape(*(axis.size for axis in axes), -1)
+        best = np.unravel_index(int(beams.argmax()), beams.shape)
+        value = max(value, float(beams[best]))
+        offsets = _top(beams, best) if level == config.levels else np.zeros(4)
+        place = [
+            axis[number] + offset * (axis[1] - axis[0] if axis.size > 1 else 0.0)
+            for axis, number, offset in zip([*axes, origins], best, offsets, strict=True)
+        ]
+        point, time = np.clip(place[:3], grid.origin, grid.end), float(place[3])
+    last = stack(features, travel_times(point[None])[0], np.array([time]), weights)[0, 0]
+    return point, time, max(value, float(last))
 
 
 def _top(beams: FloatArray, best: tuple[np.intp, ...]) -> FloatArray:
@@ -246,7 +251,7 @@ def _arrivals(features: Features, times: FloatArray, origin: float, config: Loca
     last = features.values.shape[2] - 1
     reach = max(2, round(config.window / features.interval))
     for station, phase in np.ndindex(times.shape):
-        middle = round((origin + times[station, phase] - features.start) / features.interval)
+        middle = round(float(origin + times[station, phase] - features.start) / features.interval)
         first, end = middle - reach, middle + reach + 1
         if first < 1 or end > last or not features.live[station, phase, first - 1 : end + 1].all():
             continue
@@ -277,7 +282,8 @@ def _covariance(
         return None, weights
     variance = max(float((weights * centred**2).sum()) / freedom, config.least_error**2)
     normal = matrix.T @ (weights[:, None] * matrix)
-    # few arrivals: the variance is itself uncertain, so that the 68 % region of a Gaussian holds the truth as often
-    stretch = 3 * f.ppf(0.68, 3, freedom) / chi2.ppf(0.68, 3)
+    # few arrivals: the variance is itself uncertain, so that the 68 % region of a Gaussian holds the truth as often;
+    # and the top of a sum of peaks is to least squares as the median is to the mean, whose variance is pi/2 of it
+    stretch = 3 * f.ppf(0.68, 3, freedom) / chi2.ppf(0.68, 3) * np.pi / 2
     result: FloatArray = np.linalg.inv(normal) * variance * stretch
     return result, weights

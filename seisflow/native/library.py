@@ -59,7 +59,7 @@ def simd_level() -> str:
 
 
 def use_simd(name: str) -> None:
-    """Make the kernels use another instruction set; results do not change by a bit, speed does.
+    """Make the kernels use another instruction set: speed changes, results by less than float32 resolves (if at all).
 
     Raises
     ------
