@@ -250,6 +250,8 @@ def relative_magnitude(
     gain of the network is the weighted median of the channels; those where it stands out from its error give a
     weighted robust mean (Huber) of log10 gains, weighted by 1 / (scatter^2 + error^2), corrected for what the
     logarithm does to noise. Where fewer than ``min_channels`` stand out, the logarithm of the mean gain is taken.
+    Noise in the template itself lowers gains by 1 / (1 + 1 / r^2) for a ratio r of signal to noise: 0.05 of a magnitude
+    at 3, 0.004 at 10. Windows that are clipped must not be called live.
 
     Parameters
     ----------

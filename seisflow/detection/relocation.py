@@ -2,7 +2,9 @@
 
 What two neighbours have in common on the way to a station drops out of the difference of their travel times, so that
 places relative to each other come out far sharper than each by itself. Only relative places are determined: each group
-of linked events keeps its centroid and its mean origin time.
+of linked events keeps its centroid and its mean origin time. Errors are those of the differential times: a model or a
+centroid that is wrong stretches or turns a group as a whole, which no residual shows (a velocity that is 10 % low makes
+a group 10 % small).
 """
 
 from __future__ import annotations

@@ -129,6 +129,21 @@ def test_errors_hold_the_truth(kind, dense):
     assert 0.75 < np.mean(squares) / 4 < 1.35
 
 
+def test_many_doublets_are_groups_of_their_own():
+    generator = np.random.default_rng(0)
+    centres = np.column_stack([generator.uniform(-15e3, 15e3, (200, 2)), generator.uniform(3e3, 12e3, 200)])
+    halves = generator.normal(0, 70, (200, 3))
+    truth = (centres[:, None] + halves[:, None] * np.array([[1], [-1]])).reshape(-1, 3)
+    wrong = generator.normal(0, 70, (200, 3))
+    start = (centres[:, None] + wrong[:, None] * np.array([[1], [-1]])).reshape(-1, 3)
+    links = correlations(truth, np.zeros(400), np.arange(400).reshape(-1, 2))
+    result = relocate(start, np.zeros(400), links, TRAVEL_TIMES, GRID, RelocationConfig())
+    np.testing.assert_array_equal(result.groups, np.repeat(np.arange(200), 2))
+    miss = np.column_stack([result.places - truth, result.times])[::2]
+    square = np.einsum("ni,nij,nj->n", miss, np.linalg.inv(result.covariances[::2]), miss)
+    assert 0.8 < square.mean() / 4 < 1.25
+
+
 def test_both_ways_to_errors_agree():
     truth = swarm(20)
     start, delays = catalog(truth)
