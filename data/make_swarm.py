@@ -171,7 +171,9 @@ def swarm(rng: np.random.Generator) -> tuple[dict[str, Source], list[Earthquake]
         time = origin(rng, times, low, high)
         times.append(time)
         extra = 0.6 if name.startswith("-") else 0.0  # else most of the singles could never be seen
-        moment = 10 ** (9.885 + LEAST + extra - np.log10(rank))  # the offset makes it the local magnitude
+        moment = 10 ** (
+            9.885 + LEAST + extra - np.log10(rank)
+        )  # the offset makes it about the local magnitude
         radius = (7 / 16 * moment / (2.5e6 * np.exp(rng.normal(0, 0.4)))) ** (1 / 3)
         corner = 0.37 * (TOP + GROWTH * z) / RATIO / radius  # Brune (1970): 2.34 / (2 pi)
         earthquakes.append(Earthquake(time, x, y, z, name, moment, corner))
@@ -286,7 +288,7 @@ def coda(rng: np.random.Generator, time: float, gap: float, phase: str, count: i
         late = (1 + lapse) ** -1.4 * np.exp(-np.pi * middle * np.maximum(after, 0) / (70 * middle**0.9))
         if phase == "P":  # it ends in the coda of S
             late *= 1 / (1 + np.exp((after - 2.5 * gap) / 1.5))
-        shape = np.sqrt(1.1 * early**2 / np.sum((on * early) ** 2) + 0.9 * late**2 / np.sum((on * late) ** 2))
+        shape = np.sqrt(2.0 * early**2 / np.sum((on * early) ** 2) + 1.5 * late**2 / np.sum((on * late) ** 2))
         total += shape * irfft(white * smooth_band(F, low, high), LENGTH)
     end = np.clip((LENGTH - 1 - np.arange(LENGTH)) / 400, 0, 1)
     return total * parts[:, None] * on * np.sin(np.pi / 2 * end) ** 2 / np.sqrt(3)

@@ -119,6 +119,17 @@ def test_every_channel_is_described(swarm):
             assert found[0][0][0].response.instrument_sensitivity.output_units == "COUNTS"
 
 
+def test_responses_are_those_that_were_applied(swarm):
+    module = importlib.import_module("seisflow.data.swarm_recordings")
+    inventory = read_inventory(str(swarm.root / "stations" / "XS.xml"))
+    frequencies = np.array([0.03, 0.2, 1.0, 5.0, 20.0, 40.0])
+    for station in read_stationxml(swarm.root / "stations" / "XS.xml")[4:6]:  # a sensor of each kind
+        response = inventory.select(station=station.code)[0][0][0].response
+        told = response.get_evalresp_response_for_frequencies(frequencies, output="VEL")
+        applied = module.counts_per_velocity(station, frequencies)
+        assert np.abs(told / applied - 1).max() < 1e-3
+
+
 def test_recordings_have_the_faults_that_the_readme_names(swarm):
     dead = channel(swarm, "RODI", "HHZ")
     assert len(dead) == 1 and np.ptp(dead[0].data) == 0
