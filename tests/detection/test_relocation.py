@@ -18,8 +18,9 @@ from seisflow.detection.differential_times import (
     neighbours,
 )
 from seisflow.detection.double_difference import ErrorConfig, System
+from seisflow.detection.lookup import slowness_at_points
 from seisflow.detection.relocation import RelocationConfig, RelocationStage, relocate
-from seisflow.domain import Arrival, Detection, Grid
+from seisflow.domain import Arrival, Detection, Grid, Station, TravelTimeTable
 from seisflow.errors import InputError, PhysicsError
 
 SPEEDS = np.array([3600.0, 2000.0])
@@ -385,3 +386,22 @@ def test_stages_weigh_by_distance():
     assert result.dropped["too far apart"] > 0
     with pytest.raises(InputError, match="onset_distance"):
         RelocationStage(onset_distance=-1.0)
+
+
+def test_travel_times_of_a_table():
+    """Times at 1 km nodes, single precision, give the places that exact times give."""
+    generator = np.random.default_rng(1)
+    sites = np.column_stack([generator.uniform(-15e3, 15e3, (14, 2)), np.zeros(14)])  # those of `homogeneous`
+    nodes = np.stack(np.meshgrid(GRID.x, GRID.y, GRID.z, indexing="ij"), axis=-1)
+    distance = np.sqrt(((nodes[None] - sites[:, None, None, None]) ** 2).sum(axis=-1))
+    times = (distance[:, None] / SPEEDS[None, :, None, None, None]).astype(np.float32)
+    stations = tuple(Station("X", str(number), 46.0, 7.0) for number in range(14))
+    table = TravelTimeTable(GRID, stations, ("P", "S"), times, sites)
+    truth = swarm(20)
+    start, delays = catalog(truth)
+    links = correlations(truth, delays, neighbours(start, 3000, 8))
+    found, expected = (
+        relocate(start, np.zeros(20), links, each, GRID, RelocationConfig())
+        for each in (lambda points: slowness_at_points(table, points), TRAVEL_TIMES)
+    )
+    np.testing.assert_allclose(found.places, expected.places, atol=0.1)
