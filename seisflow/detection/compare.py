@@ -17,6 +17,7 @@ __all__ = [
     "RecallBin",
     "compare",
     "comparison_text",
+    "magnitudes",
     "recall_by",
     "wilson_interval",
 ]
@@ -158,7 +159,17 @@ class Comparison:
 
 
 def magnitudes(catalog: Catalog) -> FloatArray:
-    """Magnitudes of a catalog, shape (n,); NaN where there is none."""
+    """Give the magnitudes of a catalog.
+
+    Parameters
+    ----------
+    catalog : Catalog
+
+    Returns
+    -------
+    ndarray (n,)
+        NaN where there is none.
+    """
     return np.array([np.nan if each.magnitude is None else each.magnitude.value for each in catalog])
 
 

@@ -169,13 +169,14 @@ def catalog_html(catalog: Catalog, page: CatalogPage) -> str:
             f"there are pictures of detection {unknown[0]}, which is not in the catalog; give those of its detections"
         )
     frequency = magnitude_frequency(magnitudes(catalog))
+    table = catalog_rows(catalog)
     known = sum(bool(np.isfinite(each.false_alarm_rate)) for each in catalog)
     source = files("seisflow.report").joinpath("catalog_page.html").read_text(encoding="utf-8")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(source)
     return template.render(
         title=page.title,
         searched=_searched(catalog, page),
-        numbers=_numbers(catalog, frequency),
+        numbers=_numbers(catalog, table, frequency),
         figures=_figures(catalog, page, frequency),
         false_alarms=[
             {"rate": f"{row.rate:g}", "events": row.events, "expected": _number(row.expected, ".2g")}
@@ -184,7 +185,7 @@ def catalog_html(catalog: Catalog, page: CatalogPage) -> str:
         unknown=len(catalog) - known,
         comparison=_comparison(page.comparison),
         columns=[{"title": title, "number": bool(style)} for _, title, style in _COLUMNS],
-        rows=_rows(catalog, page),
+        rows=_rows(catalog, table, page),
         panels=_panels(catalog, page),
     )
 
@@ -201,7 +202,9 @@ def _searched(catalog: Catalog, page: CatalogPage) -> list[tuple[str, str]]:
     return [*told, *((str(name), str(value)) for name, value in page.settings.items())]
 
 
-def _numbers(catalog: Catalog, frequency: MagnitudeFrequency) -> list[tuple[str, str]]:
+def _numbers(
+    catalog: Catalog, table: Sequence[Mapping[str, Any]], frequency: MagnitudeFrequency
+) -> list[tuple[str, str]]:
     methods = {name: sum(each.method == name for each in catalog) for name in ("beam", "template", "import")}
     by = ", ".join(f"{count} by {name}" for name, count in methods.items() if count)
     told = [("events", f"{len(catalog)} ({by})" if by else "0")]
@@ -216,8 +219,8 @@ def _numbers(catalog: Catalog, frequency: MagnitudeFrequency) -> list[tuple[str,
             ("its coefficient of variation", f"{gaps.variation:.2f} (1 random, more clustered, less regular)")
         )
     for name, values in (
-        ("horizontal error (68 %)", [row["error_horizontal_km"] for row in catalog_rows(catalog)]),
-        ("error of the depth", [row["error_depth_km"] for row in catalog_rows(catalog)]),
+        ("horizontal error (68 %)", [row["error_horizontal_km"] for row in table]),
+        ("error of the depth", [row["error_depth_km"] for row in table]),
     ):
         finite = [value for value in values if value is not None]
         if finite:
@@ -304,10 +307,10 @@ def _link(page: CatalogPage, order: Mapping[str, int], name: str) -> str:
     return f"event-{order[name]}" if name in page.events else ""
 
 
-def _rows(catalog: Catalog, page: CatalogPage) -> list[dict[str, Any]]:
+def _rows(catalog: Catalog, table: Sequence[Mapping[str, Any]], page: CatalogPage) -> list[dict[str, Any]]:
     order = {each.id: number for number, each in enumerate(catalog)}
     rows = []
-    for row in catalog_rows(catalog):
+    for row in table:
         cells = []
         for name, _, style in _COLUMNS:
             value = row[name]
