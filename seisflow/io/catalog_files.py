@@ -10,7 +10,7 @@ import numpy as np
 
 from seisflow.domain import Arrival, Catalog, Detection, Magnitude, Projection
 from seisflow.errors import InputError, MissingError
-from seisflow.io.catalog_quakeml import read_quakeml_catalog
+from seisflow.io.catalog_quakeml_reader import read_quakeml_catalog
 from seisflow.io.catalog_table import read_csv
 from seisflow.io.hdf5 import attribute_text, put, reading, text_table, writing
 

@@ -15,6 +15,7 @@ __all__ = [
     "covariance_of",
     "ellipsoid_of",
     "horizontal_ellipse",
+    "metres_per_degree",
     "to_geographic_axes",
     "to_local_axes",
 ]
@@ -24,6 +25,9 @@ AREA_68 = 2.278869
 
 VOLUME_68 = 3.505882
 """Chi-squared of 68 % with 3 degrees of freedom."""
+
+_EQUATOR, _FLATTENING = 6378137.0, 1 / 298.257223563
+"""WGS84."""
 
 
 @dataclass(frozen=True)
@@ -179,3 +183,13 @@ def horizontal_ellipse(covariance: FloatArray) -> tuple[float, float, float] | N
     small, large = np.sqrt(AREA_68 * np.maximum(variances, 0))
     azimuth = float(np.degrees(np.arctan2(axes[0, 1], axes[1, 1])) % 180)
     return float(large), float(small), azimuth
+
+
+def metres_per_degree(latitude: float) -> tuple[float, float]:
+    """Length in m of a degree of latitude and of a degree of longitude on WGS84, at a latitude in degrees."""
+    squared = _FLATTENING * (2 - _FLATTENING)
+    sine = np.sin(np.radians(latitude))
+    bend = 1 - squared * sine**2
+    north = _EQUATOR * (1 - squared) / bend**1.5
+    east = _EQUATOR / np.sqrt(bend) * np.cos(np.radians(latitude))
+    return float(np.radians(north)), max(float(np.radians(east)), 1e-9)
