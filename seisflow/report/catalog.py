@@ -12,6 +12,7 @@ import numpy.typing as npt
 from seisflow.detection.compare import magnitudes
 from seisflow.detection.statistics import MagnitudeFrequency, magnitude_frequency, rates
 from seisflow.domain import Catalog, FloatArray, Station
+from seisflow.io.ellipsoids import AREA_68
 from seisflow.report.style import COLOURS, new_figure, styled
 from seisflow.report.views import Views, box_of, station_places, three_views
 
@@ -92,7 +93,8 @@ def draw_catalog(catalog: Catalog, stations: Sequence[Station] = (), title: str 
     """
     with styled():
         sensors = station_places(stations, catalog.projection)
-        views = three_views(box_of(np.vstack([catalog.places / 1e3, sensors])), title or _count(len(catalog)))
+        box = box_of(np.vstack([catalog.places / 1e3, sensors, _reach(catalog)]))
+        views = three_views(box, title or _count(len(catalog)))
         if len(stations):
             views.plot_stations(sensors)
         if len(catalog):
@@ -119,6 +121,18 @@ def draw_catalog(catalog: Catalog, stations: Sequence[Station] = (), title: str 
             )
         _legend(views, catalog, len(stations))
     return views.figure
+
+
+def _reach(catalog: Catalog) -> FloatArray:
+    """Ends of the 68 % errors of all events in km, shape (n, 3); those of the least certain are cut."""
+    known = [(each.place, each.covariance) for each in catalog if each.covariance is not None]
+    if not known or len(catalog) > _MOST_ELLIPSES:
+        return np.empty((0, 3))
+    places = np.array([place for place, _ in known])
+    variances = np.array([np.diag(covariance)[:3] for _, covariance in known])
+    errors = np.sqrt(AREA_68 * np.clip(np.nan_to_num(variances, posinf=0.0), 0, None))
+    errors = np.minimum(errors, 2 * np.median(errors, axis=0))
+    return np.vstack([places - errors, places + errors]) / 1e3
 
 
 def _plot_events(views: Views, catalog: Catalog) -> None:

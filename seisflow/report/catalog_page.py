@@ -228,7 +228,7 @@ def _numbers(
     sizes = magnitudes(catalog)
     sizes = sizes[np.isfinite(sizes)]
     if sizes.size:
-        told.append(("magnitudes", f"{sizes.size} events, {sizes.min():.2f} to {sizes.max():.2f}"))
+        told.append(("magnitudes", f"of {sizes.size}, from {sizes.min():.2f} to {sizes.max():.2f}"))
         told += _magnitude_numbers(frequency)
     return [(name, re.sub(r"(^|\s)-(?=\d)", r"\1−", value)) for name, value in told]
 

@@ -284,7 +284,7 @@ def draw_beam(
             live, 0, _thinned_times(times, beam.live.astype(float))[1], color=COLOURS["window"], linewidth=0
         )
         below.set_ylim(0, 1.05)
-        below.set_ylabel("live")
+        below.set_ylabel("share\nlive")
         label_time_axis(below)
         axes.set_title(title, loc="left")
     return figure

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Box", "Views", "box_of", "station_places", "three_views"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 0.75, 0.2, 0.42, 0.62, 0.14
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 0.95, 0.2, 0.42, 0.62, 0.14
 """Inches around and between the panels."""
 _LARGEST, _THINNEST, _THICKEST = 5.4, 1.85, 3.2
 """Inches: longer side of the map, and the depth of the sections."""
@@ -117,13 +117,14 @@ def box_of(places: FloatArray, least: float = 1.0) -> Box:
     low, high = places.min(axis=0), places.max(axis=0)
     middle = (low + high) / 2
     span = max(float(np.max(high[:2] - low[:2])), least)
-    half = np.maximum([0.55, 0.55, 0.6] * (high - low), [0.2 * span, 0.2 * span, 0.1 * span])
+    thinnest = [max(0.2 * span, least / 2), max(0.2 * span, least / 2), max(0.1 * span, least / 4)]
+    half = np.maximum([0.55, 0.55, 0.6] * (high - low), thinnest)
     sides = [(float(a), float(b)) for a, b in zip(middle - half, middle + half, strict=True)]
     return Box(sides[0], sides[1], sides[2])
 
 
 def three_views(box: Box, title: str) -> Views:
-    """Make a map and two sections, the map at true scale, the depth enlarged where it would be too thin.
+    """Make a map and two sections, the map at true scale, depths by another where they would not fit.
 
     Parameters
     ----------

@@ -136,6 +136,17 @@ def test_error_ellipse_has_the_size_and_direction_of_the_covariance():
     assert np.degrees(ellipses._angles)[0] % 180 == pytest.approx(30, abs=0.01)
 
 
+def test_map_of_one_event_holds_its_error():
+    figure = draw_catalog(
+        made_up(1).with_detections((detection(covariance=np.diag([3e3, 2e3, 4e3, 1.0]) ** 2),))
+    )
+    reach = np.sqrt(2.2789) * np.array([3.0, 2.0, 4.0])
+    for axes, across, up in zip(figure.axes[:3], (0, 2, 0), (1, 1, 2), strict=True):
+        place = np.array([0.5, -0.3, 1.9])
+        for side, axis in ((axes.get_xlim(), across), (axes.get_ylim(), up)):
+            assert min(side) < place[axis] - reach[axis] and max(side) > place[axis] + reach[axis]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize("whole", [True, False])
 def test_small_catalogs_are_drawn(count, whole, tmp_path):
