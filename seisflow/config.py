@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from seisflow.detection_config import DetectionConfig
 from seisflow.domain import Grid, Projection
 from seisflow.errors import ConfigError, InputError, MissingError
 from seisflow.inversion import InversionConfig
@@ -252,6 +253,7 @@ class Config(_Section):
     region: RegionConfig
     data: DataConfig | None = None
     stages: tuple[StageConfig, ...] = ()
+    detection: DetectionConfig | None = None
     solver: SolverConfig = Elastic3DConfig()
     inversion: InversionConfig = InversionConfig()
     source: SourceConfig = SourceConfig()

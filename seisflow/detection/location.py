@@ -51,7 +51,7 @@ class LocationConfig:
 
     divisions: int = 3
     levels: int = 3
-    reach: float = 1.2
+    reach: float = 1.0
     window: float = 0.2
     min_arrivals: int = 6
     min_feature: float = 0.5
@@ -203,8 +203,7 @@ def _maximum(
     for level in range(1, config.levels + 1):
         axes = _box(grid, point, np.array(grid.spacing) / config.divisions**level, config)
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        times, _ = travel_times(points)
-        span = np.abs(times - travel_times(point[None])[0]).max()
+        times, span = _times_near(travel_times, point, points)
         count = int(np.ceil(span / features.interval)) + 1
         origins = time + features.interval * np.arange(-count, count + 1)
         beams = stack(features, times, origins, weights).reshape(*(axis.size for axis in axes), -1)
@@ -218,6 +217,28 @@ def _maximum(
         point, time = np.clip(place[:3], grid.origin, grid.end), float(place[3])
     last = stack(features, travel_times(point[None])[0], np.array([time]), weights)[0, 0]
     return point, time, max(value, float(last))
+
+
+def _times_near(
+    travel_times: TravelTimes, centre: FloatArray, points: FloatArray
+) -> tuple[FloatArray, float]:
+    """Travel times (ns, np, n) from the points of a box, and how much they differ from those of its centre.
+
+    They are expanded to second order about the centre, with the curvature of a spherical wavefront; where a station is
+    too near for that, all are looked up.
+    """
+    times, slopes = travel_times(centre[None])
+    time, slope = times[..., 0].astype(np.float64), slopes[..., 0, :].astype(np.float64)
+    offsets = points - centre
+    square = (slope**2).sum(axis=-1)
+    distance = time / np.sqrt(square)
+    if distance.min() < 4 * np.sqrt((offsets**2).sum(axis=1).max()):
+        result, _ = travel_times(points)
+    else:
+        along = slope @ offsets.T
+        across = square[..., None] * (offsets**2).sum(axis=1) - along**2
+        result = time[..., None] + along + across / (2 * time[..., None])
+    return result, float(np.abs(result - time[..., None]).max())
 
 
 def _top(beams: FloatArray, best: tuple[np.intp, ...]) -> FloatArray:

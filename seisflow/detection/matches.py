@@ -1,0 +1,115 @@
+"""From correlations of many templates to one list of matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from seisflow.detection.threshold import ThresholdConfig
+from seisflow.domain import FloatArray
+from seisflow.errors import InputError
+
+__all__ = ["Match", "MatchConfig", "merge_matches"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place in time where a template fits.
+
+    Parameters
+    ----------
+    time : float
+        Origin time that the template implies, s since 1970-01-01 UTC.
+    template : int
+        Its number.
+    value : float
+        Network correlation.
+    threshold : float
+        That it had to pass.
+    """
+
+    time: float
+    template: int
+    value: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class MatchConfig:
+    """What counts as a match, and which matches are one earthquake.
+
+    Parameters
+    ----------
+    threshold : ThresholdConfig
+        Of the network correlation of a template.
+    separation : float
+        Matches of a template are at least so far apart in s.
+    same_time : float
+        Matches of two templates are one earthquake if their origin times differ by at most this, in s, and ...
+    same_distance : float
+        ... the templates lie within this distance in m, or ...
+    same_similarity : float
+        ... the network correlation of the two templates exceeds this.
+    reversed_templates : bool
+        Run every template reversed in time too: what that finds is no earthquake, and tells the rate of false alarms.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
+    separation: float = 1.0
+    same_time: float = 1.0
+    same_distance: float = 5000.0
+    same_similarity: float = 0.3
+    reversed_templates: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.separation, self.same_time, self.same_distance) < 0:
+            raise InputError(
+                f"separation = {self.separation:g} s, same_time = {self.same_time:g} s, same_distance = "
+                f"{self.same_distance:g} m: none may be negative"
+            )
+
+
+def merge_matches(
+    matches: Sequence[Match], places: FloatArray, similarity: FloatArray, config: MatchConfig
+) -> list[Match]:
+    """One match for each earthquake: the best of those that are close in time and in place or in waveform.
+
+    The best match of all is kept and takes away its like; then the best of the rest, until none is left. So no two that
+    are kept are like each other, and the order of the input does not matter.
+
+    Parameters
+    ----------
+    matches : sequence of Match
+    places : ndarray (nt, 3)
+        Of the templates in m.
+    similarity : ndarray (nt, nt)
+        Network correlation of the templates.
+    config : MatchConfig
+
+    Returns
+    -------
+    list of Match
+        In the order of their times.
+    """
+    ordered = sorted(matches, key=lambda each: (each.time, each.template))
+    times = np.array([each.time for each in ordered])
+    numbers = np.array([each.template for each in ordered], dtype=np.int64)
+    free = np.ones(len(ordered), dtype=bool)
+    kept = []
+    ranking = sorted(range(len(ordered)), key=lambda i: (-ordered[i].value, times[i], numbers[i]))
+    for place in ranking:
+        if not free[place]:
+            continue
+        kept.append(place)
+        first = int(np.searchsorted(times, times[place] - config.same_time, "left"))
+        end = int(np.searchsorted(times, times[place] + config.same_time, "right"))
+        others, mine = numbers[first:end], numbers[place]
+        distance = np.linalg.norm(places[others] - places[mine], axis=1)
+        alike = (distance <= config.same_distance) | (similarity[others, mine] >= config.same_similarity)
+        free[first:end] &= ~alike
+    return [ordered[place] for place in sorted(kept)]

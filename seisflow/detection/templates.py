@@ -1,0 +1,389 @@
+"""Templates: waveforms of the best detections, grouped where they repeat, stacked within a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.signal import wiener
+from scipy.spatial.distance import squareform
+
+from seisflow.domain import Continuous, Detection, FloatArray, Template
+from seisflow.errors import InputError
+
+__all__ = ["PhaseWindow", "TemplateConfig", "cut_template", "group", "select", "similarity", "stack_group"]
+
+
+@dataclass(frozen=True)
+class PhaseWindow:
+    """Which stretch of which components belongs to a phase.
+
+    Parameters
+    ----------
+    components : tuple of str
+    before : float
+        Beginning before the predicted arrival in s.
+    length : float
+        s.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    components: tuple[str, ...]
+    before: float
+    length: float
+
+    def __post_init__(self) -> None:
+        if self.length <= 0 or self.before < 0 or not self.components:
+            raise InputError(
+                f"window of {self.length:g} s from {self.before:g} s before the arrival on "
+                f"{', '.join(self.components) or 'nothing'}: length must be positive, `before` not negative, and "
+                "components be named"
+            )
+
+
+def _windows() -> dict[str, PhaseWindow]:
+    return {"P": PhaseWindow(("Z",), 1.0, 8.0), "S": PhaseWindow(("E", "N"), 4.0, 8.0)}
+
+
+@dataclass(frozen=True)
+class TemplateConfig:
+    """How templates are made.
+
+    Parameters
+    ----------
+    windows : mapping of str to PhaseWindow
+        By phase.
+    min_score : float
+        Least beam of an event over its threshold.
+    max_error : float, optional
+        Largest horizontal error of an event in m; all, if left out.
+    min_signal_to_noise : float
+        Of a channel: root mean square in the window over that before P.
+    min_channels : int
+        Channels that a template needs.
+    similarity : float
+        Events whose network correlation exceeds this become one template; 1 keeps all apart.
+    max_lag : float
+        Largest shift in s at which two events are compared.
+    most : int
+        Templates at most; the best by score.
+    explained : float
+        Share of the energy of a group that its singular vectors must explain.
+    rank : int
+        Singular vectors at most.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    windows: Mapping[str, PhaseWindow] = field(default_factory=_windows)
+    min_score: float = 1.0
+    max_error: float | None = None
+    min_signal_to_noise: float = 3.0
+    min_channels: int = 6
+    similarity: float = 0.5
+    max_lag: float = 0.2
+    most: int = 1000
+    explained: float = 0.4
+    rank: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.similarity <= 1 or not 0 < self.explained <= 1:
+            raise InputError(
+                f"similarity = {self.similarity:g}, explained = {self.explained:g}: both must lie in 0 to 1"
+            )
+        if min(self.min_channels, self.most, self.rank) < 1 or self.max_lag < 0:
+            raise InputError(
+                f"min_channels = {self.min_channels}, most = {self.most}, rank = {self.rank}, max_lag = "
+                f"{self.max_lag:g} s: the counts must be at least 1, the lag not negative"
+            )
+
+    def phase_of(self, component: str) -> str | None:
+        """The phase whose window a component shows."""
+        return next((phase for phase, window in self.windows.items() if component in window.components), None)
+
+    @property
+    def padding(self) -> float:
+        """What a template needs around its arrivals in s."""
+        longest = max(window.before + window.length for window in self.windows.values())
+        return 2 * longest + self.max_lag
+
+
+def select(detections: Sequence[Detection], config: TemplateConfig) -> tuple[list[Detection], dict[str, str]]:
+    """The detections that templates are made of, best first, and why the others are not.
+
+    Parameters
+    ----------
+    detections : sequence of Detection
+    config : TemplateConfig
+
+    Returns
+    -------
+    list of Detection
+    dict of str to str
+        Reasons by id.
+    """
+    chosen, refused = [], {}
+    ranked = sorted(detections, key=lambda each: (-_score(each), each.time))
+    for each in ranked:
+        if _score(each) < config.min_score:
+            refused[each.id] = (
+                f"beam is {_score(each):.2f} times its threshold; min_score is {config.min_score:g}"
+            )
+        elif config.max_error is not None and not each.horizontal_error <= config.max_error:
+            refused[each.id] = (
+                f"horizontal error {each.horizontal_error:.0f} m; max_error is {config.max_error:g} m"
+            )
+        else:
+            chosen.append(each)
+    return chosen, refused
+
+
+def _score(detection: Detection) -> float:
+    """Beam over threshold; infinite for an event that came from a catalog."""
+    score = detection.value / detection.threshold
+    return float(score) if np.isfinite(score) else float("inf")
+
+
+def cut_template(
+    data: Continuous, detection: Detection, times: FloatArray, phases: Sequence[str], config: TemplateConfig
+) -> Template | str:
+    """Cut a template out of recordings.
+
+    Parameters
+    ----------
+    data : Continuous
+        Filtered as the data that will be searched.
+    detection : Detection
+    times : ndarray (ns, np)
+        Travel times in s to the stations of ``data``.
+    phases : sequence of str
+        Of ``times``.
+    config : TemplateConfig
+
+    Returns
+    -------
+    Template or str
+        Or why there is none.
+    """
+    shape = (len(data.stations), len(data.components))
+    longest = max(round(window.length / data.interval) for window in config.windows.values())
+    waveforms = np.zeros((*shape, longest), dtype=np.float32)
+    lengths, moveouts = np.zeros(shape, dtype=np.int64), np.zeros(shape)
+    ratios = np.zeros(shape)
+    names = tuple(config.phase_of(component) or "" for component in data.components)
+    first = times.min(axis=1)  # of a station, for its noise
+    for station, channel in np.ndindex(shape):
+        phase = names[channel]
+        if phase not in phases:
+            continue
+        window = config.windows[phase]
+        number = round(window.length / data.interval)
+        arrival = detection.time + times[station, list(phases).index(phase)]
+        begin = round((arrival - window.before - data.start) / data.interval)
+        noise_end = round((detection.time + first[station] - data.start) / data.interval)
+        noise_end = min(noise_end, begin)
+        noise_begin = noise_end - number
+        if noise_begin < 0 or begin + number > data.samples:
+            continue
+        if not data.live[station, channel, noise_begin : begin + number].all():
+            continue
+        signal = data.data[station, channel, begin : begin + number].astype(np.float64)
+        noise = data.data[station, channel, noise_begin:noise_end].astype(np.float64)
+        level = noise.std()
+        if level == 0 or signal.std() == 0:
+            continue
+        ratios[station, channel] = signal.std() / level
+        waveforms[station, channel, :number] = signal - signal.mean()
+        lengths[station, channel] = number
+        moveouts[station, channel] = data.start + begin * data.interval - detection.time
+    good = (lengths > 0) & (ratios >= config.min_signal_to_noise)
+    if good.sum() < config.min_channels:
+        return (
+            f"{int(good.sum())} channels with a signal-to-noise ratio of {config.min_signal_to_noise:g}; "
+            f"min_channels is {config.min_channels}"
+        )
+    best = float(np.median(ratios[good]))
+    return Template(
+        id=detection.id,
+        time=detection.time,
+        x=detection.x,
+        y=detection.y,
+        z=detection.z,
+        stations=data.stations,
+        components=data.components,
+        waveforms=waveforms,
+        lengths=lengths,
+        moveouts=moveouts,
+        weights=good.astype(np.float64),
+        phases=np.where(lengths > 0, np.array(names)[None, :], ""),
+        interval=data.interval,
+        magnitude=detection.magnitude.value if detection.magnitude else None,
+        quality={"signal_to_noise": best, "channels": float(good.sum()), "members": 1.0},
+    )
+
+
+def _unit(waveforms: FloatArray) -> FloatArray:
+    """Waveforms with zero mean and unit energy; zeros stay zeros."""
+    norm = np.sqrt((waveforms.astype(np.float64) ** 2).sum(axis=-1, keepdims=True))
+    result: FloatArray = np.divide(waveforms, norm, out=np.zeros(waveforms.shape), where=norm > 0)
+    return result
+
+
+def similarity(templates: Sequence[Template], max_lag: float) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Network correlation of all pairs of templates at their best lag.
+
+    One lag holds for all channels; the channels that both have count, with equal weight.
+
+    Parameters
+    ----------
+    templates : sequence of Template
+        With the same stations, components and lengths.
+    max_lag : float
+        s.
+
+    Returns
+    -------
+    ndarray (n, n)
+        Correlation, 1 on the diagonal.
+    ndarray of int (n, n)
+        Samples by which the second lies behind the first at the best lag.
+    """
+    count = len(templates)
+    reach = round(max_lag / templates[0].interval)
+    used = np.array([template.weights > 0 for template in templates])
+    units = _unit(np.array([template.waveforms for template in templates])) * used[..., None]
+    flags = used.reshape(count, -1).astype(np.float64)
+    common = flags @ flags.T
+    best, lags = np.full((count, count), -np.inf), np.zeros((count, count), dtype=np.int64)
+    for lag in sorted(range(-reach, reach + 1), key=lambda each: (abs(each), each)):
+        left = units[..., max(0, -lag) : units.shape[-1] - max(0, lag)].reshape(count, -1)
+        right = units[..., max(0, lag) : units.shape[-1] + min(0, lag)].reshape(count, -1)
+        sums = left @ right.T
+        better = sums > best
+        best[better], lags[better] = sums[better], lag
+    result = np.divide(best, common, out=np.zeros_like(best), where=common > 0)
+    upper = np.triu(result, 1)
+    result = upper + upper.T + np.eye(count)
+    lags = np.triu(lags, 1) - np.triu(lags, 1).T
+    return result, lags
+
+
+def group(correlation: FloatArray, threshold: float) -> list[list[int]]:
+    """Groups of templates whose mean mutual correlation exceeds a threshold (average linkage).
+
+    Parameters
+    ----------
+    correlation : ndarray (n, n)
+    threshold : float
+
+    Returns
+    -------
+    list of list of int
+        Every template once, in the order of the first member; members ascend.
+    """
+    count = len(correlation)
+    if count < 2 or threshold >= 1:
+        return [[number] for number in range(count)]
+    distance = np.clip(1 - correlation, 0, 2)
+    np.fill_diagonal(distance, 0)
+    labels = fcluster(linkage(squareform(distance, checks=False), "average"), 1 - threshold, "distance")
+    found: dict[int, list[int]] = {}
+    for number, label in enumerate(labels):
+        found.setdefault(int(label), []).append(number)
+    return sorted(found.values())
+
+
+def stack_group(
+    templates: Sequence[Template], lags: npt.NDArray[np.int64], config: TemplateConfig
+) -> Template:
+    """One template from a group: singular vectors and a Wiener filter along the events (Moreau et al. 2017).
+
+    Parameters
+    ----------
+    templates : sequence of Template
+        The first one gives place, time and moveouts.
+    lags : ndarray of int (n,)
+        Samples by which each lies behind the first.
+    config : TemplateConfig
+
+    Returns
+    -------
+    Template
+        The first one with waveforms of the group; its ``quality`` counts the members.
+    """
+    first = templates[0]
+    if len(templates) == 1:
+        return first
+    waveforms, weights = np.zeros_like(first.waveforms), np.zeros_like(first.weights)
+    moveouts, sizes = first.moveouts.copy(), _sizes(templates)
+    lengths = np.max([template.lengths for template in templates], axis=0)
+    for station, channel in np.ndindex(first.weights.shape):
+        has = [number for number, each in enumerate(templates) if each.weights[station, channel] > 0]
+        length = int(lengths[station, channel])
+        if not has or length == 0:
+            continue
+        rows = np.array(
+            [_shifted(templates[n].waveforms[station, channel], int(lags[n]))[:length] for n in has]
+        ).astype(np.float64)
+        shape = _wiener_stack(_unit(rows), config)
+        energy = float(shape @ shape)
+        # as large as the first one was, or would have been
+        gain = float(rows[0] @ shape) / energy / sizes[has[0]] if energy > 0 else 0.0
+        waveforms[station, channel, :length] = gain * shape
+        weights[station, channel] = 1.0
+        if has[0] != 0:
+            moveouts[station, channel] = (
+                templates[has[0]].moveouts[station, channel] + lags[has[0]] * first.interval
+            )
+    quality = dict(first.quality) | {"members": float(len(templates)), "channels": float(weights.sum())}
+    return replace(
+        first, waveforms=waveforms, weights=weights, lengths=lengths, moveouts=moveouts, quality=quality
+    )
+
+
+def _sizes(templates: Sequence[Template]) -> FloatArray:
+    """Amplitude of each template over that of the first: the median over common channels."""
+    levels = np.array(
+        [np.sqrt((template.waveforms.astype(np.float64) ** 2).sum(axis=-1)) for template in templates]
+    )
+    used = np.array([template.weights > 0 for template in templates])
+    result = np.ones(len(templates))
+    for number in range(1, len(templates)):
+        common = used[0] & used[number]
+        if common.any():
+            result[number] = float(np.median(levels[number][common] / levels[0][common]))
+    return result
+
+
+def _shifted(trace: FloatArray, lag: int) -> FloatArray:
+    """A trace moved earlier by a lag; zeros enter."""
+    result = np.zeros_like(trace)
+    if lag >= 0:
+        result[: trace.size - lag] = trace[lag:]
+    else:
+        result[-lag:] = trace[:lag]
+    return result
+
+
+def _wiener_stack(rows: FloatArray, config: TemplateConfig) -> FloatArray:
+    """Mean of the low-rank, filtered waveforms of a group on one channel, largest amplitude 1."""
+    if len(rows) > 1:
+        left, values, right = np.linalg.svd(rows, full_matrices=False)
+        share = np.cumsum(values**2) / (values**2).sum()
+        rank = min(int(np.searchsorted(share, config.explained)) + 1, config.rank, len(values))
+        low = sum(values[k] * np.outer(left[:, k], right[k]) for k in range(rank))
+        if len(rows) > 2:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                filtered = wiener(low, (min(len(rows) // 2 * 2 - 1, 5), 1))
+            low = np.where(np.isfinite(filtered), filtered, low)
+        mean = np.asarray(low).mean(axis=0)
+    else:
+        mean = rows[0]
+    largest = np.abs(mean).max()
+    result: FloatArray = mean / largest if largest > 0 else mean
+    return result

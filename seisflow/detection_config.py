@@ -1,0 +1,158 @@
+"""Settings of detection: the section ``detection`` of ``seisflow.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from seisflow.detection.backprojection import BackprojectionConfig
+from seisflow.detection.correlation import MatchedFilterConfig
+from seisflow.detection.features import FeatureConfig
+from seisflow.detection.location import LocationConfig
+from seisflow.detection.magnitude import LocalMagnitudeConfig
+from seisflow.detection.matches import MatchConfig
+from seisflow.detection.relocation import RelocationConfig
+from seisflow.detection.templates import TemplateConfig
+from seisflow.detection.threshold import ThresholdConfig
+from seisflow.detection.travel_times import TravelTimeConfig
+from seisflow.domain import Grid
+from seisflow.errors import InputError
+from seisflow.signal.continuous_config import ContinuousConfig
+
+__all__ = ["DetectionConfig", "MatchingConfig", "SearchConfig"]
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Where earthquakes are looked for.
+
+    Parameters
+    ----------
+    depth : tuple of 2 float
+        Shallowest and deepest node in m below sea level (negative above it).
+    spacing : tuple of 3 float
+        Distance of the nodes along x, y, z in m; the box is met as closely as it allows.
+    width, height : float, optional
+        Extent from west to east and from south to north in m, centred on the region; that of the region, if left out.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    depth: tuple[float, float]
+    spacing: tuple[float, float, float]
+    width: float | None = None
+    height: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.depth[0] < self.depth[1] or min(self.spacing) <= 0:
+            raise InputError(
+                f"search: depth = {list(self.depth)} m must rise and spacing = {list(self.spacing)} m be positive"
+            )
+
+    def grid(self, width: float, height: float) -> Grid:
+        """The nodes that are searched in a region of that extent in m."""
+        size = (self.width or width, self.height or height, self.depth[1] - self.depth[0])
+        cells = [max(1, round(length / step)) for length, step in zip(size, self.spacing, strict=True)]
+        steps = tuple(length / n for length, n in zip(size, cells, strict=True))
+        origin = (-size[0] / 2, -size[1] / 2, self.depth[0])
+        return Grid(origin, steps, tuple(n + 1 for n in cells))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """Templates, and where they fit.
+
+    Parameters
+    ----------
+    recordings : ContinuousConfig
+        Interval and band of templates and of what they are run over.
+    templates : TemplateConfig
+    filter : MatchedFilterConfig
+    matches : MatchConfig
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    recordings: ContinuousConfig
+    templates: TemplateConfig = field(default_factory=TemplateConfig)
+    filter: MatchedFilterConfig = field(default_factory=MatchedFilterConfig)
+    matches: MatchConfig = field(default_factory=MatchConfig)
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """From continuous recordings to a catalog.
+
+    Parameters
+    ----------
+    archive : tuple of str
+        Folders and files of continuous recordings, relative to the project.
+    search : SearchConfig
+    phases : mapping of str to FeatureConfig
+        ``P`` and ``S``, or one of them: what becomes a feature, and how.
+    sampling : float
+        Interval in s at which recordings are filtered for the features.
+    interval : float
+        Of features and beam in s, a multiple of ``sampling``.
+    model : int, optional
+        Number of the model that the travel times are computed in; the newest, if left out.
+    chunk : float
+        Recordings are read and treated so many s at a time; less takes less memory.
+    travel_times : TravelTimeConfig
+    backprojection : BackprojectionConfig
+    threshold : ThresholdConfig
+        Of the beam.
+    separation : float
+        Detections are at least so far apart in s.
+    nulls : int
+        How often the search is repeated with the stations shifted against each other: what that finds can be no
+        earthquake, and tells the rate of false alarms.
+    location : LocationConfig
+    matching : MatchingConfig, optional
+        Matched filtering; none, if left out.
+    magnitude : LocalMagnitudeConfig
+    relocation : RelocationConfig, optional
+        Double differences; none, if left out.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    archive: tuple[str, ...]
+    search: SearchConfig
+    phases: Mapping[str, FeatureConfig]
+    sampling: float
+    interval: float
+    model: int | None = None
+    chunk: float = 1800.0
+    travel_times: TravelTimeConfig = field(default_factory=TravelTimeConfig)
+    backprojection: BackprojectionConfig = field(default_factory=BackprojectionConfig)
+    threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
+    separation: float = 1.0
+    nulls: int = 1
+    location: LocationConfig = field(default_factory=LocationConfig)
+    matching: MatchingConfig | None = None
+    magnitude: LocalMagnitudeConfig = field(default_factory=LocalMagnitudeConfig)
+    relocation: RelocationConfig | None = None
+
+    def __post_init__(self) -> None:
+        if not self.phases or not set(self.phases) <= {"P", "S"}:
+            raise InputError(f"phases: {', '.join(self.phases) or 'none'} given; give P, S or both")
+        if not self.archive:
+            raise InputError("archive: name at least one folder or file of recordings")
+        if self.separation <= 0 or self.chunk <= 0 or self.nulls < 0:
+            raise InputError(
+                f"separation = {self.separation:g} s and chunk = {self.chunk:g} s must be positive, nulls = "
+                f"{self.nulls} not negative"
+            )
+
+    def recordings(self, phase: str) -> ContinuousConfig:
+        """How recordings are treated for the feature of a phase."""
+        config = self.phases[phase]
+        return ContinuousConfig(
+            interval=self.sampling,
+            band=config.band,
+            corners=config.corners,
+            zero_phase=config.zero_phase,
+            components=config.components,
+        )

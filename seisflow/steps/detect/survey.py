@@ -1,0 +1,243 @@
+"""What all steps of detection work with: stations, archive, travel times, the nodes that are searched."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisflow.detection.backprojection import Delays, delays_of
+from seisflow.detection.lookup import resample, slowness_at_points
+from seisflow.detection.travel_time_cache import cached_table
+from seisflow.detection_config import DetectionConfig
+from seisflow.domain import Continuous, FloatArray, Grid, Projection, Station, TravelTimeTable
+from seisflow.errors import ConfigError, InputError, MissingError
+from seisflow.io.archive import Archive, Day, days
+from seisflow.io.responses import project_inventory
+from seisflow.project import CONFIG_NAME, Project
+from seisflow.records import DETECTION_CODE, code_version
+from seisflow.signal.continuous import prepare
+from seisflow.signal.continuous_config import ContinuousConfig
+from seisflow.steps.inputs import model_of, stations_of
+
+__all__ = ["Survey", "day_name"]
+
+_READING = threading.Lock()
+
+
+def day_name(day: Day) -> str:
+    """``2009-01-21`` for a day."""
+    return str(np.datetime64(int(day.start), "s").astype("datetime64[D]"))
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A project as detection sees it.
+
+    Parameters
+    ----------
+    project : Project
+    config : DetectionConfig
+    stations : tuple of Station
+    archive : Archive
+    model_path : Path
+    table : TravelTimeTable
+        On its own grid, which holds stations and the nodes that are searched.
+    start, end : float
+        What is searched, s since 1970-01-01 UTC.
+    """
+
+    project: Project
+    config: DetectionConfig
+    stations: tuple[Station, ...]
+    archive: Archive
+    model_path: Path
+    table: TravelTimeTable
+    start: float
+    end: float
+
+    @classmethod
+    def open(
+        cls,
+        project: Project,
+        span: tuple[float, float],
+        threads: int = 1,
+        monitor: Callable[[int, int], None] | None = None,
+    ) -> Survey:
+        """Look at all that detection reads, bring the index of the archive up to date, and make travel times.
+
+        Raises
+        ------
+        InputError
+            If the configuration, the stations or the model do not fit, or nothing was recorded in that time.
+        """
+        config = detection_of(project)
+        stations = stations_of(project)
+        model_path = newest_model(project)
+        archive = Archive.open(
+            [project.root / folder for folder in config.archive], project.archive_index_path, monitor
+        )
+        start, end = span
+        recorded = {(found.network, found.station) for found in archive.spans(start, end)}
+        used = tuple(each for each in stations if (each.network, each.code) in recorded)
+        if not used:
+            raise InputError(_nothing(archive, config, start, end))
+        grid = search_grid(project)
+        table = cached_table(
+            project.travel_time_folder,
+            model_of(model_path),
+            used,
+            tuple(config.phases),
+            None,
+            config.travel_times,
+            threads,
+        )
+        for axis, name in enumerate("xyz"):
+            if not (table.grid.origin[axis] <= grid.origin[axis] and grid.end[axis] <= table.grid.end[axis]):
+                raise InputError(
+                    f"{project.root / CONFIG_NAME}: detection.search reaches from {name} = {grid.origin[axis]:g} to "
+                    f"{grid.end[axis]:g} m, {project.relative(model_path)} from {table.grid.origin[axis]:g} to "
+                    f"{table.grid.end[axis]:g} m; search less, or use a larger model"
+                )
+        return cls(project, config, used, archive, model_path, table, start, end)
+
+    @property
+    def projection(self) -> Projection:
+        """Of the project."""
+        return self.project.config.region.projection()
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """That are searched for."""
+        return tuple(self.config.phases)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The nodes that are searched."""
+        return search_grid(self.project)
+
+    @cached_property
+    def delays(self) -> Delays:
+        """Travel times from the nodes that are searched, in samples of the features."""
+        return delays_of(resample(self.table, self.grid), self.config.interval, self.projection)
+
+    @cached_property
+    def longest(self) -> float:
+        """Longest travel time from a node that is searched, in s."""
+        return float(self.delays.samples.max()) * self.config.interval
+
+    @cached_property
+    def inventory(self) -> Any:
+        """All that is known about instruments."""
+        return project_inventory(self.project.station_files())
+
+    def travel_times(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Times (ns, np, n) in s from points (n, 3) in m, and their derivatives (ns, np, n, 3) in s/m."""
+        return slowness_at_points(self.table, points)
+
+    def days(self) -> list[Day]:
+        """The days that are searched."""
+        return list(days(self.start, self.end, 0.0))
+
+    def end_of(self, day: Day) -> float:
+        """End of the origin times that a day owns."""
+        return day.read_to
+
+    def recordings(
+        self, start: float, end: float, configs: list[ContinuousConfig]
+    ) -> tuple[list[Continuous], list[str]]:
+        """Recordings from one time to another, read once and treated in several ways.
+
+        Returns
+        -------
+        list of Continuous
+            One for each way, with the stations of the survey.
+        list of str
+            What could not be used.
+        """
+        margin = max(config.margin for config in configs)
+        with _READING:  # warnings are caught while files are read, which is not safe in threads
+            stream, problems = self.archive.read(start - margin, end + margin)
+        found = []
+        for config in configs:
+            data, faults = prepare(stream, self.stations, config, start, end, self.inventory)
+            found.append(data)
+            problems += faults
+        return found, list(dict.fromkeys(problems))
+
+    def files(self, start: float, end: float) -> dict[str, Path]:
+        """Files with recordings of a time, by the name under which a change is reported."""
+        paths = sorted({Path(span.file) for span in self.archive.spans(start, end)})
+        return {f"recording {self.project.relative(path)}": path for path in paths}
+
+    def inputs(self) -> dict[str, Path]:
+        """Files that every step of detection depends on."""
+        stations = {f"station {path.stem}": path for path in self.project.station_files()}
+        return {"model": self.model_path, **stations}
+
+    @property
+    def code(self) -> str:
+        """Version of the code of detection."""
+        return code_version(*DETECTION_CODE)
+
+
+def detection_of(project: Project) -> DetectionConfig:
+    """The section ``detection`` of the configuration.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if project.config.detection is None:
+        raise ConfigError(
+            f"{project.root / CONFIG_NAME}: has no section `detection`; `seisflow init DIR --example swarm` shows one"
+        )
+    return project.config.detection
+
+
+def search_grid(project: Project) -> Grid:
+    """The nodes that are searched."""
+    region = project.config.region
+    return detection_of(project).search.grid(region.width, region.height)
+
+
+def newest_model(project: Project) -> Path:
+    """The model after the last iteration, or the one that the configuration names.
+
+    Raises
+    ------
+    MissingError
+        If there is none.
+    """
+    wanted = detection_of(project).model
+    found = sorted((project.root / "models").glob("m[0-9]*.nc"))
+    path = project.model_path(wanted) if wanted is not None else (found or [project.model_path(0)])[-1]
+    if not path.is_file():
+        raise MissingError(
+            f"{project.relative(path)}: there is no such model; `seisflow import FILE` brings in m00, a gridded or a "
+            "layered one"
+        )
+    return path
+
+
+def _nothing(archive: Archive, config: DetectionConfig, start: float, end: float) -> str:
+    spans = archive.spans()
+    when = [str(np.datetime64(round(time * 1000), "ms")) for time in (start, end)]
+    if not spans:
+        faults = "\n".join(f"  {fault}" for fault in archive.problems()[:10])
+        return f"detection.archive: no recordings in {', '.join(config.archive)}" + (
+            f"\n{faults}" if faults else ""
+        )
+    known = ", ".join(sorted({f"{span.network}.{span.station}" for span in spans})[:5])
+    first, last = min(span.start for span in spans), max(span.end for span in spans)
+    there = [str(np.datetime64(round(time * 1000), "ms")) for time in (first, last)]
+    return (
+        f"nothing was recorded from {when[0]} to {when[1]} at stations of the project; the archive holds {known} and "
+        f"others, from {there[0]} to {there[1]}"
+    )
