@@ -15,6 +15,7 @@ from seisflow.report.views import Box, Views, station_places, three_views
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -241,16 +242,12 @@ def draw_beam(
     InputError
         If the beam is empty or the threshold has another length.
     """
-    levels = (
-        np.broadcast_to(np.asarray(threshold, dtype=float), beam.maximum.shape)
-        if _fits(beam, threshold)
-        else None
-    )
-    if levels is None or beam.samples == 0:
+    if np.shape(threshold) not in ((), beam.maximum.shape) or beam.samples == 0:
         raise InputError(
             f"a beam of {beam.samples} samples and a threshold of shape {np.shape(threshold)} cannot be drawn; "
             "give one number, or one a sample"
         )
+    levels = np.broadcast_to(np.asarray(threshold, dtype=float), beam.maximum.shape)
     times = beam.start + beam.interval * np.arange(beam.samples)
     values = np.where(beam.node >= 0, beam.maximum.astype(float), np.nan)
     with styled():
@@ -261,33 +258,33 @@ def draw_beam(
             *_thinned(times, levels), color=COLOURS["held out"], linewidth=1.4, label="threshold", zorder=2
         )
         axes.set_ylabel("beam")
-        end = float(times[-1])
-        shown = [each for each in detections if times[0] <= each.time <= end]
+        shown = [each for each in detections if times[0] <= each.time <= times[-1]]
         if shown:
-            tops = [_height(beam, values, each.time) for each in shown]
-            axes.plot(
-                moments(np.array([each.time for each in shown])),
-                tops,
-                "v",
-                color=COLOURS["event"],
-                markersize=6,
-                markeredgecolor="black",
-                markeredgewidth=0.4,
-                label=f"{len(shown)} detection{'' if len(shown) == 1 else 's'}",
-                zorder=4,
-                clip_on=False,
-            )
+            _plot_detections(axes, shown, [_height(beam, values, each.time) for each in shown])
         axes.margins(x=0.005, y=0.1)
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1)
-        live = moments(_thinned_times(times, beam.live.astype(float))[0])
-        below.fill_between(
-            live, 0, _thinned_times(times, beam.live.astype(float))[1], color=COLOURS["window"], linewidth=0
-        )
+        live = _thinned(times, beam.live.astype(float))
+        below.fill_between(live[0], 0, live[1], color=COLOURS["window"], linewidth=0)
         below.set_ylim(0, 1.05)
         below.set_ylabel("share\nlive")
         label_time_axis(below)
         axes.set_title(title, loc="left")
     return figure
+
+
+def _plot_detections(axes: Axes, shown: Sequence[Detection], tops: Sequence[float]) -> None:
+    axes.plot(
+        moments(np.array([each.time for each in shown])),
+        np.array(tops),
+        "v",
+        color=COLOURS["event"],
+        markersize=6,
+        markeredgecolor="black",
+        markeredgewidth=0.4,
+        label=f"{len(shown)} detection{'' if len(shown) == 1 else 's'}",
+        zorder=4,
+        clip_on=False,
+    )
 
 
 def _height(beam: Beam, values: FloatArray, time: float) -> float:
@@ -298,19 +295,10 @@ def _height(beam: Beam, values: FloatArray, time: float) -> float:
     return float(np.nanmax(near)) if np.isfinite(near).any() else float("nan")
 
 
-def _fits(beam: Beam, threshold: float | FloatArray) -> bool:
-    return np.shape(threshold) in ((), beam.maximum.shape)
-
-
 def _thinned(times: FloatArray, values: FloatArray) -> tuple[Any, FloatArray]:
-    thin, kept = _thinned_times(times, values)
-    return moments(thin), kept
-
-
-def _thinned_times(times: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """All samples, or the smallest and the largest of each of a few thousand stretches."""
     if values.size <= _MOST_SAMPLES:
-        return times, np.asarray(values)
+        return moments(times), np.asarray(values)
     size = -(-values.size // (_MOST_SAMPLES // 2))
     count = -(-values.size // size)
     padded = np.concatenate([values, np.full(count * size - values.size, values[-1])]).reshape(count, size)
@@ -319,7 +307,7 @@ def _thinned_times(times: FloatArray, values: FloatArray) -> tuple[FloatArray, F
     high = np.where(known, padded, -np.inf).max(axis=1)
     some = known.any(axis=1)
     pairs = np.column_stack([np.where(some, low, np.nan), np.where(some, high, np.nan)])
-    return np.repeat(times[::size], 2), np.asarray(pairs.ravel())
+    return moments(np.repeat(times[::size], 2)), np.asarray(pairs.ravel())
 
 
 # --- the beam on the grid
@@ -364,19 +352,11 @@ def draw_beam_snapshot(
         )
     i, j, k = (int(n) for n in np.unravel_index(int(np.nanargmax(values)), grid.shape))
     with styled():
-        sides = [_side(grid, axis) for axis in range(3)]
         sensors = station_places(stations, projection)
-        if len(sensors):
-            for axis in range(3):
-                low, high = sides[axis]
-                margin = 0.03 * (high - low)
-                sides[axis] = (
-                    min(low, float(sensors[:, axis].min()) - margin),
-                    max(high, float(sensors[:, axis].max()) + margin),
-                )
-        views = three_views(Box(*sides), title or f"{detection.id}: beam through its maximum")
+        title = title or f"{detection.id}: beam through its maximum"
+        views = three_views(_box(grid, sensors), title)
         slices = ((values[:, :, k].T, 0, 1), (values[i], 2, 1), (values[:, j].T, 0, 2))
-        scale = float(np.nanmin(values)), float(np.nanmax(values))
+        scale: dict[str, Any] = {"cmap": _BEAM_SCALE, "vmin": np.nanmin(values), "vmax": np.nanmax(values)}
         drawn = None
         for (part, across, up), (axes, _, _) in zip(slices, views.panels(), strict=True):
             axes.set_facecolor(COLOURS["no data"])
@@ -384,27 +364,35 @@ def draw_beam_snapshot(
                 _edges(grid, across),
                 _edges(grid, up),
                 part,
-                cmap=_BEAM_SCALE,
-                vmin=scale[0],
-                vmax=scale[1],
                 zorder=1,
+                **scale,
             )
         if len(sensors):
             views.plot_stations(sensors)
         _plot_location(views, detection, (grid.x[i], grid.y[j], grid.z[k]), len(stations))
         if drawn is not None:
-            bar = views.figure.colorbar(
-                drawn, cax=views.inset((0.06, 0.16, 0.88, 0.08)), orientation="horizontal"
-            )
-            bar.outline.set_linewidth(0.5)
-            bar.ax.tick_params(labelsize=7, length=2.5)
-            bar.set_label("beam", fontsize=8)
+            _add_beam_bar(views, drawn)
     return views.figure
 
 
-def _side(grid: Grid, axis: int) -> tuple[float, float]:
-    edges = _edges(grid, axis)
-    return float(edges[0]), float(edges[-1])
+def _box(grid: Grid, sensors: FloatArray) -> Box:
+    """What holds the cells of a grid, and stations beside it with a margin."""
+    sides = []
+    for axis in range(3):
+        edges = _edges(grid, axis)
+        margin = 0.03 * (edges[-1] - edges[0])
+        low = min([edges[0], *(sensors[:, axis] - margin)])
+        high = max([edges[-1], *(sensors[:, axis] + margin)])
+        sides.append((float(low), float(high)))
+    return Box(*sides)
+
+
+def _add_beam_bar(views: Views, drawn: ScalarMappable) -> None:
+    axes = views.inset((0.06, 0.16, 0.88, 0.08))
+    bar = views.figure.colorbar(drawn, cax=axes, orientation="horizontal")
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(labelsize=7, length=2.5)
+    bar.set_label("beam", fontsize=8)
 
 
 def _edges(grid: Grid, axis: int) -> FloatArray:
