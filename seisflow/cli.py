@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from seisflow import __version__
+from seisflow.detection_cli import catalog, detect
 from seisflow.errors import SeisflowError
 from seisflow.resolution_cli import app as resolution
 
@@ -32,6 +33,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.command()(detect)
+app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default="this folder")]

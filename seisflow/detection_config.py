@@ -10,7 +10,7 @@ from seisflow.detection.backprojection import BackprojectionConfig
 from seisflow.detection.correlation import MatchedFilterConfig
 from seisflow.detection.features import FeatureConfig
 from seisflow.detection.location import LocationConfig
-from seisflow.detection.magnitude import LocalMagnitudeConfig
+from seisflow.detection.magnitude import LocalMagnitudeConfig, RelativeMagnitudeConfig
 from seisflow.detection.matches import MatchConfig
 from seisflow.detection.relocation import RelocationConfig
 from seisflow.detection.templates import TemplateConfig
@@ -18,9 +18,10 @@ from seisflow.detection.threshold import ThresholdConfig
 from seisflow.detection.travel_times import TravelTimeConfig
 from seisflow.domain import Grid
 from seisflow.errors import InputError
+from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
 
-__all__ = ["DetectionConfig", "MatchingConfig", "SearchConfig"]
+__all__ = ["DetectionConfig", "MatchingConfig", "NeighbourConfig", "SearchConfig"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class MatchingConfig:
     templates : TemplateConfig
     filter : MatchedFilterConfig
     matches : MatchConfig
+    chunk : float
+        Recordings are searched so many s at a time; less takes less memory.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -78,6 +81,25 @@ class MatchingConfig:
     templates: TemplateConfig = field(default_factory=TemplateConfig)
     filter: MatchedFilterConfig = field(default_factory=MatchedFilterConfig)
     matches: MatchConfig = field(default_factory=MatchConfig)
+    chunk: float = 21600.0
+
+
+@dataclass(frozen=True)
+class NeighbourConfig:
+    """Which earthquakes are compared in the relocation.
+
+    Parameters
+    ----------
+    max_distance : float
+        m.
+    most : int
+        Nearest others of each.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    max_distance: float = 5000.0
+    most: int = 10
 
 
 @dataclass(frozen=True)
@@ -111,9 +133,14 @@ class DetectionConfig:
     location : LocationConfig
     matching : MatchingConfig, optional
         Matched filtering; none, if left out.
+    amplitudes : AmplitudeConfig, optional
+        How amplitudes are measured for magnitudes; no magnitudes, if left out.
     magnitude : LocalMagnitudeConfig
+    relative_magnitude : RelativeMagnitudeConfig
     relocation : RelocationConfig, optional
         Double differences; none, if left out.
+    neighbours : NeighbourConfig
+        Which earthquakes are relocated against each other.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -132,8 +159,11 @@ class DetectionConfig:
     nulls: int = 1
     location: LocationConfig = field(default_factory=LocationConfig)
     matching: MatchingConfig | None = None
+    amplitudes: AmplitudeConfig | None = None
     magnitude: LocalMagnitudeConfig = field(default_factory=LocalMagnitudeConfig)
+    relative_magnitude: RelativeMagnitudeConfig = field(default_factory=RelativeMagnitudeConfig)
     relocation: RelocationConfig | None = None
+    neighbours: NeighbourConfig = field(default_factory=NeighbourConfig)
 
     def __post_init__(self) -> None:
         if not self.phases or not set(self.phases) <= {"P", "S"}:

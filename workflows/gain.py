@@ -54,7 +54,7 @@ def gain(
         for each in (0, number):
 
             def work(event: str, parts: Stage, progress: Any, each: int = each) -> dict[str, float]:
-                return residual(project, each, stage, event, threads, progress)
+                return residual(project, each, (0, number), stage, event, threads, progress)
 
             for event, result in runner.each(f"gain m{each:02d}", project.event_ids, work, at_once).items():
                 found[event][each] = result

@@ -53,6 +53,10 @@ class MatchConfig:
         ... the templates lie within this distance in m, or ...
     same_similarity : float
         ... the network correlation of the two templates exceeds this.
+    max_shift : float
+        Largest lag in s of a channel against the network, for arrivals and relocation.
+    min_arrival : float
+        Least correlation of a channel that gives an arrival.
     reversed_templates : bool
         Run every template reversed in time too: what that finds is no earthquake, and tells the rate of false alarms.
     """
@@ -64,6 +68,8 @@ class MatchConfig:
     same_time: float = 1.0
     same_distance: float = 5000.0
     same_similarity: float = 0.3
+    max_shift: float = 0.1
+    min_arrival: float = 0.6
     reversed_templates: bool = True
 
     def __post_init__(self) -> None:

@@ -320,7 +320,7 @@ def stack_group(
     if len(templates) == 1:
         return first
     waveforms, weights = np.zeros_like(first.waveforms), np.zeros_like(first.weights)
-    moveouts, sizes = first.moveouts.copy(), _sizes(templates)
+    moveouts, phases, sizes = first.moveouts.copy(), first.phases.copy(), _sizes(templates)
     lengths = np.max([template.lengths for template in templates], axis=0)
     for station, channel in np.ndindex(first.weights.shape):
         has = [number for number, each in enumerate(templates) if each.weights[station, channel] > 0]
@@ -331,18 +331,26 @@ def stack_group(
             [_shifted(templates[n].waveforms[station, channel], int(lags[n]))[:length] for n in has]
         ).astype(np.float64)
         shape = _wiener_stack(_unit(rows), config)
-        energy = float(shape @ shape)
+        if not np.ptp(shape) > 0:
+            continue
         # as large as the first one was, or would have been
-        gain = float(rows[0] @ shape) / energy / sizes[has[0]] if energy > 0 else 0.0
+        gain = float(np.sqrt((rows[0] ** 2).sum() / (shape**2).sum())) / sizes[has[0]]
         waveforms[station, channel, :length] = gain * shape
         weights[station, channel] = 1.0
+        phases[station, channel] = templates[has[0]].phases[station, channel]
         if has[0] != 0:
             moveouts[station, channel] = (
                 templates[has[0]].moveouts[station, channel] + lags[has[0]] * first.interval
             )
     quality = dict(first.quality) | {"members": float(len(templates)), "channels": float(weights.sum())}
     return replace(
-        first, waveforms=waveforms, weights=weights, lengths=lengths, moveouts=moveouts, quality=quality
+        first,
+        waveforms=waveforms,
+        weights=weights,
+        lengths=lengths,
+        moveouts=moveouts,
+        phases=phases,
+        quality=quality,
     )
 
 

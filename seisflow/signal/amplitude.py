@@ -16,7 +16,7 @@ from seisflow.signal.observed import described_by, epochs_of
 from seisflow.signal.recordings import Clipped, Recording, Unusable, channel_groups, usable_stretch
 from seisflow.signal.response import faded, ground_motion, prefilter
 
-__all__ = ["AmplitudeConfig", "AmplitudeWindow", "measure_amplitudes", "wood_anderson"]
+__all__ = ["AmplitudeConfig", "AmplitudeWindow", "cut_out", "measure_amplitudes", "wood_anderson"]
 
 MAGNIFICATION, PERIOD, DAMPING = 2080.0, 0.8, 0.7
 """Of the Wood-Anderson seismometer (Uhrhammer & Collins 1990; IASPEI 2013)."""
@@ -90,6 +90,13 @@ class AmplitudeWindow:
                 raise InputError(
                     f"window from {span.start} s to {span.end} s is empty: its end must follow its start"
                 )
+
+
+def cut_out(stream: Any, start: float, end: float) -> Any:
+    """A stretch of recordings, without copying samples; times in s since 1970-01-01 UTC."""
+    from obspy import UTCDateTime
+
+    return stream.slice(UTCDateTime(start), UTCDateTime(end))
 
 
 def measure_amplitudes(

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from seisflow.domain import FloatArray, Grid, Model
 from seisflow.errors import InputError
 from seisflow.project import Project
 from seisflow.records import Task
+from seisflow.solvers import create
 from seisflow.steps.event import EventStep
-from seisflow.steps.inputs import event_of, model_of, recording_stations, simulation_of
+from seisflow.steps.inputs import common_config, event_of, model_of, recording_stations, simulation_of
 
 __all__ = ["compare_with_truth", "ray_coverage", "residual", "truth_path"]
 
 
 def residual(
-    project: Project, model: int, stage: int, event: str, threads: int, progress: Callable[[float], None]
+    project: Project,
+    model: int,
+    others: Sequence[int],
+    stage: int,
+    event: str,
+    threads: int,
+    progress: Callable[[float], None],
 ) -> dict[str, float]:
     """Energy of the residual and of the data of one event, whole seismograms in the band of a stage.
 
-    No window is selected, so two models are compared on exactly the same samples.
+    No window is selected, and all models are simulated on one grid, so they are compared on exactly the same samples.
+
+    Parameters
+    ----------
+    project : Project
+    model : int
+    others : sequence of int
+        Models that this one is compared with.
+    stage : int
+    event : str
+    threads : int
+    progress : callable
 
     Returns
     -------
@@ -33,7 +52,9 @@ def residual(
     step = EventStep(project, project.first_iteration(stage), 0, event, threads)
     step.windows_from = None
     step.model_path, step.with_kernel = project.model_path(model), False
-    task = Task(f"gain/m{model:02d}-stage{stage + 1}/{event}", step.task.inputs, step.task.settings)
+    solver = common_config(project, stage, [project.model_path(each) for each in {model, *others}])
+    settings = {**step.task.settings, "solver": TypeAdapter(Any).dump_python(solver, mode="json")}
+    task = Task(f"gain/m{model:02d}-stage{stage + 1}/{event}", step.task.inputs, settings)
     done = project.done(task)
     if done is None:
         begun = project.begin(task)
@@ -42,7 +63,7 @@ def residual(
         simulation = simulation_of(
             project.config, model_of(step.model_path), step.source, step.observed.stations, stage
         )
-        step.forward = step.solver.forward(simulation, progress=progress)
+        step.forward = create(solver, threads=threads).forward(simulation, progress=progress)
         observed = step.observed
         live = np.asarray(observed.live)
         misfit = float(np.sum((step.synthetic.data - observed.data)[live] ** 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from seisflow.solvers import Plan, Simulation, SolverConfig, create
 
 __all__ = [
     "check_project",
+    "common_config",
     "event_of",
     "model_of",
     "plan_of",
@@ -155,6 +157,26 @@ def solver_config(project: Project, iteration: int, newest: Path | None = None) 
             found = project.config.solver.pinned(*speeds, period)
     if found is None:
         raise WorkError(f"iteration {iteration} is in no stage")
+    return found
+
+
+def common_config(project: Project, stage: int, models: Sequence[Path]) -> SolverConfig:
+    """Settings of the solver with which some models are simulated alike: those of the stage if they hold them all.
+
+    Parameters
+    ----------
+    project : Project
+    stage : int
+    models : sequence of Path
+    """
+    period = project.config.stages[stage].periods[0]
+    speeds = np.array([_speeds(path) for path in models])
+    slowest, fastest = float(speeds[:, 0].min()), float(speeds[:, 1].max())
+    found = solver_config(project, project.first_iteration(stage))
+    try:
+        found.steps(slowest, fastest, period)
+    except InputError:
+        return project.config.solver.pinned(slowest, fastest, period)
     return found
 
 

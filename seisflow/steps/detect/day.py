@@ -22,10 +22,12 @@ from seisflow.errors import PhysicsError
 from seisflow.io.archive import Day
 from seisflow.io.beam_files import StoredBeam, write_beam
 from seisflow.io.catalog_files import save_catalog
+from seisflow.io.catalog_table import detection_names
 from seisflow.records import Task
+from seisflow.steps.detect.sizes import sized
 from seisflow.steps.detect.survey import Survey, day_name
 
-__all__ = ["beam_path", "beam_task", "found_path", "run_day"]
+__all__ = ["beam_path", "beam_task", "features_of", "found_path", "named", "run_day"]
 
 Progress = Callable[[float], None]
 _SLICE = 3600.0
@@ -89,7 +91,7 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
         offset = 0.0
         for first in range(0, count, max(1, round(config.chunk / config.interval))):
             last = min(count, first + max(1, round(config.chunk / config.interval)))
-            piece, before, faults = _chunk(survey, start + first * config.interval, last - first)
+            piece, before, faults = features_of(survey, start + first * config.interval, last - first)
             values[..., first:last] = piece.values[..., before : before + last - first]
             live[..., first:last] = piece.live[..., before : before + last - first]
             offset = piece.start + (before - first) * config.interval
@@ -100,7 +102,7 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
         yield features, list(dict.fromkeys(problems))
 
 
-def _chunk(survey: Survey, start: float, samples: int) -> tuple[Features, int, list[str]]:
+def features_of(survey: Survey, start: float, samples: int) -> tuple[Features, int, list[str]]:
     """Features of a chunk with what is needed around it; and the number of samples before it."""
     config = survey.config
     around = max(phase.padding for phase in config.phases.values())
@@ -144,7 +146,8 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
                 f"{day_name(day)}: the beam is the same at all times; no feature tells anything"
             )
         limits = threshold(beam.maximum, alive, beam.interval, survey.config.threshold, searched.null)
-        found = _located(survey, day, features, searched, limits, lambda part: progress(0.8 + 0.2 * part))
+        found = _located(survey, day, features, searched, limits, lambda part: progress(0.8 + 0.1 * part))
+    found = tuple(sized(survey, found, lambda part: progress(0.9 + 0.1 * part)))
     null = searched.null
     heights, duration = (np.zeros(0), 0.0) if null is None else (null.heights, null.duration)
     write_beam(beam_path(survey, day), StoredBeam(beam, limits, heights, duration))
@@ -270,13 +273,7 @@ def _detection(location: Location, value: float, limit: float, rate: float) -> D
 
 
 def named(detections: list[Detection]) -> tuple[Detection, ...]:
-    """Detections in the order of their times, each with its time as id, and a letter where two would be equal."""
-    result: list[Detection] = []
-    seen: dict[str, int] = {}
-    for each in sorted(detections, key=lambda one: (one.time, one.place)):
-        stamp = str(np.datetime64(round(each.time * 1000), "ms"))
-        name = stamp.replace("-", "").replace(":", "")
-        number = seen.get(name, 0)
-        seen[name] = number + 1
-        result.append(replace(each, id=name + ("abcdefghijklmnopqrstuvwxyz"[number - 1] if number else "")))
-    return tuple(result)
+    """Detections in the order of their times, with ids made of them."""
+    ordered = sorted(detections, key=lambda one: (one.time, one.place))
+    names = detection_names([each.time for each in ordered])
+    return tuple(replace(each, id=name) for each, name in zip(ordered, names, strict=True))

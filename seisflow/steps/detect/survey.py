@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from seisflow.detection.backprojection import Delays, delays_of
 from seisflow.detection.lookup import resample, slowness_at_points
 from seisflow.detection.travel_time_cache import cached_table
 from seisflow.detection_config import DetectionConfig
-from seisflow.domain import Continuous, FloatArray, Grid, Projection, Station, TravelTimeTable
+from seisflow.domain import Continuous, Detection, FloatArray, Grid, Projection, Station, TravelTimeTable
 from seisflow.errors import ConfigError, InputError, MissingError
 from seisflow.io.archive import Archive, Day, days
 from seisflow.io.responses import project_inventory
@@ -25,9 +25,10 @@ from seisflow.signal.continuous import prepare
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.steps.inputs import model_of, stations_of
 
-__all__ = ["Survey", "day_name"]
+__all__ = ["Survey", "day_name", "reading_lock", "spans_of"]
 
-_READING = threading.Lock()
+reading_lock = threading.Lock()
+"""Warnings are caught while files are read, which is not safe in threads."""
 
 
 def day_name(day: Day) -> str:
@@ -65,11 +66,13 @@ class Survey:
     def open(
         cls,
         project: Project,
-        span: tuple[float, float],
+        span: tuple[float, float] | None = None,
         threads: int = 1,
         monitor: Callable[[int, int], None] | None = None,
     ) -> Survey:
         """Look at all that detection reads, bring the index of the archive up to date, and make travel times.
+
+        Without a span, all that was recorded is searched.
 
         Raises
         ------
@@ -82,7 +85,7 @@ class Survey:
         archive = Archive.open(
             [project.root / folder for folder in config.archive], project.archive_index_path, monitor
         )
-        start, end = span
+        start, end = span or _recorded(archive, config)
         recorded = {(found.network, found.station) for found in archive.spans(start, end)}
         used = tuple(each for each in stations if (each.network, each.code) in recorded)
         if not used:
@@ -161,7 +164,11 @@ class Survey:
             What could not be used.
         """
         margin = max(config.margin for config in configs)
-        with _READING:  # warnings are caught while files are read, which is not safe in threads
+        # short stretches are dropped: what is asked for must not be one
+        configs = [
+            replace(config, min_stretch=min(config.min_stretch, 0.5 * (end - start))) for config in configs
+        ]
+        with reading_lock:
             stream, problems = self.archive.read(start - margin, end + margin)
         found = []
         for config in configs:
@@ -226,6 +233,14 @@ def newest_model(project: Project) -> Path:
     return path
 
 
+def _recorded(archive: Archive, config: DetectionConfig) -> tuple[float, float]:
+    """From the first sample of the archive to the last."""
+    spans = archive.spans()
+    if not spans:
+        raise InputError(_nothing(archive, config, 0.0, 0.0))
+    return min(each.start for each in spans), max(each.end for each in spans)
+
+
 def _nothing(archive: Archive, config: DetectionConfig, start: float, end: float) -> str:
     spans = archive.spans()
     when = [str(np.datetime64(round(time * 1000), "ms")) for time in (start, end)]
@@ -241,3 +256,22 @@ def _nothing(archive: Archive, config: DetectionConfig, start: float, end: float
         f"nothing was recorded from {when[0]} to {when[1]} at stations of the project; the archive holds {known} and "
         f"others, from {there[0]} to {there[1]}"
     )
+
+
+def spans_of(
+    detections: Sequence[Detection], around: float, longest: float
+) -> list[tuple[float, float, list[Detection]]]:
+    """Stretches of time that are read at once, each with the detections that it holds.
+
+    Detections whose surroundings overlap or nearly do are read together, as long as the stretch stays shorter than
+    ``longest`` s.
+    """
+    spans: list[tuple[float, float, list[Detection]]] = []
+    for each in sorted(detections, key=lambda one: one.time):
+        start, end = each.time - around, each.time + around
+        if spans and start - spans[-1][1] < around and end - spans[-1][0] < max(longest, 2 * around):
+            first, last, members = spans[-1]
+            spans[-1] = (first, max(last, end), [*members, each])
+        else:
+            spans.append((start, end, [each]))
+    return spans

@@ -1,0 +1,210 @@
+"""The catalog: what the beam and the templates found on all days, as one list, relocated, on disk and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seisflow.config import digest
+from seisflow.detection.differential_times import DifferentialTimes, catalog_times, joined, neighbours
+from seisflow.detection.relocation import Relocation, relocate
+from seisflow.detection_config import DetectionConfig
+from seisflow.domain import Catalog, Detection
+from seisflow.io.catalog_files import load_catalog, save_catalog
+from seisflow.io.catalog_quakeml import write_quakeml
+from seisflow.io.catalog_table import write_csv, write_parquet
+from seisflow.io.template_files import read_templates
+from seisflow.records import Task
+from seisflow.steps.detect.day import found_path, named
+from seisflow.steps.detect.match import matched_path
+from seisflow.steps.detect.survey import Survey, day_name
+from seisflow.steps.detect.templates import templates_path
+
+__all__ = ["catalog_path", "catalog_task", "make_catalog"]
+
+
+def catalog_path(survey: Survey, suffix: str = "h5") -> Path:
+    """The catalog, as ``h5``, ``csv``, ``parquet`` or ``xml`` (QuakeML)."""
+    return survey.project.detection_folder / f"catalog.{suffix}"
+
+
+def catalog_task(survey: Survey) -> Task:
+    """What decides the catalog."""
+    config = survey.config
+    inputs = survey.inputs()
+    for day in survey.days():
+        inputs[f"found {day_name(day)}"] = found_path(survey, day)
+        if config.matching is not None:
+            inputs[f"matched {day_name(day)}"] = matched_path(survey, day)
+    if config.matching is not None:
+        inputs["templates"] = templates_path(survey)
+    settings = {
+        "start": survey.start,
+        "end": survey.end,
+        "stations": [each.id for each in survey.stations],
+        "relocation": digest(config.relocation, config.neighbours),
+        "same_time": config.matching.matches.same_time if config.matching else None,
+        "separation": config.separation,
+    }
+    return Task("detection/catalog", inputs, settings, survey.code)
+
+
+def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str, Any]:
+    """Join what was found on all days, relocate it, and write it in every format.
+
+    Returns
+    -------
+    dict
+        ``events``; ``beam``, of them found by backprojection; ``template``, by templates alone; ``false``, how many of
+        each are expected to be false alarms; ``relocated``; ``dropped``, differential times by reason.
+    """
+    project, task = survey.project, catalog_task(survey)
+    done = project.done(task)
+    if done is not None:
+        return done
+    begun = project.begin(task)
+    found = [load_catalog(found_path(survey, day)) for day in survey.days()]
+    beams = _apart([each for catalog in found for each in catalog], survey.config.separation)
+    live = sum(catalog.live_days for catalog in found)
+    matches: list[Detection] = []
+    if survey.config.matching is not None:
+        matched = [load_catalog(matched_path(survey, day)) for day in survey.days()]
+        matches = [each for catalog in matched for each in catalog]
+    joint = _joint(beams, matches, survey.config)
+    progress(0.2)
+    results: dict[str, Any] = {
+        "events": len(joint),
+        "beam": sum(each.method == "beam" for each in joint),
+        "template": sum(each.method == "template" for each in joint),
+        "false": {method: _expected(joint, method, live) for method in ("beam", "template")},
+    }
+    if survey.config.relocation is not None and len(joint) > 1:
+        joint, told = _relocated(survey, joint)
+        results |= told
+    progress(0.6)
+    catalog = Catalog(survey.projection, named(joint), survey.start, survey.end, live)
+    save_catalog(catalog_path(survey), catalog)
+    write_csv(catalog_path(survey, "csv"), catalog)
+    write_parquet(catalog_path(survey, "parquet"), catalog)
+    write_quakeml(catalog_path(survey, "xml"), catalog)
+    outputs = [catalog_path(survey, suffix) for suffix in ("h5", "csv", "parquet", "xml")]
+    project.record(task, outputs, results, begun)
+    progress(1.0)
+    return results
+
+
+def _expected(detections: Sequence[Detection], method: str, live: float) -> float | None:
+    """False alarms that are expected among the detections of a method: the rate at the weakest, times the time."""
+    rates = [each.false_alarm_rate for each in detections if each.method == method]
+    known = [rate for rate in rates if np.isfinite(rate)]
+    return round(max(known) * live, 2) if known else None
+
+
+def _apart(detections: list[Detection], separation: float) -> list[Detection]:
+    """Without the lower of two that are nearer in time than the separation: what two days both own at midnight."""
+    kept: list[Detection] = []
+    for each in sorted(detections, key=lambda one: one.time):
+        if kept and each.time - kept[-1].time < 0.5 * separation:
+            kept[-1] = max(kept[-1], each, key=lambda one: one.value)
+        else:
+            kept.append(each)
+    return kept
+
+
+def _joint(beams: list[Detection], matches: list[Detection], config: DetectionConfig) -> list[Detection]:
+    """Detections of the beam, told which template found them too, and what only templates found."""
+    if config.matching is None:
+        return beams
+    same = config.matching.matches.same_time
+    times = np.array([each.time for each in beams])
+    best: dict[int, Detection] = {}
+    alone: list[Detection] = []
+    for match in sorted(matches, key=lambda one: one.time):
+        near = int(np.abs(times - match.time).argmin()) if times.size else -1
+        if near < 0 or abs(times[near] - match.time) > same:
+            if not alone or match.time - alone[-1].time >= same:
+                alone.append(match)
+            else:  # what two days both own at midnight
+                alone[-1] = max(alone[-1], match, key=lambda one: one.value)
+        elif near not in best or match.value > best[near].value:
+            best[near] = match
+    joint = list(alone)
+    for number, each in enumerate(beams):
+        also = best.get(number)
+        if also is None:
+            joint.append(each)
+        else:
+            remark = f"{each.remark}; template {also.template} fits with {also.value:.2f}"
+            joint.append(replace(each, template=also.template, remark=remark))
+    return sorted(joint, key=lambda one: one.time)
+
+
+def _relocated(survey: Survey, detections: list[Detection]) -> tuple[list[Detection], dict[str, Any]]:
+    """Detections moved by double differences."""
+    config = survey.config.relocation
+    if config is None:
+        return detections, {}
+    places = np.array([each.place for each in detections])
+    times = np.array([each.time for each in detections])
+    start = times.min()
+    stations = [each.id for each in survey.stations]
+    near = survey.config.neighbours
+    pairs = neighbours(places, near.max_distance, near.most)
+    picked = [each if each.method == "beam" else replace(each, arrivals=()) for each in detections]
+    links = joined(
+        catalog_times(picked, pairs, stations, survey.phases),
+        _template_links(survey, detections),
+    )
+    moved = relocate(places, times - start, links, survey.travel_times, survey.grid, config)
+    told = {
+        "relocated": int((moved.groups >= 0).sum()),
+        "dropped": moved.dropped,
+        "scatter": {kind: [round(value, 6) for value in values] for kind, values in moved.scatter.items()},
+    }
+    return [_moved(each, number, moved, start) for number, each in enumerate(detections)], told
+
+
+def _template_links(survey: Survey, detections: list[Detection]) -> DifferentialTimes:
+    """Differential times of matches and the events of their templates: the lags of the channels."""
+    rows = {each.id: number for number, each in enumerate(survey.stations)}
+    columns = {phase: number for number, phase in enumerate(survey.phases)}
+    templates, _ = read_templates(templates_path(survey)) if survey.config.matching else ((), None)
+    times = np.array([each.time for each in detections])
+    home: dict[str, tuple[int, float]] = {}
+    for template in templates:
+        near = int(np.abs(times - template.time).argmin())
+        if abs(times[near] - template.time) < 1e-3:
+            home[template.id] = (near, template.time)
+    links: list[tuple[int, int, int, int, float, float]] = []
+    for number, each in enumerate(detections):
+        if each.method != "template" or each.template not in home:
+            continue
+        other = home[each.template][0]
+        links += [
+            (number, other, rows[a.station], columns[a.phase], a.residual, a.weight)
+            for a in each.arrivals
+            if a.station in rows and a.phase in columns
+        ]
+    table = np.array(links, dtype=np.float64).reshape(-1, 6)
+    first, second, station, phase = table[:, :4].astype(np.int64).T
+    correlated = np.ones(len(table), dtype=np.bool_)
+    return DifferentialTimes(first, second, station, phase, table[:, 4], table[:, 5], correlated)
+
+
+def _moved(detection: Detection, number: int, moved: Relocation, start: float) -> Detection:
+    """A detection where the relocation put it."""
+    if moved.groups[number] < 0:
+        return replace(detection, remark=f"{detection.remark}; not relocated: {moved.left_out[number]}")
+    x, y, z = (float(value) for value in moved.places[number])
+    shift = float(np.linalg.norm(moved.places[number] - np.array(detection.place)))
+    remark = f"{detection.remark}; relocated by {shift:.0f} m against {int(moved.links[number])} others"
+    relative = moved.covariances[number]
+    covariance = detection.covariance
+    if covariance is None and np.isfinite(relative).all():
+        covariance = relative
+    time = float(moved.times[number] + start)
+    return replace(detection, time=time, x=x, y=y, z=z, covariance=covariance, remark=remark)

@@ -1,0 +1,150 @@
+"""Events of a catalog become events of a project for tomography, with their recordings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from seisflow.domain import Catalog, Detection, Event, MomentTensor, Projection
+from seisflow.errors import InputError, MissingError
+from seisflow.io.catalog_files import load_catalog
+from seisflow.io.events import read_quakeml, write_quakeml
+from seisflow.io.stations import read_inventory, write_inventory
+from seisflow.project import Project
+from seisflow.steps.detect.survey import Survey, reading_lock
+from seisflow.steps.import_log import ImportLog
+from seisflow.steps.importing import Imported
+from seisflow.steps.recordings import Recordings
+
+__all__ = ["Choice", "Fed", "feed"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which events are taken.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        These; all, if empty.
+    magnitude : float, optional
+        Least magnitude.
+    error : float, optional
+        Largest horizontal error in m.
+    most : int, optional
+        The so many of largest magnitude; without magnitudes, of largest value over threshold.
+    """
+
+    ids: tuple[str, ...] = ()
+    magnitude: float | None = None
+    error: float | None = None
+    most: int | None = None
+
+    def of(self, catalog: Catalog) -> list[Detection]:
+        """The events that are taken, in the order of their times.
+
+        Raises
+        ------
+        MissingError
+            If an id is not in the catalog.
+        InputError
+            If nothing is left.
+        """
+        known = {each.id for each in catalog}
+        unknown = [name for name in self.ids if name not in known]
+        if unknown:
+            raise MissingError(f"{', '.join(unknown)}: no such event in the catalog; its csv lists them")
+        found = [each for each in catalog if not self.ids or each.id in self.ids]
+        if self.magnitude is not None:
+            least = self.magnitude
+            found = [each for each in found if each.magnitude and each.magnitude.value >= least]
+        if self.error is not None:
+            largest = self.error
+            found = [each for each in found if each.horizontal_error <= largest]
+        if not found:
+            raise InputError(f"none of {len(catalog)} events is left; choose others, or lower the limits")
+        if self.most is not None:
+            found = sorted(found, key=_rank)[: self.most]
+        return sorted(found, key=lambda each: each.time)
+
+
+def _rank(detection: Detection) -> tuple[float, float, float]:
+    size = detection.magnitude.value if detection.magnitude else -np.inf
+    score = detection.value / detection.threshold
+    return -size, -(score if np.isfinite(score) else -np.inf), detection.time
+
+
+@dataclass
+class Fed(Imported):
+    """What was written, and what was not.
+
+    Parameters
+    ----------
+    events : list of str
+        Ids in the project.
+    """
+
+    events: list[str] = field(default_factory=list)
+
+
+def feed(source: Project, target: Project, choice: Choice) -> Fed:
+    """Write the events of a catalog into a project and cut their recordings.
+
+    The mechanism is not known: the source is isotropic, with the scalar moment of the magnitude (of magnitude 2 without
+    one). An event that is there already keeps its source.
+
+    Raises
+    ------
+    MissingError, InputError
+        If there is no catalog, no such event, or the project has no tomography.
+    """
+    axis = target.config.axis()
+    catalog = load_catalog(source.detection_folder / "catalog.h5")
+    chosen = choice.of(catalog)
+    survey = Survey.open(source)
+    report = Fed()
+    _put_stations(source, target, report)
+    log = ImportLog(target)
+    margin = 2 * max(period for stage in target.config.stages for period in stage.periods)
+    events = {}
+    recordings = Recordings(target, False, report, log)
+    for each in chosen:
+        event = _event(each, catalog.projection)
+        path = target.event_path(event.id)
+        if path.is_file():
+            event = read_quakeml(path)[0]
+            report.same += 1
+        else:
+            write_quakeml(path, event)
+            report.written.append(f"{target.relative(path)} (event of {event.utc:%Y-%m-%d %H:%M:%S})")
+        report.events.append(event.id)
+        events[event.id] = event
+        with reading_lock:
+            stream, problems = survey.archive.read(
+                event.time + axis.start - margin, event.time + axis.end + margin
+            )
+        report.problems += problems
+        recordings.put(stream, {event.id: event}, set(), event.id)
+    log.save()
+    return report
+
+
+def _event(detection: Detection, projection: Projection) -> Event:
+    latitude, longitude = projection.to_geographic(detection.x, detection.y)
+    size = detection.magnitude.value if detection.magnitude else 2.0
+    moment = 10 ** (1.5 * size + 9.1) * np.sqrt(2 / 3)  # Hanks & Kanamori 1979; each of three equal forces
+    tensor = MomentTensor(moment, moment, moment, 0.0, 0.0, 0.0)
+    return Event(detection.id, detection.time, latitude, longitude, max(detection.z, 0.0), tensor)
+
+
+def _put_stations(source: Project, target: Project, report: Fed) -> None:
+    """Stations of another project."""
+    if source.root == target.root:
+        return
+    for path in source.station_files():
+        goal = target.stations_folder / path.name
+        if write_inventory(goal, read_inventory(path), keep=True) == "same":
+            report.same += 1
+        else:
+            report.written.append(f"{target.relative(goal)} (station)")

@@ -1,0 +1,293 @@
+"""One day of recordings against all templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seisflow.config import digest
+from seisflow.detection.correlation import ChannelCorrelations, cc_channels, correlate, time_reversed
+from seisflow.detection.magnitude import relative_magnitude
+from seisflow.detection.matches import Match, MatchConfig, merge_matches
+from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
+from seisflow.detection_config import MatchingConfig
+from seisflow.domain import Arrival, Catalog, Continuous, Detection, FloatArray, Magnitude, Template
+from seisflow.io.archive import Day
+from seisflow.io.catalog_files import save_catalog
+from seisflow.io.template_files import read_templates
+from seisflow.records import Task
+from seisflow.steps.detect.day import named
+from seisflow.steps.detect.survey import Survey, day_name
+from seisflow.steps.detect.templates import templates_path
+
+__all__ = ["match_day", "match_task", "matched_path"]
+
+_NULL_FLOOR = 0.7
+"""Peaks of reversed templates count from this part of the threshold on."""
+
+_SAMPLES = 4000
+"""Samples of a window that its median is taken of, at most."""
+
+
+def matched_path(survey: Survey, day: Day) -> Path:
+    """What the templates found on a day."""
+    return survey.project.day_folder(day_name(day)) / "matched.h5"
+
+
+def match_task(survey: Survey, config: MatchingConfig, day: Day) -> Task:
+    """What decides the matches of a day."""
+    settings = {
+        "start": day.start,
+        "end": survey.end_of(day),
+        "stations": [each.id for each in survey.stations],
+        "matching": digest(config),
+        "magnitude": digest(survey.config.relative_magnitude),
+    }
+    files = survey.files(*_span(survey, config, day))
+    inputs = {**survey.inputs(), **files, "templates": templates_path(survey)}
+    return Task(f"detection/{day_name(day)}/matches", inputs, settings, survey.code)
+
+
+def _span(survey: Survey, config: MatchingConfig, day: Day) -> tuple[float, float]:
+    around = config.templates.padding + survey.longest + 2 * config.matches.separation
+    return day.start - around, survey.end_of(day) + around
+
+
+@dataclass(eq=False)
+class _Found:
+    """Matches of a day, those of reversed templates, and how long was searched."""
+
+    true: list[Match]
+    null: list[Match]
+    live: float = 0.0
+
+
+def match_day(
+    survey: Survey, config: MatchingConfig, day: Day, threads: int, progress: Callable[[float], None]
+) -> dict[str, Any]:
+    """Find where templates fit.
+
+    Returns
+    -------
+    dict
+        ``matches``; ``null``, those of reversed templates above the threshold; ``problems``; ``refused`` templates.
+    """
+    project, task = survey.project, match_task(survey, config, day)
+    done = project.done(task)
+    if done is not None:
+        return done
+    begun = project.begin(task)
+    templates, alike = read_templates(templates_path(survey))
+    start, end = _span(survey, config, day)
+    places = np.array([[each.x, each.y, each.z] for each in templates])
+    detections: list[Detection] = []
+    problems: list[str] = []
+    refused: dict[str, str] = {}
+    nulls, heights = 0, []
+    live = 0.0
+    step = max(config.chunk, 4 * (end - survey.end_of(day)))
+    edges = np.arange(day.start, survey.end_of(day), step).tolist()
+    chunks = list(zip(edges, [*edges[1:], survey.end_of(day)], strict=True))
+    for number, (first, last) in enumerate(chunks):
+        around = day.start - start
+        (data,), faults = survey.recordings(first - around, last + around, [config.recordings])
+        problems += faults
+        found, reasons = _searched(data, templates, config, threads)
+        refused |= reasons
+        true = merge_matches(found.true, places, alike, config.matches)
+        null = merge_matches(found.null, places, alike, config.matches)
+        live += found.live * (last - first) / (data.samples * data.interval)
+        heights += [each.value / each.threshold for each in null if first <= each.time < last]
+        nulls += sum(each.value >= each.threshold and first <= each.time < last for each in null)
+        owned = [each for each in true if first <= each.time < last]
+        detections += _described(survey, config, data, templates, owned)
+        progress((number + 1) / len(chunks))
+    detections = _judged(detections, np.array(heights), live)
+    catalog = Catalog(survey.projection, named(detections), day.start, survey.end_of(day), live / 86400)
+    save_catalog(matched_path(survey, day), catalog)
+    results = {
+        "matches": len(detections),
+        "null": nulls,
+        "problems": list(dict.fromkeys(problems)),
+        "refused": refused,
+    }
+    project.record(task, [matched_path(survey, day)], results, begun)
+    return results
+
+
+def _searched(
+    data: Continuous, templates: Sequence[Template], config: MatchingConfig, threads: int
+) -> tuple[_Found, dict[str, str]]:
+    """Peaks of the correlations of all templates, true and reversed; and templates that do not fit."""
+    found = _Found([], [])
+    search = correlate(data, templates, config.filter, threads)
+    for batch in search:
+        for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
+            alive = _alive(share, cc.size, config.filter.min_live)
+            found.live = max(found.live, float(alive.sum()) * data.interval)
+            found.true += _peaks(data, number, cc, alive, config.matches, 1.0)
+    if config.matches.reversed_templates:
+        for batch in correlate(data, [time_reversed(each) for each in templates], config.filter, threads):
+            for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
+                alive = _alive(share, cc.size, config.filter.min_live)
+                found.null += _peaks(data, number, cc, alive, config.matches, _NULL_FLOOR)
+    return found, {templates[number].id: reason for number, reason in search.refused.items()}
+
+
+def _alive(share: Any, count: int, least: float) -> npt.NDArray[np.bool_]:
+    """Where a template has a correlation; shares are constant over stretches."""
+    result = np.zeros(count, dtype=np.bool_)
+    starts = [*share.starts.tolist(), count]
+    for first, last, value in zip(starts, starts[1:], share.shares.tolist(), strict=False):
+        result[max(0, first) : last] = value >= least and value > 0
+    return result
+
+
+def _peaks(
+    data: Continuous,
+    number: int,
+    cc: FloatArray,
+    alive: npt.NDArray[np.bool_],
+    config: MatchConfig,
+    part: float,
+) -> list[Match]:
+    """Peaks of one correlation above a part of its threshold."""
+    if not alive.any():
+        return []
+    limit = part * _threshold(cc, alive, data.interval, config.threshold)
+    series = np.where(alive, cc, 0)
+    places = peaks(series, np.where(alive, limit, np.inf), max(1, round(config.separation / data.interval)))
+    return [
+        Match(data.start + place * data.interval, number, float(cc[place]), float(limit[place] / part))
+        for place in places.tolist()
+    ]
+
+
+def _threshold(
+    cc: FloatArray, alive: npt.NDArray[np.bool_], interval: float, config: ThresholdConfig
+) -> FloatArray:
+    """The threshold of a correlation, from some of the samples: the median of thousands does not need them all."""
+    stride = max(1, int(config.window / interval / _SAMPLES))
+    coarse = threshold(cc[::stride], alive[::stride], interval * stride, config)
+    if stride == 1:
+        return coarse
+    where = np.arange(cc.size) / stride
+    result: FloatArray = np.interp(where, np.arange(coarse.size), coarse).astype(np.float32)
+    return result
+
+
+def _described(
+    survey: Survey,
+    config: MatchingConfig,
+    data: Continuous,
+    templates: Sequence[Template],
+    matches: Sequence[Match],
+) -> list[Detection]:
+    """Matches as detections at the places of their templates, with arrivals and magnitudes."""
+    lags = max(2, round(config.matches.max_shift / data.interval))
+    detections = []
+    for number in sorted({match.template for match in matches}):
+        template = templates[number]
+        own = [match for match in matches if match.template == number]
+        shifts = cc_channels(data, template, [match.time for match in own], lags)
+        for place, match in enumerate(own):
+            arrivals = _arrivals(survey, template, shifts, place, match.time, config.matches)
+            size = _magnitude(survey, data, template, shifts, place, match.time)
+            detections.append(
+                Detection(
+                    id="",
+                    time=match.time,
+                    x=template.x,
+                    y=template.y,
+                    z=template.z,
+                    method="template",
+                    value=match.value,
+                    threshold=match.threshold,
+                    magnitude=size,
+                    template=template.id,
+                    arrivals=arrivals,
+                    remark=f"correlation {match.value:.2f} above its threshold {match.threshold:.2f}",
+                )
+            )
+    return detections
+
+
+def _arrivals(
+    survey: Survey,
+    template: Template,
+    shifts: ChannelCorrelations,
+    place: int,
+    time: float,
+    config: MatchConfig,
+) -> tuple[Arrival, ...]:
+    """Arrivals of a match: those predicted for the template, moved by the lag of its best channel of that phase."""
+    times = survey.travel_times(np.array([[template.x, template.y, template.z]]))[0][..., 0]
+    rows = {each.id: number for number, each in enumerate(survey.stations)}
+    found: dict[tuple[str, str], Arrival] = {}
+    peak, shift = shifts.peak[place], shifts.shift[place]
+    for station, channel in np.argwhere((template.weights > 0) & (peak >= config.min_arrival)):
+        name, phase = template.stations[station].id, str(template.phases[station, channel])
+        value, late = float(peak[station, channel]), float(shift[station, channel])
+        if (
+            name not in rows
+            or not np.isfinite(late)
+            or ((name, phase) in found and found[name, phase].weight >= value)
+        ):
+            continue
+        predicted = time + float(times[rows[name], survey.phases.index(phase)])
+        found[name, phase] = Arrival(name, phase, predicted + late, late, min(value, 1.0))
+    return tuple(found[key] for key in sorted(found))
+
+
+def _magnitude(
+    survey: Survey, data: Continuous, template: Template, shifts: ChannelCorrelations, place: int, time: float
+) -> Magnitude | None:
+    """Size of a match relative to its template."""
+    if template.magnitude is None:
+        return None
+    windows = np.zeros(template.waveforms.shape)
+    live = np.zeros(template.weights.shape, dtype=np.bool_)
+    noise = np.full(template.weights.shape, np.nan)
+    rows = {each.id: number for number, each in enumerate(data.stations)}
+    columns = {component: number for number, component in enumerate(data.components)}
+    first = round((time - data.start) / data.interval)
+    for station, channel in np.argwhere(template.weights > 0):
+        row, column = rows.get(template.stations[station].id), columns.get(template.components[channel])
+        if row is None or column is None:
+            continue
+        late = shifts.shift[place, station, channel]
+        move = template.moveouts[station, channel] + (late if np.isfinite(late) else 0.0)
+        begin = first + round(move / data.interval)
+        end = begin + int(template.lengths[station, channel])
+        if begin < 0 or end > data.samples or not data.live[row, column, begin:end].all():
+            continue
+        windows[station, channel, : end - begin] = data.data[row, column, begin:end]
+        live[station, channel] = True
+        quiet = data.data[row, column, max(0, first - (end - begin)) : first]
+        if first > 0 and data.live[row, column, max(0, first - (end - begin)) : first].all() and quiet.size:
+            noise[station, channel] = float((quiet.astype(np.float64) ** 2).mean())
+    reference = Magnitude(template.magnitude, 0.0, "Mrel", int(live.any(axis=1).sum()))
+    return relative_magnitude(
+        windows, template.waveforms, live, noise, reference, survey.config.relative_magnitude
+    )
+
+
+def _judged(detections: list[Detection], heights: FloatArray, live: float) -> list[Detection]:
+    """Detections with the rate of false alarms that reversed templates tell."""
+    if heights.size < 2 or live <= 0 or np.ptp(heights) == 0:
+        return detections
+    null = NullPeaks(heights, live)
+    ratios = np.array([each.value / each.threshold for each in detections])
+    return [
+        replace(
+            each,
+            false_alarm_rate=float(rate),
+            remark=f"{each.remark}; {rate:.2g} false alarms a day are expected with as much",
+        )
+        for each, rate in zip(detections, false_alarms(ratios, null), strict=True)
+    ]
