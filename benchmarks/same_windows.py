@@ -43,9 +43,10 @@ def main() -> None:
     )
     parser.add_argument("project", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=int, help="number of the model to compare; the newest, if left out")
     options = parser.parse_args()
     project = Project.open(options.project)
-    last = max(n for n in range(project.iterations + 1) if project.model_path(n).is_file())
+    last = options.model or max(n for n in range(project.iterations + 1) if project.model_path(n).is_file())
     sums = {"used": [0.0, 0.0, 0.0], "held out": [0.0, 0.0, 0.0]}
     for number, stage in enumerate(project.config.stages):
         copy = one_stage(project, number, (options.folder / f"stage{number + 1}").resolve())
