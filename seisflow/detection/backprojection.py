@@ -257,6 +257,8 @@ def row_weights(
         0 for stations that a node does not sum over.
     """
     chosen = delays.select(features.stations, features.phases)
+    if not nodes.size:
+        return np.zeros((0, len(features.stations), len(features.phases)))
     distances = None if chosen.distances is None else chosen.distances[nodes]
     use = _use(replace(chosen, samples=chosen.samples[nodes], distances=distances), config)
     station = [config.station_weights.get(name, 1.0) for name in features.stations]

@@ -132,7 +132,7 @@ def locate(
     times, slopes = (
         values[..., 0] if i == 0 else values[..., 0, :] for i, values in enumerate(travel_times(point[None]))
     )
-    arrivals = _arrivals(features, times, time, config)
+    arrivals = _arrivals(features, times, time, config, weights)
     covariance, shares = _covariance(arrivals, slopes, config)
     edge = any(
         not low + 1e-6 * step < value < high - 1e-6 * step
@@ -231,7 +231,7 @@ def _times_near(
     time, slope = times[..., 0].astype(np.float64), slopes[..., 0, :].astype(np.float64)
     offsets = points - centre
     square = (slope**2).sum(axis=-1)
-    distance = time / np.sqrt(square)
+    distance = np.divide(time, np.sqrt(square), out=np.zeros_like(time), where=square > 0)  # 0 at a station
     if distance.min() < 4 * np.sqrt((offsets**2).sum(axis=1).max()):
         result, _ = travel_times(points)
     else:
@@ -266,12 +266,14 @@ def _top(beams: FloatArray, best: tuple[np.intp, ...]) -> FloatArray:
 Onsets = tuple[list[tuple[int, int, float, float]], FloatArray]
 
 
-def _arrivals(features: Features, times: FloatArray, origin: float, config: LocationConfig) -> Onsets:
-    """Onsets (station, phase, time, feature) near predicted arrivals, and their residuals in s."""
+def _arrivals(
+    features: Features, times: FloatArray, origin: float, config: LocationConfig, weights: FloatArray
+) -> Onsets:
+    """Onsets (station, phase, time, feature) near predicted arrivals that the beam sums, and their residuals in s."""
     found = []
     last = features.values.shape[2] - 1
     reach = max(2, round(config.window / features.interval))
-    for station, phase in np.ndindex(times.shape):
+    for station, phase in np.argwhere(weights > 0).tolist():
         middle = round(float(origin + times[station, phase] - features.start) / features.interval)
         first, end = middle - reach, middle + reach + 1
         if first < 1 or end > last or not features.live[station, phase, first - 1 : end + 1].all():

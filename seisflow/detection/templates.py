@@ -177,6 +177,9 @@ def cut_template(
     ratios = np.zeros(shape)
     names = tuple(config.phase_of(component) or "" for component in data.components)
     first = times.min(axis=1)  # of a station, for its noise
+    place = (detection.time - data.start) / data.interval
+    part = place - np.floor(place + 0.5)  # not quite half a sample, which would round to either side
+    origin = data.start + (np.floor(place + 0.5) + np.clip(part, -0.499, 0.499)) * data.interval
     for station, channel in np.ndindex(shape):
         phase = names[channel]
         if phase not in phases:
@@ -200,7 +203,7 @@ def cut_template(
         ratios[station, channel] = signal.std() / level
         waveforms[station, channel, :number] = signal - signal.mean()
         lengths[station, channel] = number
-        moveouts[station, channel] = data.start + begin * data.interval - detection.time
+        moveouts[station, channel] = data.start + begin * data.interval - origin
     good = (lengths > 0) & (ratios >= config.min_signal_to_noise)
     if good.sum() < config.min_channels:
         return (
@@ -339,8 +342,9 @@ def stack_group(
         weights[station, channel] = 1.0
         phases[station, channel] = templates[has[0]].phases[station, channel]
         if has[0] != 0:
-            moveouts[station, channel] = (
-                templates[has[0]].moveouts[station, channel] + lags[has[0]] * first.interval
+            # its waveform was moved by the lag already, which is what its origin time is wrong by
+            moveouts[station, channel] = templates[has[0]].moveouts[station, channel] + _later(
+                first, templates[has[0]]
             )
     quality = dict(first.quality) | {"members": float(len(templates)), "channels": float(weights.sum())}
     return replace(
@@ -352,6 +356,14 @@ def stack_group(
         phases=phases,
         quality=quality,
     )
+
+
+def _later(first: Template, other: Template) -> float:
+    """How much later in s the windows of one template are than those of another: the median of common channels."""
+    common = (first.weights > 0) & (other.weights > 0)
+    if not common.any():
+        return 0.0
+    return float(np.quantile((first.moveouts - other.moveouts)[common], 0.5, method="lower"))
 
 
 def _sizes(templates: Sequence[Template]) -> FloatArray:

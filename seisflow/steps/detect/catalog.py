@@ -14,6 +14,7 @@ from seisflow.detection.differential_times import DifferentialTimes, catalog_tim
 from seisflow.detection.relocation import Relocation, relocate
 from seisflow.detection_config import DetectionConfig
 from seisflow.domain import Catalog, Detection
+from seisflow.errors import PhysicsError
 from seisflow.io.catalog_files import load_catalog, save_catalog
 from seisflow.io.catalog_quakeml import write_quakeml
 from seisflow.io.catalog_table import write_csv, write_parquet
@@ -49,6 +50,7 @@ def catalog_task(survey: Survey) -> Task:
         "relocation": digest(config.relocation, config.neighbours),
         "same_time": config.matching.matches.same_time if config.matching else None,
         "separation": config.separation,
+        "travel": survey.travel,
     }
     return Task("detection/catalog", inputs, settings, survey.code)
 
@@ -74,7 +76,8 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
     if survey.config.matching is not None:
         matched = [load_catalog(matched_path(survey, day)) for day in survey.days()]
         matches = [each for catalog in matched for each in catalog]
-    joint = _joint(beams, matches, survey.config)
+    # names before the relocation: templates have them, and they do not change when events move
+    joint = list(named(_joint(beams, matches, survey.config)))
     progress(0.2)
     results: dict[str, Any] = {
         "events": len(joint),
@@ -86,7 +89,8 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
         joint, told = _relocated(survey, joint)
         results |= told
     progress(0.6)
-    catalog = Catalog(survey.projection, named(joint), survey.start, survey.end, live)
+    ordered = tuple(sorted(joint, key=lambda one: (one.time, one.id)))
+    catalog = Catalog(survey.projection, ordered, survey.start, survey.end, live)
     save_catalog(catalog_path(survey), catalog)
     write_csv(catalog_path(survey, "csv"), catalog)
     write_parquet(catalog_path(survey, "parquet"), catalog)
@@ -159,7 +163,10 @@ def _relocated(survey: Survey, detections: list[Detection]) -> tuple[list[Detect
         catalog_times(picked, pairs, stations, survey.phases),
         _template_links(survey, detections),
     )
-    moved = relocate(places, times - start, links, survey.travel_times, survey.grid, config)
+    try:
+        moved = relocate(places, times - start, links, survey.travel_times, survey.grid, config)
+    except PhysicsError as error:  # too few neighbours: the catalog stays as it was
+        return detections, {"relocated": 0, "not_relocated": str(error)}
     told = {
         "relocated": int((moved.groups >= 0).sum()),
         "dropped": moved.dropped,
@@ -173,17 +180,13 @@ def _template_links(survey: Survey, detections: list[Detection]) -> Differential
     rows = {each.id: number for number, each in enumerate(survey.stations)}
     columns = {phase: number for number, phase in enumerate(survey.phases)}
     templates, _ = read_templates(templates_path(survey)) if survey.config.matching else ((), None)
-    times = np.array([each.time for each in detections])
-    home: dict[str, tuple[int, float]] = {}
-    for template in templates:
-        near = int(np.abs(times - template.time).argmin())
-        if abs(times[near] - template.time) < 1e-3:
-            home[template.id] = (near, template.time)
+    events = {each.id: number for number, each in enumerate(detections) if each.method == "beam"}
+    home = {template.id: events[template.id] for template in templates if template.id in events}
     links: list[tuple[int, int, int, int, float, float]] = []
     for number, each in enumerate(detections):
         if each.method != "template" or each.template not in home:
             continue
-        other = home[each.template][0]
+        other = home[each.template]
         links += [
             (number, other, rows[a.station], columns[a.phase], a.residual, a.weight)
             for a in each.arrivals

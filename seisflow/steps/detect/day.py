@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +17,9 @@ from seisflow.config import digest
 from seisflow.detection.backprojection import backproject, row_weights, shift_stations
 from seisflow.detection.features import make_features
 from seisflow.detection.location import Location, locate
+from seisflow.detection.magnitude import RelativeMagnitudeConfig
 from seisflow.detection.threshold import NullPeaks, false_alarms, peaks, threshold
+from seisflow.detection_config import NeighbourConfig
 from seisflow.domain import Beam, Catalog, Detection, Features, FloatArray
 from seisflow.errors import PhysicsError
 from seisflow.io.archive import Day
@@ -24,8 +27,8 @@ from seisflow.io.beam_files import StoredBeam, write_beam
 from seisflow.io.catalog_files import save_catalog
 from seisflow.io.catalog_table import detection_names
 from seisflow.records import Task
-from seisflow.steps.detect.sizes import sized
-from seisflow.steps.detect.survey import Survey, day_name
+from seisflow.steps.detect.sizes import amplitude_reach, sized
+from seisflow.steps.detect.survey import Survey, counted, day_name, parts_of
 
 __all__ = ["beam_path", "beam_task", "features_of", "found_path", "named", "run_day"]
 
@@ -52,10 +55,19 @@ def beam_task(survey: Survey, day: Day) -> Task:
         "end": survey.end_of(day),
         "region": asdict_of(survey.project.config.region),
         "stations": [each.id for each in survey.stations],
-        "detection": digest(replace(config, matching=None, relocation=None)),
+        "detection": digest(replace(config, **_LATER)),
     }
-    files = survey.files(*_span(survey, day))
+    files = survey.files(*_read_span(survey, day))
     return Task(f"detection/{day_name(day)}/beam", {**survey.inputs(), **files}, settings, survey.code)
+
+
+_LATER: dict[str, Any] = {
+    "matching": None,
+    "relocation": None,
+    "neighbours": NeighbourConfig(),
+    "relative_magnitude": RelativeMagnitudeConfig(),
+}
+"""What only later steps use."""
 
 
 def asdict_of(section: Any) -> dict[str, Any]:
@@ -75,6 +87,16 @@ def _span(survey: Survey, day: Day) -> tuple[float, float]:
     return float(start), float(end)
 
 
+def _read_span(survey: Survey, day: Day) -> tuple[float, float]:
+    """From where to where recordings are read, filters and amplitudes included."""
+    config, (start, end) = survey.config, _span(survey, day)
+    around = max(survey.recordings_margin(phase) + config.phases[phase].padding for phase in config.phases)
+    around += config.interval
+    if config.amplitudes is not None:
+        around = max(around, amplitude_reach(survey, config.amplitudes))
+    return start - around, end + around
+
+
 @contextmanager
 def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple[Features, list[str]]]:
     """Features of a day, in a file beside the results that goes with the block; and what could not be used."""
@@ -87,19 +109,19 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
         file.truncate(int(np.prod(shape)) * 5)
         values: FloatArray = np.memmap(file, np.float32, "r+", 0, shape)
         live: npt.NDArray[np.bool_] = np.memmap(file, np.bool_, "r+", 4 * int(np.prod(shape)), shape)
-        problems: list[str] = []
+        problems: Counter[str] = Counter()
         offset = 0.0
-        for first in range(0, count, max(1, round(config.chunk / config.interval))):
-            last = min(count, first + max(1, round(config.chunk / config.interval)))
+        parts = parts_of(count, config.chunk / config.interval)
+        for first, last in parts:
             piece, before, faults = features_of(survey, start + first * config.interval, last - first)
             values[..., first:last] = piece.values[..., before : before + last - first]
             live[..., first:last] = piece.live[..., before : before + last - first]
             offset = piece.start + (before - first) * config.interval
-            problems += faults
+            problems.update(faults)
             progress(last / count)
         names = tuple(each.id for each in survey.stations)
         features = Features(names, survey.phases, values, live, offset, config.interval)
-        yield features, list(dict.fromkeys(problems))
+        yield features, counted(problems, len(parts))
 
 
 def features_of(survey: Survey, start: float, samples: int) -> tuple[Features, int, list[str]]:
@@ -145,7 +167,9 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
             raise PhysicsError(
                 f"{day_name(day)}: the beam is the same at all times; no feature tells anything"
             )
-        limits = threshold(beam.maximum, alive, beam.interval, survey.config.threshold, searched.null)
+        limits = np.full(beam.samples, np.inf, dtype=np.float32)
+        if alive.any():
+            limits = threshold(beam.maximum, alive, beam.interval, survey.config.threshold, searched.null)
         found = _located(survey, day, features, searched, limits, lambda part: progress(0.8 + 0.1 * part))
     found = tuple(sized(survey, found, lambda part: progress(0.9 + 0.1 * part)))
     null = searched.null
@@ -167,12 +191,11 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
 def _search(survey: Survey, features: Features, threads: int, progress: Progress) -> _Searched:
     """The beam, slice by slice, and the peaks of beams of shifted stations."""
     config, reach = survey.config, int(survey.delays.samples.max())
-    count, step = features.samples - reach, round(_SLICE / features.interval)
+    count = features.samples - reach
     maximum = np.zeros(count, dtype=np.float32)
     node, live = np.full(count, -1, dtype=np.int32), np.zeros(count, dtype=np.float32)
     heights, duration = [], 0.0
-    for first in range(0, count, step):
-        last = min(count, first + step)
+    for first, last in parts_of(count, _SLICE / features.interval):
         piece = _slice(features, first, last + reach)
         beam = backproject(piece, survey.delays, config.backprojection, threads)
         for whole, part in ((maximum, beam.maximum), (node, beam.node), (live, beam.live)):
@@ -186,7 +209,9 @@ def _search(survey: Survey, features: Features, threads: int, progress: Progress
             series = np.where(alive, null.maximum[: last - first], 0)
             if alive.any():
                 middle = float(np.median(series[alive]))
-                places = peaks(series, middle, max(1, round(config.separation / beam.interval)))
+                places = peaks(
+                    series, np.where(alive, middle, np.inf), max(1, round(config.separation / beam.interval))
+                )
                 heights.append(series[places])
                 duration += float(alive.sum()) * beam.interval
         progress(last / count)
@@ -204,7 +229,7 @@ def _slice(features: Features, first: int, last: int) -> Features:
 
 
 def _seed(start: float, number: int) -> int:
-    return int(start) * 100 + number
+    return abs(int(start)) * 100 + number
 
 
 def _located(

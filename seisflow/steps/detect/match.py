@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from seisflow.io.catalog_files import save_catalog
 from seisflow.io.template_files import read_templates
 from seisflow.records import Task
 from seisflow.steps.detect.day import named
-from seisflow.steps.detect.survey import Survey, day_name
+from seisflow.steps.detect.survey import Survey, counted, day_name
 from seisflow.steps.detect.templates import templates_path
 
 __all__ = ["match_day", "match_task", "matched_path"]
@@ -47,14 +49,17 @@ def match_task(survey: Survey, config: MatchingConfig, day: Day) -> Task:
         "stations": [each.id for each in survey.stations],
         "matching": digest(config),
         "magnitude": digest(survey.config.relative_magnitude),
+        "travel": survey.travel,
     }
-    files = survey.files(*_span(survey, config, day))
+    start, end = _span(survey, config, day)
+    files = survey.files(start - config.recordings.margin, end + config.recordings.margin)
     inputs = {**survey.inputs(), **files, "templates": templates_path(survey)}
     return Task(f"detection/{day_name(day)}/matches", inputs, settings, survey.code)
 
 
 def _span(survey: Survey, config: MatchingConfig, day: Day) -> tuple[float, float]:
-    around = config.templates.padding + survey.longest + 2 * config.matches.separation
+    apart = max(config.matches.separation, config.matches.same_time)
+    around = config.templates.padding + survey.longest + 2 * apart
     return day.start - around, survey.end_of(day) + around
 
 
@@ -86,17 +91,18 @@ def match_day(
     start, end = _span(survey, config, day)
     places = np.array([[each.x, each.y, each.z] for each in templates])
     detections: list[Detection] = []
-    problems: list[str] = []
+    problems: Counter[str] = Counter()
     refused: dict[str, str] = {}
     nulls, heights = 0, []
     live = 0.0
     step = max(config.chunk, 4 * (end - survey.end_of(day)))
-    edges = np.arange(day.start, survey.end_of(day), step).tolist()
-    chunks = list(zip(edges, [*edges[1:], survey.end_of(day)], strict=True))
+    length = survey.end_of(day) - day.start
+    edges = np.linspace(day.start, survey.end_of(day), int(np.ceil(length / step)) + 1).tolist()
+    chunks = list(pairwise(edges)) if templates else []
     for number, (first, last) in enumerate(chunks):
         around = day.start - start
         (data,), faults = survey.recordings(first - around, last + around, [config.recordings])
-        problems += faults
+        problems.update(faults)
         found, reasons = _searched(data, templates, config, threads)
         refused |= reasons
         true = merge_matches(found.true, places, alike, config.matches)
@@ -113,7 +119,7 @@ def match_day(
     results = {
         "matches": len(detections),
         "null": nulls,
-        "problems": list(dict.fromkeys(problems)),
+        "problems": counted(problems, len(chunks)),
         "refused": refused,
     }
     project.record(task, [matched_path(survey, day)], results, begun)

@@ -41,9 +41,17 @@ def page_path(survey: Survey) -> Path:
 
 def page_task(survey: Survey, most: int) -> Task:
     """What decides the page."""
-    inputs = {"catalog": catalog_path(survey)}
+    inputs = {"catalog": catalog_path(survey), **survey.inputs()}
     inputs |= {f"beam {day_name(day)}": beam_path(survey, day) for day in survey.days()[:_MOST_DAYS]}
-    settings = {"most": most, "detection": digest(survey.config)}
+    settings = {
+        "most": most,
+        "detection": digest(survey.config),
+        "name": survey.project.config.name,
+        "start": survey.start,
+        "end": survey.end,
+        "stations": [each.id for each in survey.stations],
+        "travel": survey.travel,
+    }
     return Task("detection/page", inputs, settings, survey.code)
 
 

@@ -14,7 +14,7 @@ from seisflow.domain import Detection, FloatArray, TimeSpan
 from seisflow.signal.amplitude import AmplitudeConfig, AmplitudeWindow, cut_out, measure_amplitudes
 from seisflow.steps.detect.survey import Survey, reading_lock, spans_of
 
-__all__ = ["sized"]
+__all__ = ["amplitude_reach", "sized"]
 
 
 def sized(
@@ -25,8 +25,7 @@ def sized(
     if config is None or not detections:
         return list(detections)
     positions = station_positions(survey.stations, survey.projection)
-    settle = 2 / config.band[0]
-    around = 2.5 * survey.longest + 2 * settle
+    around = amplitude_reach(survey, config)
     known: dict[str, Detection] = {}
     spans = spans_of(detections, around, min(survey.config.chunk, 300.0))
     for number, (start, end, members) in enumerate(spans):
@@ -36,6 +35,11 @@ def sized(
             known[each.id] = _sized(survey, each, stream, positions, config)
         progress((number + 1) / len(spans))
     return [known[each.id] for each in detections]
+
+
+def amplitude_reach(survey: Survey, config: AmplitudeConfig) -> float:
+    """What is read around an origin time in s."""
+    return 2.5 * survey.longest + 4 / config.band[0]
 
 
 def _sized(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from seisflow.config import digest
 from seisflow.detection.backprojection import Delays, delays_of
 from seisflow.detection.lookup import resample, slowness_at_points
 from seisflow.detection.travel_time_cache import cached_table
@@ -25,7 +28,7 @@ from seisflow.signal.continuous import prepare
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.steps.inputs import model_of, stations_of
 
-__all__ = ["Survey", "day_name", "reading_lock", "spans_of"]
+__all__ = ["Survey", "counted", "day_name", "parts_of", "reading_lock", "spans_of"]
 
 reading_lock = threading.Lock()
 """Warnings are caught while files are read, which is not safe in threads."""
@@ -177,6 +180,17 @@ class Survey:
             problems += faults
         return found, list(dict.fromkeys(problems))
 
+    def recordings_margin(self, phase: str) -> float:
+        """What is read around a feature of a phase for its filter, in s."""
+        return self.config.recordings(phase).margin
+
+    @property
+    def travel(self) -> str:
+        """Hash of the settings that travel times depend on, beside model and stations."""
+        config = self.config
+        region = self.project.config.region
+        return digest(region, config.search, config.travel_times, config.interval, self.phases)
+
     def files(self, start: float, end: float) -> dict[str, Path]:
         """Files with recordings of a time, by the name under which a change is reported."""
         paths = sorted({Path(span.file) for span in self.archive.spans(start, end)})
@@ -256,6 +270,22 @@ def _nothing(archive: Archive, config: DetectionConfig, start: float, end: float
         f"nothing was recorded from {when[0]} to {when[1]} at stations of the project; the archive holds {known} and "
         f"others, from {there[0]} to {there[1]}"
     )
+
+
+def parts_of(count: int, most: float) -> list[tuple[int, int]]:
+    """First and end of equal parts of a series; a short rest would have no statistics of its own."""
+    edges = (
+        np.linspace(0, count, max(1, int(np.ceil(count / max(1.0, most)))) + 1).round().astype(int).tolist()
+    )
+    return list(pairwise(edges))
+
+
+def counted(problems: Counter[str], parts: int) -> list[str]:
+    """What could not be used, each once; with how often, where only some parts of the day have it."""
+    return [
+        text if times >= parts else f"{text} (in {times} of {parts} parts of the day)"
+        for text, times in problems.items()
+    ]
 
 
 def spans_of(

@@ -12,7 +12,6 @@ from seisflow.config import digest
 from seisflow.detection.templates import cut_template, group, select, similarity, stack_group
 from seisflow.detection_config import MatchingConfig
 from seisflow.domain import FloatArray, Template
-from seisflow.errors import PhysicsError
 from seisflow.io.catalog_files import load_catalog
 from seisflow.io.template_files import write_templates
 from seisflow.records import Task
@@ -36,8 +35,11 @@ def template_task(survey: Survey, config: MatchingConfig) -> Task:
         "stations": [each.id for each in survey.stations],
         "recordings": digest(config.recordings),
         "templates": digest(config.templates),
+        "travel": survey.travel,
     }
-    inputs = {**survey.inputs(), **found, **survey.files(survey.start, survey.end)}
+    around = config.templates.padding + survey.longest + config.recordings.margin
+    files = survey.files(survey.start - around, survey.end + around)
+    inputs = {**survey.inputs(), **found, **files}
     return Task("detection/templates", inputs, settings, survey.code)
 
 
@@ -50,11 +52,6 @@ def make_templates(
     -------
     dict
         ``templates``; ``events`` that were cut; ``refused``, reasons and how often.
-
-    Raises
-    ------
-    PhysicsError
-        If no template can be made.
     """
     project, task = survey.project, template_task(survey, config)
     done = project.done(task)
@@ -76,11 +73,6 @@ def make_templates(
             else:
                 cut.append(made)
         progress(0.7 * (number + 1) / len(spans))
-    if not cut:
-        raise PhysicsError(
-            f"none of {len(detections)} detections makes a template; the first reasons are:\n"
-            + "\n".join(f"  {name}: {reason}" for name, reason in list(refused.items())[:5])
-        )
     cut.sort(key=lambda template: ranks[template.id])
     templates, alike = _stacked(cut, config)
     write_templates(templates_path(survey), templates, alike)
@@ -95,6 +87,8 @@ def make_templates(
 
 def _stacked(cut: Sequence[Template], config: MatchingConfig) -> tuple[list[Template], FloatArray]:
     """One template for each group, the best first, and their similarity."""
+    if not cut:
+        return [], np.zeros((0, 0))
     correlation, lags = similarity(cut, config.templates.max_lag)
     groups = group(correlation, config.templates.similarity)[: config.templates.most]
     templates = [
