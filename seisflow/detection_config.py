@@ -176,6 +176,41 @@ class DetectionConfig:
                 f"{self.nulls} not negative"
             )
 
+        if self.threshold.kind == "rate" and self.nulls < 1:
+            raise InputError("threshold: kind = 'rate' is measured on nulls; set nulls to at least 1")
+        for phase in self.phases:
+            self.recordings(phase)  # refuses a band that `sampling` does not hold
+        factor = round(self.interval / self.sampling)
+        if factor < 1 or abs(factor * self.sampling - self.interval) > 1e-6 * self.interval:
+            raise InputError(
+                f"interval = {self.interval:g} s: must be a multiple of sampling = {self.sampling:g} s"
+            )
+        self._check_matching()
+        self._check_magnitude()
+
+    def _check_matching(self) -> None:
+        if self.matching is None:
+            return
+        for phase, window in self.matching.templates.windows.items():
+            known = set(self.matching.recordings.components)
+            if phase not in ("P", "S") or not set(window.components) <= known:
+                raise InputError(
+                    f"matching.templates.windows: {phase} on {', '.join(window.components)}; phases are P and S, and "
+                    f"matching.recordings has the components {', '.join(sorted(known))}"
+                )
+        if not self.matching.chunk > 0:
+            raise InputError(f"matching.chunk = {self.matching.chunk:g} s: must be positive")
+
+    def _check_magnitude(self) -> None:
+        if self.amplitudes is not None and self.amplitudes.quantity not in (
+            "counts",
+            self.magnitude.quantity,
+        ):
+            raise InputError(
+                f"amplitudes.quantity = {self.amplitudes.quantity}, magnitude.quantity = {self.magnitude.quantity}: "
+                "the formula must be for what is measured; set both alike, with the terms that belong to it"
+            )
+
     def recordings(self, phase: str) -> ContinuousConfig:
         """How recordings are treated for the feature of a phase."""
         config = self.phases[phase]

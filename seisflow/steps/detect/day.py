@@ -168,7 +168,9 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
                 f"{day_name(day)}: the beam is the same at all times; no feature tells anything"
             )
         limits = np.full(beam.samples, np.inf, dtype=np.float32)
-        if alive.any():
+        if survey.config.threshold.kind == "rate" and searched.null is None:
+            problems.append("too little was recorded for a threshold by rate; nothing was detected")
+        elif alive.any():
             limits = threshold(beam.maximum, alive, beam.interval, survey.config.threshold, searched.null)
         found = _located(survey, day, features, searched, limits, lambda part: progress(0.8 + 0.1 * part))
     found = tuple(sized(survey, found, lambda part: progress(0.9 + 0.1 * part)))
@@ -201,24 +203,37 @@ def _search(survey: Survey, features: Features, threads: int, progress: Progress
         for whole, part in ((maximum, beam.maximum), (node, beam.node), (live, beam.live)):
             whole[first:last] = part[: last - first]
         for number in range(config.nulls):
-            # apart by more than any two arrivals of an event, as far as the data are long enough for that
-            apart = min(survey.longest, 0.5 * piece.samples * piece.interval / len(piece.stations))
-            shifted = shift_stations(piece, _seed(piece.start, number), apart)
-            null = backproject(shifted, survey.delays, config.backprojection, threads)
-            alive = null.node[: last - first] >= 0
-            series = np.where(alive, null.maximum[: last - first], 0)
-            if alive.any():
-                middle = float(np.median(series[alive]))
-                places = peaks(
-                    series, np.where(alive, middle, np.inf), max(1, round(config.separation / beam.interval))
-                )
-                heights.append(series[places])
-                duration += float(alive.sum()) * beam.interval
+            found, seconds = _null_peaks(survey, piece, number, threads)
+            heights.append(found)
+            duration += seconds
         progress(last / count)
     maximum[node < 0] = 0
     found = np.concatenate(heights) if heights else np.zeros(0)
     null_peaks = NullPeaks(found, duration) if found.size >= 2 else None
     return _Searched(Beam(features.start, features.interval, maximum, node, live), null_peaks)
+
+
+def _null_peaks(survey: Survey, piece: Features, number: int, threads: int) -> tuple[FloatArray, float]:
+    """Peaks of the beam of shifted stations, and how many s of it were live."""
+    config = survey.config
+    recorded = np.flatnonzero(piece.live.any(axis=(0, 1)))
+    if not recorded.size:
+        return np.zeros(0), 0.0
+    # where nothing is recorded, a shift would only tear the stations apart
+    piece = _slice(piece, int(recorded[0]), int(recorded[-1]) + 1)
+    if piece.samples < 2 * len(piece.stations):
+        return np.zeros(0), 0.0
+    # apart by more than any two arrivals of an event, as far as the data are long enough for that
+    apart = min(survey.longest, 0.5 * piece.samples * piece.interval / len(piece.stations))
+    shifted = shift_stations(piece, _seed(piece.start, number), apart)
+    null = backproject(shifted, survey.delays, config.backprojection, threads)
+    alive = null.node >= 0
+    if not alive.any():
+        return np.zeros(0), 0.0
+    series = np.where(alive, null.maximum, 0)
+    limit = np.where(alive, float(np.median(series[alive])), np.inf)
+    places = peaks(series, limit, max(1, round(config.separation / null.interval)))
+    return series[places], float(alive.sum()) * null.interval
 
 
 def _slice(features: Features, first: int, last: int) -> Features:
