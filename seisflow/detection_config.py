@@ -20,6 +20,7 @@ from seisflow.domain import Grid
 from seisflow.errors import InputError
 from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
+from seisflow.signal.pickers import PickerConfig
 
 __all__ = ["DetectionConfig", "MatchingConfig", "NeighbourConfig", "SearchConfig"]
 
@@ -113,6 +114,8 @@ class DetectionConfig:
     search : SearchConfig
     phases : mapping of str to FeatureConfig
         ``P`` and ``S``, or one of them: what becomes a feature, and how.
+    picker : PickerConfig, optional
+        A picker, such as a trained network, whose probabilities are mixed into the features.
     sampling : float
         Interval in s at which recordings are filtered for the features.
     interval : float
@@ -150,6 +153,7 @@ class DetectionConfig:
     phases: Mapping[str, FeatureConfig]
     sampling: float
     interval: float
+    picker: PickerConfig | None = None
     model: int | None = None
     chunk: float = 1800.0
     travel_times: TravelTimeConfig = field(default_factory=TravelTimeConfig)

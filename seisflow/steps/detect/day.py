@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from seisflow.config import digest
 from seisflow.detection.backprojection import backproject, row_weights, shift_stations
-from seisflow.detection.features import make_features
+from seisflow.detection.features import make_features, mixed
 from seisflow.detection.location import Location, locate
 from seisflow.detection.magnitude import RelativeMagnitudeConfig
 from seisflow.detection.threshold import NullPeaks, false_alarms, peaks, threshold
@@ -27,6 +27,7 @@ from seisflow.io.beam_files import StoredBeam, write_beam
 from seisflow.io.catalog_files import save_catalog
 from seisflow.io.catalog_table import detection_names
 from seisflow.records import Task
+from seisflow.signal.pickers import PickAxis
 from seisflow.steps.detect.sizes import amplitude_reach, sized
 from seisflow.steps.detect.survey import Survey, counted, day_name, parts_of
 
@@ -133,6 +134,11 @@ def features_of(survey: Survey, start: float, samples: int) -> tuple[Features, i
     end = begin + (samples + 2 * before) * config.interval
     found, problems = survey.recordings(begin, end, [config.recordings(phase) for phase in config.phases])
     features = make_features(dict(zip(config.phases, found, strict=True)), config.phases, config.interval)
+    if config.picker is not None:
+        axis = PickAxis(
+            features.stations, features.phases, features.start, features.interval, features.samples
+        )
+        features = mixed(features, survey.probabilities(axis), config.picker.weight)
     return features, before, problems
 
 

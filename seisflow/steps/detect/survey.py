@@ -26,6 +26,7 @@ from seisflow.project import CONFIG_NAME, Project
 from seisflow.records import DETECTION_CODE, code_version
 from seisflow.signal.continuous import prepare
 from seisflow.signal.continuous_config import ContinuousConfig
+from seisflow.signal.pickers import PickAxis, load_picker
 from seisflow.steps.inputs import model_of, stations_of
 
 __all__ = ["Survey", "counted", "day_name", "parts_of", "reading_lock", "spans_of"]
@@ -83,6 +84,8 @@ class Survey:
             If the configuration, the stations or the model do not fit, or nothing was recorded in that time.
         """
         config = detection_of(project)
+        if config.picker is not None:
+            load_picker(config.picker, project.root)
         stations = stations_of(project)
         model_path = newest_model(project)
         archive = Archive.open(
@@ -191,6 +194,17 @@ class Survey:
         region = self.project.config.region
         return digest(region, config.search, config.travel_times, config.interval, self.phases)
 
+    def probabilities(self, axis: PickAxis) -> FloatArray:
+        """What the picker of the configuration says, (ns, np, nt); NaN where it says nothing."""
+        config = self.config.picker
+        if config is None:
+            return np.full((len(axis.stations), len(axis.phases), axis.samples), np.nan)
+        picker = load_picker(config, self.project.root)
+        end = axis.start + axis.interval * axis.samples
+        with reading_lock:
+            stream, _ = self.archive.read(axis.start, end)
+        return picker(stream, axis)
+
     def files(self, start: float, end: float) -> dict[str, Path]:
         """Files with recordings of a time, by the name under which a change is reported."""
         paths = sorted({Path(span.file) for span in self.archive.spans(start, end)})
@@ -199,6 +213,9 @@ class Survey:
     def inputs(self) -> dict[str, Path]:
         """Files that every step of detection depends on."""
         stations = {f"station {path.stem}": path for path in self.project.station_files()}
+        if self.config.picker is not None and self.config.picker.path is not None:
+            path = self.project.root / f"{self.config.picker.path}.pt"
+            stations["picker"] = path
         return {"model": self.model_path, **stations}
 
     @property
