@@ -202,6 +202,11 @@ class DetectionConfig:
                     f"matching.templates.windows: {phase} on {', '.join(window.components)}; phases are P and S, and "
                     f"matching.recordings has the components {', '.join(sorted(known))}"
                 )
+        matches = self.matching.matches
+        if matches.threshold.kind == "rate" and not matches.reversed_templates:
+            raise InputError(
+                "matching.matches: threshold by rate is measured on reversed_templates; set it to true"
+            )
         if not self.matching.chunk > 0:
             raise InputError(f"matching.chunk = {self.matching.chunk:g} s: must be positive")
 

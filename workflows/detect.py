@@ -80,6 +80,8 @@ def _search(
     at_once, threads = survey.project.config.compute.share(len(days))
     for fault in survey.archive.problems():
         monitor.say(f"archive: {fault}")
+    if survey.silent:
+        monitor.say(f"nothing was recorded in that time at {', '.join(survey.silent)}")
     stations, nodes = len(survey.stations), survey.grid.size
     monitor.say(f"{stations} stations, {nodes} nodes, {len(days)} day{'s' if len(days) > 1 else ''}")
 

@@ -28,7 +28,7 @@ class ThresholdConfig:
     ----------
     kind : {"mad", "constant", "rate"}
         Median and median absolute deviation of the series around each time; one number; or the height that false
-        alarms reach so often, from data without events.
+        alarms reach so often, from data without events (for templates: of what is above ``mad``).
     mad : float
         Median absolute deviations above the median, with ``mad``.
     window : float

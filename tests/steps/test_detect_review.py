@@ -1,5 +1,6 @@
 """What a search for earthquakes withstands: nothing found, nothing linked, few stations, one phase, parts of days."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,14 +11,20 @@ from obspy.core.inventory import Channel, Inventory, Network, Site
 from obspy.core.inventory import Station as StationXML
 from seisflow.workflows.detect import detect
 
+from seisflow.detection.correlation import correlate
 from seisflow.detection.location import LocationConfig, locate
+from seisflow.detection.matches import MatchConfig
 from seisflow.detection.templates import PhaseWindow, TemplateConfig, cut_template, stack_group
-from seisflow.domain import Continuous, Detection, Features, Grid, Model, Station
+from seisflow.domain import Catalog, Continuous, Detection, Features, Grid, Model, Projection, Station
+from seisflow.errors import SeisflowError
 from seisflow.io.catalog_files import load_catalog
 from seisflow.io.models import write_model
 from seisflow.io.stations import write_inventory
+from seisflow.io.template_files import read_templates
 from seisflow.project import Project
+from seisflow.steps.detect.catalog import _expected, _once
 from seisflow.steps.detect.day import beam_task
+from seisflow.steps.detect.match import _off_sample
 from seisflow.steps.detect.survey import Survey, parts_of
 
 VP, VS = 3000.0, 1700.0
@@ -135,6 +142,61 @@ def test_templates_are_events_of_the_catalog_after_relocation(tmp_path):
     assert found.results["relocated"] >= 2
     assert used
     assert used <= names
+
+
+def test_residuals_are_those_of_the_relocated_place(tmp_path):
+    root = written(tmp_path / "p", QUAKES, relocation={})
+    catalog = load_catalog(detect(root).catalog)
+    survey = Survey.open(Project.open(root))
+    rows = {each.id: number for number, each in enumerate(survey.stations)}
+    checked = 0
+    for each in catalog:
+        if "; relocated by" in each.remark:
+            times = survey.travel_times(np.array([each.place]))[0][..., 0]
+            for arrival in each.arrivals:
+                travel = times[rows[arrival.station], survey.phases.index(arrival.phase)]
+                assert abs(arrival.residual - (arrival.time - each.time - travel)) < 1e-5
+                checked += 1
+    assert checked > 10
+
+
+def test_matches_by_rate_are_those_rarer_than_asked_for(tmp_path):
+    config = settings()["detection"]["matching"]
+    config["matches"] = {"threshold": {"kind": "rate", "rate": 50.0, "mad": 4, "window": 60}, "same_time": 2}
+    root = written(tmp_path / "p", QUAKES, matching=config)
+    detect(root)
+    matches = load_catalog(root / "detection" / "2020-05-01" / "matched.h5")
+    assert len(matches) >= 2
+    assert all(each.false_alarm_rate <= 50 for each in matches)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"threshold": {"kind": "rate", "rate": 1.0}, "nulls": 0}, "nulls"),
+        ({"interval": 0.05}, "multiple"),
+        ({"sampling": 0.04}, "interval"),
+        ({"amplitudes": {"quantity": "velocity", "band": [2, 15]}}, "magnitude.quantity"),
+    ],
+)
+def test_faults_of_the_configuration_show_before_work(tmp_path, changes, words):
+    (tmp_path / "seisflow.yaml").write_text(yaml.safe_dump(settings(**changes)))
+    with pytest.raises(SeisflowError, match=words):
+        Project.open(tmp_path)
+
+
+def test_expected_false_alarms_are_summed_by_day():
+    projection = Projection(45.0, 7.0)
+    rates = [10.0, 4.0, 200.0]
+    events = [
+        Detection(str(n), 86400.0 * (n // 2) + n, 0, 0, 0, "beam", false_alarm_rate=rate)
+        for n, rate in enumerate(rates)
+    ]
+    days = [
+        Catalog(projection, (), 86400.0 * n, 86400.0 * (n + 1), live) for n, live in ((0, 1.0), (1, 0.01))
+    ]
+    assert _expected(events, "beam", days) == 12.0  # ten in the first, two in the quarter hour of the second
+    assert _expected(events, "template", days) is None
 
 
 def test_one_phase_two_stations(tmp_path):
@@ -299,3 +361,33 @@ def test_moveouts_of_an_origin_between_samples_round_alike():
     samples = np.rint(template.moveouts[:, 0] / 0.02)
     begins = np.array([np.rint((20.01 + t - 0.2) / 0.02) for t in times[:, 0]])
     assert np.ptp(begins - samples) == 0
+
+
+def test_time_of_a_match_is_that_of_the_template_between_samples():
+    rng = np.random.default_rng(2)
+    data = 0.01 * rng.standard_normal((3, 1, 4000))
+    data[:, 0, 1100:1140] += rng.standard_normal((3, 40))
+    recordings = Continuous(STATIONS, ("Z",), data.astype(np.float32), np.ones(data.shape, bool), 0.0, 0.02)
+    event = Detection("a", 20.007, 0, 0, 0, "beam")
+    template = cut_template(recordings, event, np.full((3, 1), 2.0), ("P",), _template_config())
+    (batch,) = correlate(recordings, [template])
+    best = 0.02 * int(batch.cc[0].argmax())
+    assert abs(best + _off_sample(template) - event.time) < 1e-6
+
+
+def test_two_earthquakes_at_once_in_two_places_both_stay(tmp_path):
+    root = written(tmp_path / "p", QUAKES)
+    detect(root)
+    survey = Survey.open(Project.open(root))
+    config = replace(
+        survey.config.matching, matches=MatchConfig(same_time=2.0, same_distance=300.0, same_similarity=0.9)
+    )
+    names = [each.id for each in read_templates(root / "detection" / "templates.h5")[0]]
+    assert len(names) >= 2
+    far = [
+        Detection(name, 1e9 + number, 0, 0, 0, "template", 0.5, 0.2, template=name)
+        for number, name in enumerate(names)
+    ]
+    again = Detection("again", 1e9 + 0.5, 0, 0, 0, "template", 0.3, 0.2, template=names[0])
+    kept = _once([*far, again], survey, config)
+    assert {each.id for each in kept} == set(names)

@@ -11,9 +11,10 @@ import numpy as np
 
 from seisflow.config import digest
 from seisflow.detection.differential_times import DifferentialTimes, catalog_times, joined, neighbours
+from seisflow.detection.matches import Match, merge_matches
 from seisflow.detection.relocation import Relocation, relocate
-from seisflow.detection_config import DetectionConfig
-from seisflow.domain import Catalog, Detection
+from seisflow.detection_config import DetectionConfig, MatchingConfig
+from seisflow.domain import Catalog, Detection, FloatArray
 from seisflow.errors import PhysicsError
 from seisflow.io.catalog_files import load_catalog, save_catalog
 from seisflow.io.catalog_quakeml import write_quakeml
@@ -72,10 +73,11 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
     found = [load_catalog(found_path(survey, day)) for day in survey.days()]
     beams = _apart([each for catalog in found for each in catalog], survey.config.separation)
     live = sum(catalog.live_days for catalog in found)
+    matched: list[Catalog] = []
     matches: list[Detection] = []
     if survey.config.matching is not None:
         matched = [load_catalog(matched_path(survey, day)) for day in survey.days()]
-        matches = [each for catalog in matched for each in catalog]
+        matches = _once([each for catalog in matched for each in catalog], survey, survey.config.matching)
     # names before the relocation: templates have them, and they do not change when events move
     joint = list(named(_joint(beams, matches, survey.config)))
     progress(0.2)
@@ -83,7 +85,7 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
         "events": len(joint),
         "beam": sum(each.method == "beam" for each in joint),
         "template": sum(each.method == "template" for each in joint),
-        "false": {method: _expected(joint, method, live) for method in ("beam", "template")},
+        "false": {"beam": _expected(joint, "beam", found), "template": _expected(joint, "template", matched)},
     }
     if survey.config.relocation is not None and len(joint) > 1:
         joint, told = _relocated(survey, joint)
@@ -101,11 +103,33 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
     return results
 
 
-def _expected(detections: Sequence[Detection], method: str, live: float) -> float | None:
-    """False alarms that are expected among the detections of a method: the rate at the weakest, times the time."""
-    rates = [each.false_alarm_rate for each in detections if each.method == method]
-    known = [rate for rate in rates if np.isfinite(rate)]
-    return round(max(known) * live, 2) if known else None
+def _expected(detections: Sequence[Detection], method: str, days: Sequence[Catalog]) -> float | None:
+    """False alarms that are expected among the detections of a method: of each day the rate at the weakest."""
+    total, known = 0.0, False
+    for day in days:
+        rates = [
+            each.false_alarm_rate
+            for each in detections
+            if each.method == method
+            and day.start <= each.time < day.end
+            and np.isfinite(each.false_alarm_rate)
+        ]
+        known = known or bool(rates)
+        total += max(rates, default=0.0) * day.live_days
+    return round(total, 2) if known else None
+
+
+def _once(matches: list[Detection], survey: Survey, config: MatchingConfig) -> list[Detection]:
+    """Without the weaker of two that are one earthquake: what two days or two parts of one both own at their edge."""
+    templates, alike = read_templates(templates_path(survey))
+    numbers = {each.id: number for number, each in enumerate(templates)}
+    places = np.array([[each.x, each.y, each.z] for each in templates]).reshape(-1, 3)
+    rows = {
+        Match(each.time, numbers[each.template], each.value, each.threshold): each
+        for each in matches
+        if each.template is not None
+    }
+    return [rows[each] for each in merge_matches(list(rows), places, alike, config.matches)]
 
 
 def _apart(detections: list[Detection], separation: float) -> list[Detection]:
@@ -127,13 +151,10 @@ def _joint(beams: list[Detection], matches: list[Detection], config: DetectionCo
     times = np.array([each.time for each in beams])
     best: dict[int, Detection] = {}
     alone: list[Detection] = []
-    for match in sorted(matches, key=lambda one: one.time):
+    for match in matches:
         near = int(np.abs(times - match.time).argmin()) if times.size else -1
         if near < 0 or abs(times[near] - match.time) > same:
-            if not alone or match.time - alone[-1].time >= same:
-                alone.append(match)
-            else:  # what two days both own at midnight
-                alone[-1] = max(alone[-1], match, key=lambda one: one.value)
+            alone.append(match)
         elif near not in best or match.value > best[near].value:
             best[near] = match
     joint = list(alone)
@@ -172,7 +193,14 @@ def _relocated(survey: Survey, detections: list[Detection]) -> tuple[list[Detect
         "dropped": moved.dropped,
         "scatter": {kind: [round(value, 6) for value in values] for kind, values in moved.scatter.items()},
     }
-    return [_moved(each, number, moved, start) for number, each in enumerate(detections)], told
+    predicted, _ = survey.travel_times(moved.places)
+    result = []
+    for number, each in enumerate(detections):
+        found = _moved(each, number, moved, start)
+        if moved.groups[number] >= 0:
+            found = _with_residuals(found, predicted[..., number], stations, survey.phases)
+        result.append(found)
+    return result, told
 
 
 def _template_links(survey: Survey, detections: list[Detection]) -> DifferentialTimes:
@@ -196,6 +224,17 @@ def _template_links(survey: Survey, detections: list[Detection]) -> Differential
     first, second, station, phase = table[:, :4].astype(np.int64).T
     correlated = np.ones(len(table), dtype=np.bool_)
     return DifferentialTimes(first, second, station, phase, table[:, 4], table[:, 5], correlated)
+
+
+def _with_residuals(
+    detection: Detection, times: FloatArray, stations: Sequence[str], phases: Sequence[str]
+) -> Detection:
+    """A detection whose residuals are those of its new place and time."""
+    known = []
+    for each in detection.arrivals:
+        travel = float(times[stations.index(each.station), phases.index(each.phase)])
+        known.append(replace(each, residual=each.time - detection.time - travel))
+    return replace(detection, arrivals=tuple(known))
 
 
 def _moved(detection: Detection, number: int, moved: Relocation, start: float) -> Detection:

@@ -19,6 +19,7 @@ from seisflow.detection.matches import Match, MatchConfig, merge_matches
 from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
 from seisflow.detection_config import MatchingConfig
 from seisflow.domain import Arrival, Catalog, Continuous, Detection, FloatArray, Magnitude, Template
+from seisflow.errors import PhysicsError
 from seisflow.io.archive import Day
 from seisflow.io.catalog_files import save_catalog
 from seisflow.io.template_files import read_templates
@@ -31,6 +32,9 @@ __all__ = ["match_day", "match_task", "matched_path"]
 
 _NULL_FLOOR = 0.7
 """Peaks of reversed templates count from this part of the threshold on."""
+
+_AT_ONCE = 64
+"""Matches whose channels are correlated together."""
 
 _SAMPLES = 4000
 """Samples of a window that its median is taken of, at most."""
@@ -113,7 +117,7 @@ def match_day(
         owned = [each for each in true if first <= each.time < last]
         detections += _described(survey, config, data, templates, owned)
         progress((number + 1) / len(chunks))
-    detections = _judged(detections, np.array(heights), live)
+    detections = _judged(detections, np.array(heights), live, config.matches.threshold)
     catalog = Catalog(survey.projection, named(detections), day.start, survey.end_of(day), live / 86400)
     save_catalog(matched_path(survey, day), catalog)
     results = {
@@ -179,6 +183,8 @@ def _threshold(
 ) -> FloatArray:
     """The threshold of a correlation, from some of the samples: the median of thousands does not need them all."""
     stride = max(1, int(config.window / interval / _SAMPLES))
+    if config.kind == "rate":  # what false alarms reach so often is known when all is searched
+        config = replace(config, kind="mad")
     coarse = threshold(cc[::stride], alive[::stride], interval * stride, config)
     if stride == 1:
         return coarse
@@ -200,27 +206,46 @@ def _described(
     for number in sorted({match.template for match in matches}):
         template = templates[number]
         own = [match for match in matches if match.template == number]
-        shifts = cc_channels(data, template, [match.time for match in own], lags)
-        for place, match in enumerate(own):
-            arrivals = _arrivals(survey, template, shifts, place, match.time, config.matches)
-            size = _magnitude(survey, data, template, shifts, place, match.time)
-            detections.append(
-                Detection(
-                    id="",
-                    time=match.time,
-                    x=template.x,
-                    y=template.y,
-                    z=template.z,
-                    method="template",
-                    value=match.value,
-                    threshold=match.threshold,
-                    magnitude=size,
-                    template=template.id,
-                    arrivals=arrivals,
-                    remark=f"correlation {match.value:.2f} above its threshold {match.threshold:.2f}",
-                )
-            )
+        for first in range(0, len(own), _AT_ONCE):
+            some = own[first : first + _AT_ONCE]
+            shifts = cc_channels(data, template, [match.time for match in some], lags)
+            detections += [
+                _detection(survey, config, data, template, (match, place, shifts))
+                for place, match in enumerate(some)
+            ]
     return detections
+
+
+def _detection(
+    survey: Survey,
+    config: MatchingConfig,
+    data: Continuous,
+    template: Template,
+    found: tuple[Match, int, ChannelCorrelations],
+) -> Detection:
+    """One match; its origin time is that of the template, which need not lie on a sample."""
+    match, place, shifts = found
+    time = match.time + _off_sample(template)
+    return Detection(
+        id="",
+        time=time,
+        x=template.x,
+        y=template.y,
+        z=template.z,
+        method="template",
+        value=match.value,
+        threshold=match.threshold,
+        magnitude=_magnitude(survey, data, template, shifts, place, match.time),
+        template=template.id,
+        arrivals=_arrivals(survey, template, shifts, place, time, config.matches),
+        remark=f"correlation {match.value:.2f} above its threshold {match.threshold:.2f}",
+    )
+
+
+def _off_sample(template: Template) -> float:
+    """What the rounding of moveouts to samples takes off all windows together, in s."""
+    moveouts = template.moveouts[template.weights > 0] / template.interval
+    return float(np.median(np.rint(moveouts) - moveouts)) * template.interval
 
 
 def _arrivals(
@@ -283,17 +308,24 @@ def _magnitude(
     )
 
 
-def _judged(detections: list[Detection], heights: FloatArray, live: float) -> list[Detection]:
-    """Detections with the rate of false alarms that reversed templates tell."""
-    if heights.size < 2 or live <= 0 or np.ptp(heights) == 0:
+def _judged(
+    detections: list[Detection], heights: FloatArray, live: float, config: ThresholdConfig
+) -> list[Detection]:
+    """Detections with the rate of false alarms that reversed templates tell; those above a wanted rate are left out."""
+    if heights.size < 2 or live <= 0:
         return detections
-    null = NullPeaks(heights, live)
     ratios = np.array([each.value / each.threshold for each in detections])
+    try:
+        rates = false_alarms(ratios, NullPeaks(heights, live))
+    except PhysicsError:  # the highest are all equal: they have no tail
+        return detections
+    most = config.rate if config.kind == "rate" and config.rate is not None else np.inf
     return [
         replace(
             each,
             false_alarm_rate=float(rate),
             remark=f"{each.remark}; {rate:.2g} false alarms a day are expected with as much",
         )
-        for each, rate in zip(detections, false_alarms(ratios, null), strict=True)
+        for each, rate in zip(detections, rates, strict=True)
+        if rate <= most
     ]

@@ -130,6 +130,11 @@ class Survey:
         """The nodes that are searched."""
         return search_grid(self.project)
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Stations of the project that recorded nothing in that time."""
+        return tuple(each.id for each in stations_of(self.project) if each not in self.stations)
+
     @cached_property
     def delays(self) -> Delays:
         """Travel times from the nodes that are searched, in samples of the features."""
