@@ -176,14 +176,16 @@ def stack(features: Features, times: FloatArray, origins: FloatArray, weights: F
     """
     total = np.zeros((times.shape[2], origins.size))
     share = np.zeros_like(total)
-    last = features.values.shape[2] - 1
+    values, lives = np.asarray(features.values), np.asarray(features.live)
+    last = values.shape[2] - 1
     for station, phase in np.argwhere(weights > 0):
         where = (times[station, phase][:, None] + (origins - features.start)[None]) / features.interval
         below = np.clip(np.floor(where).astype(np.int64), 0, last - 1)
         part = where - below
-        row, live = features.values[station, phase], features.live[station, phase]
-        good = (where >= 0) & (where <= last) & live[below] & live[below + 1]
-        weight = weights[station, phase] * good
+        row, live = values[station, phase], lives[station, phase]
+        weight = weights[station, phase]
+        if where.min() < 0 or where.max() > last or not live[below.min() : below.max() + 2].all():
+            weight = weight * ((where >= 0) & (where <= last) & live[below] & live[below + 1])
         total += weight * (row[below] * (1 - part) + row[below + 1] * part)
         share += weight
     return np.divide(total, share, out=np.zeros_like(total), where=share > 0)
@@ -271,16 +273,17 @@ def _arrivals(
 ) -> Onsets:
     """Onsets (station, phase, time, feature) near predicted arrivals that the beam sums, and their residuals in s."""
     found = []
-    last = features.values.shape[2] - 1
+    values, live = np.asarray(features.values), np.asarray(features.live)
+    last = values.shape[2] - 1
     reach = max(2, round(config.window / features.interval))
     for station, phase in np.argwhere(weights > 0).tolist():
         middle = round(float(origin + times[station, phase] - features.start) / features.interval)
         first, end = middle - reach, middle + reach + 1
-        if first < 1 or end > last or not features.live[station, phase, first - 1 : end + 1].all():
+        if first < 1 or end > last or not live[station, phase, first - 1 : end + 1].all():
             continue
-        piece = features.values[station, phase, first:end]
+        piece = values[station, phase, first:end]
         peak = first + int(piece.argmax())
-        left, top, right = features.values[station, phase, peak - 1 : peak + 2].astype(np.float64)
+        left, top, right = values[station, phase, peak - 1 : peak + 2].astype(np.float64)
         bend = left - 2 * top + right
         sub = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
         if top >= config.min_feature and first < peak < end - 1:

@@ -15,6 +15,7 @@ from seisflow.errors import InputError
 __all__ = ["at_points", "on_grid", "resample", "slowness_at_points"]
 
 _CHUNK = 8192
+"""Rows and points that are interpolated at once: their 64 nodes stay in the cache."""
 
 
 def _distance(grid: Grid, position: FloatArray) -> FloatArray:
@@ -92,30 +93,32 @@ def resample(table: TravelTimeTable, grid: Grid) -> TravelTimeTable:
     return TravelTimeTable(grid, table.stations, table.phases, times, positions)
 
 
-def _around(table: TravelTimeTable, station: int, stencils: list[Stencil]) -> FloatArray:
-    """Ratios at the 64 nodes around each point, shape (4, 4, 4, np, n)."""
-    position = _positions(table)[station]
+def _around(table: TravelTimeTable, stencils: list[Stencil]) -> FloatArray:
+    """Ratios at the 64 nodes around each point, shape (4, 4, 4, ns, np, n)."""
+    positions = _positions(table)
     i, j, k = (stencil.index for stencil in stencils)
     place = (i[:, None, None], j[None, :, None], k[None, None, :])
-    times = np.moveaxis(table.times[station][(slice(None), *place)].astype(np.float64), 0, 3)
-    square = np.zeros(times.shape[:3] + times.shape[4:])
+    times = np.moveaxis(table.times[(slice(None), slice(None), *place)], (0, 1), (3, 4)).astype(np.float64)
+    square = np.zeros((*times.shape[:4], times.shape[5]))
     for axis, part in enumerate(place):
-        square = square + (table.grid.axis(axis)[part] - position[axis]) ** 2
-    distance = np.sqrt(square)[:, :, :, None]
+        offset = table.grid.axis(axis)[part][:, :, :, None] - positions[:, axis, None]
+        square = square + offset**2
+    distance = np.sqrt(square)[:, :, :, :, None]
     ratio: FloatArray = np.divide(times, distance, out=np.zeros(times.shape), where=distance > 0)
-    if not distance.all():
+    for station in np.flatnonzero((distance == 0).any(axis=(0, 1, 2, 4, 5))):
+        position = positions[station]
         node = tuple(int(n) for n in np.rint((position - table.grid.origin) / table.grid.spacing))
         near = tuple(slice(max(n - 1, 0), n + 2) for n in node)
         center = tuple(n - part.start for n, part in zip(node, near, strict=True))
         box = _distance(table.grid, position)[near]
-        for phase in range(times.shape[3]):
+        for phase in range(times.shape[4]):
             value = ratios(table.times[station, phase][near].astype(np.float64), box)[center]
-            ratio[:, :, :, phase][distance[:, :, :, 0] == 0] = value
+            ratio[:, :, :, station, phase][distance[:, :, :, station, 0] == 0] = value
     return ratio
 
 
 def _interpolate(values: FloatArray, stencils: list[Stencil]) -> tuple[FloatArray, list[FloatArray]]:
-    """Value (np, n) and its derivatives with respect to the fractions, of values (4, 4, 4, np, n)."""
+    """Value (ns, np, n) and its derivatives with respect to the fractions, of values (4, 4, 4, ns, np, n)."""
     slopes: list[FloatArray] = []
     for axis in (2, 1, 0):
         stencil = stencils[axis]
@@ -154,20 +157,20 @@ def slowness_at_points(table: TravelTimeTable, points: FloatArray) -> tuple[Floa
         _covers(grid, points.min(axis=0), points.max(axis=0), "points")
     times = np.empty((*table.times.shape[:2], points.shape[0]))
     slowness = np.empty((*times.shape, 3))
-    for start in range(0, points.shape[0], _CHUNK):
-        part = slice(start, start + _CHUNK)
+    chunk = max(1, _CHUNK // max(1, times.shape[0] * times.shape[1]))
+    for start in range(0, points.shape[0], chunk):
+        part = slice(start, start + chunk)
         stencils = [
             Stencil.of(points[part, axis], grid.origin[axis], grid.spacing[axis], grid.shape[axis])
             for axis in range(3)
         ]
-        for station, position in enumerate(positions):
-            ratio, slopes = _interpolate(_around(table, station, stencils), stencils)
-            offset = points[part] - position
-            distance = np.sqrt((offset**2).sum(axis=1))
-            times[station, :, part] = ratio * distance
-            for axis in range(3):
-                unit = np.divide(offset[:, axis], distance, out=np.zeros(distance.shape), where=distance > 0)
-                slowness[station, :, part, axis] = ratio * unit + distance * slopes[axis] / grid.spacing[axis]
+        ratio, slopes = _interpolate(_around(table, stencils), stencils)
+        offset = (points[part] - positions[:, None, :])[:, None]
+        distance = np.sqrt((offset**2).sum(axis=-1))
+        times[..., part] = ratio * distance
+        for axis in range(3):
+            unit = np.divide(offset[..., axis], distance, out=np.zeros(distance.shape), where=distance > 0)
+            slowness[..., part, axis] = ratio * unit + distance * slopes[axis] / grid.spacing[axis]
     return times, slowness
 
 

@@ -13,7 +13,7 @@ from seisflow.domain import Amplitudes, FloatArray, TimeSpan
 from seisflow.errors import InputError
 from seisflow.signal.config import SignalConfig
 from seisflow.signal.observed import described_by, epochs_of
-from seisflow.signal.recordings import Clipped, Recording, Unusable, channel_groups, usable_stretch
+from seisflow.signal.recordings import Clipped, Recording, Unusable, channel_groups, cut, usable_stretch
 from seisflow.signal.response import faded, ground_motion, prefilter
 
 __all__ = ["AmplitudeConfig", "AmplitudeWindow", "cut_out", "measure_amplitudes", "wood_anderson"]
@@ -94,9 +94,15 @@ class AmplitudeWindow:
 
 def cut_out(stream: Any, start: float, end: float) -> Any:
     """A stretch of recordings, without copying samples; times in s since 1970-01-01 UTC."""
-    from obspy import UTCDateTime
+    from obspy import Stream, UTCDateTime
 
-    return stream.slice(UTCDateTime(start), UTCDateTime(end))
+    first, last = UTCDateTime(start), UTCDateTime(end)
+    pieces = [
+        cut(trace, first, last)
+        for trace in stream
+        if trace.stats.starttime <= last and trace.stats.endtime >= first
+    ]
+    return Stream([piece for piece in pieces if piece.stats.npts > 0])
 
 
 def measure_amplitudes(

@@ -12,6 +12,7 @@ from obspy.signal.rotate import rotate2zne
 from seisflow.domain import Event, Force, Gather, Station
 from seisflow.errors import InputError
 from seisflow.signal import Pipeline, SignalConfig, TimeAxis, prepare_observed
+from seisflow.signal.recordings import cut
 
 ORIGIN = UTCDateTime("2020-01-01T00:00:00.250000Z")
 EVENT = Event("ev", ORIGIN.timestamp, 37.8, -121.7, 12e3, Force(1.0, 0.0, 0.0))
@@ -347,3 +348,15 @@ def test_responses_are_the_same_in_several_threads():
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(differing, range(2000))) == 0
+
+
+@pytest.mark.parametrize("offsets", [(-3.0, 20.0), (0.125, 4.99), (2.004, 2.004), (12.0, 15.0), (-5.0, -1.0)])
+def test_a_cut_is_what_obspy_slices(offsets):
+    start = UTCDateTime(2020, 1, 1, 0, 0, 0, 123456)
+    header = {"network": "XX", "station": "A", "channel": "BHZ", "sampling_rate": 100.0, "starttime": start}
+    trace = Trace(np.arange(1001, dtype=np.int32), header)
+    wanted = trace.slice(start + offsets[0], start + offsets[1])
+    found = cut(trace, start + offsets[0], start + offsets[1])
+    np.testing.assert_array_equal(found.data, wanted.data)
+    if len(found.data):
+        assert found.stats.starttime == wanted.stats.starttime and found.id == wanted.id
