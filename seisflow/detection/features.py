@@ -85,7 +85,8 @@ class FeatureConfig:
     @property
     def padding(self) -> float:
         """What a feature needs before and after a sample in s, beside what the filter needs."""
-        return self.short + self.long
+        median = 0.0 if self.kind == "sta_lta" else 0.5 * self.normalise
+        return self.short + self.long + median
 
 
 def window_sum(values: FloatArray, length: int) -> FloatArray:
@@ -172,8 +173,7 @@ def _feature(
     interval = data.interval * factor
     short, long = (max(1, round(length / interval)) for length in (config.short, config.long))
     if config.kind == "kurtosis":
-        trace = traces[0, : count * factor : factor]
-        result, live = _kurtosis(np.where(live, trace, 0.0), live, short, long)
+        result, live = _mean_kurtosis(traces, alive, factor, (short, long))
     else:
         result, live = _ratio(energy, live, short, long, config)
     if config.kind != "sta_lta":
@@ -227,6 +227,20 @@ def _ratio(
     return np.log(ratio), good
 
 
+def _mean_kurtosis(
+    traces: FloatArray, alive: npt.NDArray[np.bool_], factor: int, windows: tuple[int, int]
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Mean over the components that are live of the rise of their kurtosis, from samples amid each interval."""
+    count = traces.shape[-1] // factor
+    places = factor * np.arange(count) + factor // 2
+    total, share = np.zeros(count), np.zeros(count)
+    for trace, live in zip(traces[:, places], alive[:, places], strict=True):
+        rise, good = _kurtosis(np.where(live, trace, 0.0), live, *windows)
+        total += np.where(good, rise, 0.0)
+        share += good
+    return np.divide(total, share, out=np.zeros(count), where=share > 0), share > 0
+
+
 def _kurtosis(
     trace: FloatArray, live: npt.NDArray[np.bool_], short: int, long: int
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
@@ -239,8 +253,8 @@ def _kurtosis(
     moment = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
     enough &= variance > 1e-12 * second
     kurtosis = np.divide(moment, variance**2, out=np.full_like(moment, 3.0), where=enough)
-    rise = np.zeros_like(kurtosis)
-    rise[:-short] = kurtosis[short:] - kurtosis[:-short]
+    ahead = np.append(kurtosis[1:], kurtosis[-1])  # the next sample enters the window with the one after it
+    rise = _ahead(ahead, short) - kurtosis
     good = enough & (_ahead(live.astype(np.float64), short) > 1 - 1e-9)
     good[:-short] &= enough[short:]
     good[-short:] = False

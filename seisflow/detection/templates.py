@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -62,6 +63,9 @@ class TemplateConfig:
         Least beam of an event over its threshold.
     max_error : float, optional
         Largest horizontal error of an event in m; all, if left out.
+    alone : float, optional
+        s. An event with a better one so near in time makes no template: its windows would show waves of the other,
+        and what they find would be the other's repeats at a wrong time and place. The longest window, if left out.
     min_signal_to_noise : float
         Of a channel: root mean square in the window over that before P.
     min_channels : int
@@ -83,6 +87,7 @@ class TemplateConfig:
     windows: Mapping[str, PhaseWindow] = field(default_factory=_windows)
     min_score: float = 1.0
     max_error: float | None = None
+    alone: float | None = None
     min_signal_to_noise: float = 3.0
     min_channels: int = 6
     similarity: float = 0.5
@@ -128,9 +133,17 @@ def select(detections: Sequence[Detection], config: TemplateConfig) -> tuple[lis
         Reasons by id.
     """
     chosen, refused = [], {}
+    longest = max(window.length for window in config.windows.values())
+    alone = longest if config.alone is None else config.alone
+    better: list[float] = []  # times of those before, ascending
     ranked = sorted(detections, key=lambda each: (-_score(each), each.time))
     for each in ranked:
-        if _score(each) < config.min_score:
+        place = bisect(better, each.time)
+        gap = min((abs(each.time - time) for time in better[max(0, place - 1) : place + 1]), default=np.inf)
+        better.insert(place, each.time)
+        if gap < alone:
+            refused[each.id] = f"a better event is {gap:.2f} s away; alone is {alone:g} s"
+        elif _score(each) < config.min_score:
             refused[each.id] = (
                 f"beam is {_score(each):.2f} times its threshold; min_score is {config.min_score:g}"
             )

@@ -12,9 +12,10 @@ from obspy.core.inventory import Station as StationXML
 from seisflow.workflows.detect import detect
 
 from seisflow.detection.correlation import correlate
+from seisflow.detection.features import FeatureConfig, make_features
 from seisflow.detection.location import LocationConfig, locate
 from seisflow.detection.matches import MatchConfig
-from seisflow.detection.templates import PhaseWindow, TemplateConfig, cut_template, stack_group
+from seisflow.detection.templates import PhaseWindow, TemplateConfig, cut_template, select, stack_group
 from seisflow.domain import Catalog, Continuous, Detection, Features, Grid, Model, Projection, Station
 from seisflow.errors import SeisflowError
 from seisflow.io.catalog_files import load_catalog
@@ -391,3 +392,33 @@ def test_two_earthquakes_at_once_in_two_places_both_stay(tmp_path):
     again = Detection("again", 1e9 + 0.5, 0, 0, 0, "template", 0.3, 0.2, template=names[0])
     kept = _once([*far, again], survey, config)
     assert {each.id for each in kept} == set(names)
+
+
+def test_an_event_beside_a_better_one_makes_no_template():
+    events = [
+        Detection(name, time, 0, 0, 0, "beam", value, 1.0)
+        for name, time, value in (("a", 100.0, 3.0), ("b", 94.5, 2.0), ("c", 130.0, 1.5), ("d", 100.9, 5.0))
+    ]
+    chosen, refused = select(events, TemplateConfig(alone=8.0))
+    assert [each.id for each in chosen] == ["d", "c"]
+    assert set(refused) == {"a", "b"}
+    assert len(select(events, TemplateConfig(alone=0.0))[0]) == 4
+
+
+@pytest.mark.parametrize("factor", [1, 4])
+def test_kurtosis_is_largest_at_the_onset_even_if_the_first_component_is_dead(factor):
+    late = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        onset = 30 + rng.uniform(0, 0.1)
+        time = np.arange(6000) * 0.01
+        data = rng.standard_normal((1, 2, 6000))
+        data += (time >= onset) * 10 * rng.standard_normal((1, 2, 6000)) * np.exp(-(time - onset).clip(0) / 2)
+        data[:, 0], live = 0, np.ones(data.shape, bool)
+        live[:, 0] = False
+        recordings = Continuous(STATIONS[:1], ("E", "N"), data.astype(np.float32), live, 0.0, 0.01)
+        config = FeatureConfig(("E", "N"), (1, 20), "kurtosis", short=0.2, long=5)
+        found = make_features({"S": recordings}, {"S": config}, 0.01 * factor)
+        best = np.where(found.live, found.values, -np.inf)[0, 0].argmax()
+        late.append(found.start + best * found.interval - onset)
+    assert abs(np.median(late)) < 0.02 + 0.01 * factor
