@@ -71,7 +71,8 @@ class Detection:
     Parameters
     ----------
     id : str
-        Unique within a catalog: its origin time, ``20090121T040007.168``, and a letter where two would be equal.
+        Unique within a catalog: its origin time before relocation, ``20090121T040007.168``, and a letter where two
+        would be equal.
     time : float
         Origin time, s since 1970-01-01 UTC.
     x, y, z : float
