@@ -193,12 +193,15 @@ static inline const int16_t *group(const beam_plan *p, const work *w, int64_t k,
     return w->quanta + a * p->width + d[a] - p->low[a];
 }
 
-/* 16-bit sums of one source at one sample. */
-static inline int sum_at(const beam_plan *p, const work *w, int64_t s, int tabled, int i) {
+/* 16-bit sums of source s of chunk c at one sample; from the rows themselves, as the table may be another's.
+ */
+static inline int sum_at(const beam_plan *p, const work *w, int64_t c, int64_t s, int i) {
+    const int tabled = p->table[c + 1] > p->table[c];
+    const int32_t *left = p->left + p->table[c], *right = p->right + p->table[c];
     int16_t sum = 0;
     for (int64_t e = p->first[s]; e < p->first[s + 1]; e++)
         if (tabled) {
-            sum = (int16_t)(sum + w->table[(int64_t)p->entry[e] * T + i]);
+            sum = (int16_t)(sum + w->quanta[left[p->entry[e]] + i] + w->quanta[right[p->entry[e]] + i]);
         } else {
             const int16_t *b, *a = group(p, w, p->order[s], p->entry[e], &b);
             sum = (int16_t)(sum + a[i] + b[i]);
@@ -279,16 +282,16 @@ static inline void consider(const beam_plan *p, const beam_data *d, const work *
     }
 }
 
-/* Consider the sources of the block from s0 on whose 16-bit sum at sample i is large enough. */
-static void consider_block(const beam_plan *p, const beam_data *d, const work *w, int64_t s0, int64_t s1,
-                           int tabled, int64_t t0, int i, int least, best *found) {
+/* Consider the sources of the block of chunk c from s0 on whose 16-bit sum at sample i is large enough. */
+static void consider_block(const beam_plan *p, const beam_data *d, const work *w, int64_t c, int64_t s0,
+                           int64_t s1, int64_t t0, int i, int least, best *found) {
     const int64_t cell = s0 / BEAM_BLOCK * T + i;
     if (w->second[cell] < least) {
         consider(p, d, w, s0 + w->who[cell], t0, i, found);
         return;
     }
     for (int64_t s = s0; s < s1; s++)
-        if (w->factor[s] && sum_at(p, w, s, tabled, i) >= least)
+        if (w->factor[s] && sum_at(p, w, c, s, i) >= least)
             consider(p, d, w, s, t0, i, found);
 }
 
@@ -339,9 +342,6 @@ static int crowded(const beam_plan *p, const work *w, int64_t blocks, const int1
 static void rescore(const beam_plan *p, const beam_data *d, const work *w, int64_t t0, int64_t m,
                     const int16_t *least, best *found) {
     for (int64_t c = 0; c < p->chunks; c++) {
-        const int tabled = p->table[c + 1] > p->table[c];
-        if (tabled && p->chunks > 1)
-            fill_table(p, (work *)w, c);
         for (int64_t s = p->chunk[c]; s < p->chunk[c + 1]; s += BEAM_BLOCK) {
             const int16_t *top = w->top + s / BEAM_BLOCK * T;
             const int64_t end = s + BEAM_BLOCK < p->chunk[c + 1] ? s + BEAM_BLOCK : p->chunk[c + 1];
@@ -352,7 +352,7 @@ static void rescore(const beam_plan *p, const beam_data *d, const work *w, int64
                 continue;
             for (int i = 0; i < m; i++)
                 if (top[i] >= least[i])
-                    consider_block(p, d, w, s, end, tabled, t0, i, least[i], found);
+                    consider_block(p, d, w, c, s, end, t0, i, least[i], found);
         }
     }
 }
