@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside this file
 
 import tiny
+import tiny_network
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,3 +89,34 @@ def run(capsys, monkeypatch) -> Callable[..., tuple[int, str, str]]:
         return int(end.value.code or 0), out, error
 
     return call
+
+
+@pytest.fixture(scope="session")
+def network_source(tmp_path_factory) -> Path:
+    """The project with recordings of a network as it was made; copy it before use."""
+    root = tmp_path_factory.mktemp("network") / "project"
+    tiny_network.build(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def network_done_source(network_source, tmp_path_factory) -> Path:
+    """The same after ``seisflow detect``; copy it before use."""
+    root = tiny.copy(network_source, tmp_path_factory.mktemp("found") / "project")
+    found = tiny.seisflow("detect", "-p", root)
+    assert found.returncode == 0, found.stderr
+    (root / "stdout.txt").write_text(found.stdout)
+    (root / "stderr.txt").write_text(found.stderr)
+    return root
+
+
+@pytest.fixture
+def network(network_source, tmp_path) -> Path:
+    """A fresh project with recordings of a network."""
+    return tiny.copy(network_source, tmp_path / "network")
+
+
+@pytest.fixture
+def network_done(network_done_source, tmp_path) -> Path:
+    """A project with recordings of a network that were searched."""
+    return tiny.copy(network_done_source, tmp_path / "searched")

@@ -106,6 +106,8 @@ def _search(
         monitor.say(
             f"templates: {made['templates']} from {made['events']} events, {len(made['refused'])} events refused"
         )
+        if not made["templates"]:
+            problems["templates"] = [f"{name}: {reason}" for name, reason in made["refused"].items()]
 
         def match(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
             def work() -> dict[str, Any]:

@@ -44,7 +44,7 @@ class MatchConfig:
     Parameters
     ----------
     threshold : ThresholdConfig
-        Of the network correlation of a template.
+        Of the network correlation of a template; where only a share of its weights is live, over the root of the share.
     separation : float
         Matches of a template are at least so far apart in s.
     same_time : float

@@ -205,6 +205,8 @@ def _search(survey: Survey, features: Features, threads: int, progress: Progress
     heights, duration = [], 0.0
     for first, last in parts_of(count, _SLICE / features.interval):
         piece = _slice(features, first, last + reach)
+        if not piece.live.any():
+            continue
         beam = backproject(piece, survey.delays, config.backprojection, threads)
         for whole, part in ((maximum, beam.maximum), (node, beam.node), (live, beam.live)):
             whole[first:last] = part[: last - first]
