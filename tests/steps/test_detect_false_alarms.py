@@ -1,0 +1,83 @@
+"""Noise gives about as many detections as shifted stations and reversed templates foretell."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import tiny_network as tn
+
+from seisflow.io.beam_files import read_beam
+from seisflow.io.catalog_files import load_catalog
+from seisflow.project import Project
+from seisflow.steps.detect.day import beam_path, found_path, run_day
+from seisflow.steps.detect.match import match_day, matched_path
+from seisflow.steps.detect.survey import Survey
+
+
+def quiet(fraction: float) -> None:
+    """Nobody watches."""
+
+
+def of_noise(folder: Path, number: int, *changes: tuple[str, str]) -> Survey:
+    root = folder / f"noise{number}"
+    tn.build(root, (), seed=100 + number)
+    for old, new in changes:
+        tiny.change_config(root, old, new)
+    return Survey.open(Project.open(root), threads=2)
+
+
+def check_counts(found: int, foretold: float) -> None:
+    """Two counts of the same rate, within three standard deviations of their difference."""
+    assert foretold > 15, "too few for a test"
+    assert abs(found - foretold) < 3 * np.sqrt(found + foretold)
+
+
+@pytest.mark.slow
+def test_shifted_stations_foretell_what_the_beam_finds_in_noise(tmp_path):
+    found, foretold = 0, 0.0
+    for number in range(3):
+        survey = of_noise(
+            tmp_path, number, ("{mad: 14, window: 120}", "{kind: constant, constant: 0.5}"), ("separation: 3", "nulls: 3\n  separation: 3"),
+        )  # fmt: skip
+        for day in survey.days():
+            run_day(survey, day, 2, quiet)
+            detections = load_catalog(found_path(survey, day))
+            stored = read_beam(beam_path(survey, day))
+            found += len(detections)
+            foretold += float((stored.null > 0.5).sum()) * detections.live_days * 86400 / stored.null_duration
+            rates = np.array([each.false_alarm_rate for each in detections])
+            values = np.array([each.value for each in detections])
+            assert (np.diff(rates[np.argsort(values)]) <= 0).all() and (rates > 0).all()
+    check_counts(found, foretold)
+
+
+@pytest.mark.slow
+def test_reversed_templates_foretell_what_templates_find_in_noise(tmp_path, network_done_source):
+    found, foretold, expected = 0, 0.0, 0.0
+    for number in range(3):
+        survey = of_noise(
+            tmp_path, number, ("mad: 9", "mad: 4.5"), ("max_shift: 0.1", "max_shift: 0.1, separation: 0.3")
+        )
+        matching = survey.config.matching
+        for day in survey.days():
+            target = matched_path(survey, day).parents[1] / "templates.h5"
+            target.parent.mkdir(exist_ok=True, parents=True)
+            shutil.copy(network_done_source / "detection" / "templates.h5", target)
+            results = match_day(survey, matching, day, 2, quiet)
+            found += results["matches"]
+            foretold += results["null"]
+            catalog = load_catalog(matched_path(survey, day))
+            rates = [each.false_alarm_rate for each in catalog]
+            expected += max(rates) * catalog.live_days
+    check_counts(found, foretold)
+    check_counts(found, expected)
+
+
+def test_the_share_of_false_alarms_of_real_detections_is_small(network_done_source):
+    catalog = load_catalog(network_done_source / "detection" / "catalog.h5")
+    rates = np.array([each.false_alarm_rate for each in catalog if each.method == "beam"])
+    assert (rates * catalog.live_days < 0.01).all()
