@@ -106,8 +106,7 @@ def _search(
         monitor.say(
             f"templates: {made['templates']} from {made['events']} events, {len(made['refused'])} events refused"
         )
-        if not made["templates"]:
-            problems["templates"] = [f"{name}: {reason}" for name, reason in made["refused"].items()]
+        problems |= _without_templates(made)
 
         def match(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
             def work() -> dict[str, Any]:
@@ -133,6 +132,15 @@ def _search(
     if survey.project.config.pictures:
         runner.each("page", ("page",), page, 1)
     return Detected(catalog_path(survey), page_path(survey), results, problems)
+
+
+def _without_templates(made: dict[str, Any]) -> dict[str, list[str]]:
+    """Why no event made a template, if none did."""
+    if made["templates"] or not made["refused"]:
+        return {}
+    lines = [f"{name}: {reason}" for name, reason in made["refused"].items()]
+    more = [f"and {len(lines) - 9} others; detection/templates.json lists them"] if len(lines) > 10 else []
+    return {"templates": [*lines[: 9 if more else 10], *more]}
 
 
 def _noted(survey: Survey, task: str, stage: Stage, work: Any) -> dict[str, Any]:

@@ -202,7 +202,7 @@ def _use(delays: Delays, config: BackprojectionConfig) -> npt.NDArray[np.bool_]:
             raise InputError("max_distance needs distances; give the projection with the travel times")
         use &= delays.distances <= config.max_distance
     use[use.sum(axis=1) < config.min_stations] = False
-    if nodes and not use.any():
+    if not use.any():
         raise InputError(
             f"no node has min_stations = {config.min_stations} of {ns} stations; lower it, or raise max_distance"
         )

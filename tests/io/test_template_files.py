@@ -67,14 +67,14 @@ def test_the_same_templates_give_the_same_bytes(tmp_path):
 
 
 def test_faults_are_named(tmp_path):
-    with pytest.raises(MissingError, match="nothing.h5"):
+    with pytest.raises(MissingError, match=r"nothing\.h5"):
         read_templates(tmp_path / "nothing.h5")
     broken = tmp_path / "broken.h5"
     broken.write_bytes(b"no HDF5")
-    with pytest.raises(InputError, match="broken.h5"):
+    with pytest.raises(InputError, match=r"broken\.h5"):
         read_templates(broken)
     other = tmp_path / "other.h5"
     with h5py.File(other, "w") as file:
         file["x"] = 1
-    with pytest.raises(InputError, match="other.h5"):
+    with pytest.raises(InputError, match=r"other\.h5"):
         read_templates(other)

@@ -41,8 +41,11 @@ def test_shifted_stations_foretell_what_the_beam_finds_in_noise(tmp_path):
     found, foretold = 0, 0.0
     for number in range(3):
         survey = of_noise(
-            tmp_path, number, ("{mad: 14, window: 120}", "{kind: constant, constant: 0.5}"), ("separation: 3", "nulls: 3\n  separation: 3"),
-        )  # fmt: skip
+            tmp_path,
+            number,
+            ("{mad: 14, window: 120}", "{kind: constant, constant: 0.5}"),
+            ("separation: 3", "nulls: 3\n  separation: 3"),
+        )
         for day in survey.days():
             run_day(survey, day, 2, quiet)
             detections = load_catalog(found_path(survey, day))

@@ -10,7 +10,8 @@ from seisflow.domain import Catalog, Detection, Event, MomentTensor, Projection
 from seisflow.errors import InputError, MissingError
 from seisflow.io.catalog_files import load_catalog
 from seisflow.io.events import read_quakeml, write_quakeml
-from seisflow.io.stations import read_inventory, write_inventory
+from seisflow.io.responses import project_inventory
+from seisflow.io.stations import write_inventory
 from seisflow.project import Project
 from seisflow.steps.detect.survey import Survey, reading_lock
 from seisflow.steps.import_log import ImportLog
@@ -139,12 +140,19 @@ def _event(detection: Detection, projection: Projection) -> Event:
 
 
 def _put_stations(source: Project, target: Project, report: Fed) -> None:
-    """Stations of another project."""
+    """Stations of another project that are not there yet, a file each."""
     if source.root == target.root:
         return
-    for path in source.station_files():
-        goal = target.stations_folder / path.name
-        if write_inventory(goal, read_inventory(path), keep=True) == "same":
+    there = {
+        (network.code, station.code)
+        for network in project_inventory(target.station_files())
+        for station in network
+    }
+    inventory = project_inventory(source.station_files())
+    for network, station in sorted({(net.code, station.code) for net in inventory for station in net}):
+        if (network, station) in there:
             report.same += 1
-        else:
-            report.written.append(f"{target.relative(goal)} (station)")
+            continue
+        goal = target.stations_folder / f"{network}.{station}.xml"
+        write_inventory(goal, inventory.select(network=network, station=station), keep=False)
+        report.written.append(f"{target.relative(goal)} (station)")

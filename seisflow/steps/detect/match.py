@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seisflow.config import digest
-from seisflow.detection.correlation import ChannelCorrelations, cc_channels, correlate, time_reversed
+from seisflow.detection.correlation import (
+    ChannelCorrelations,
+    LiveShare,
+    cc_channels,
+    correlate,
+    time_reversed,
+)
 from seisflow.detection.magnitude import relative_magnitude
 from seisflow.detection.matches import Match, MatchConfig, merge_matches
 from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
@@ -105,8 +111,12 @@ def match_day(
     chunks = list(pairwise(edges)) if templates else []
     for number, (first, last) in enumerate(chunks):
         around = day.start - start
-        (data,), faults = survey.recordings(first - around, last + around, [config.recordings])
+        # from whole samples since 1970 on: neighbours see a match at one time, and one of them owns it
+        begin = np.floor((first - around) / config.recordings.interval) * config.recordings.interval
+        (data,), faults = survey.recordings(float(begin), last + around, [config.recordings])
         problems.update(faults)
+        if not data.live.any():
+            continue
         found, reasons = _searched(data, templates, config, threads)
         refused |= reasons
         true = merge_matches(found.true, places, alike, config.matches)
@@ -138,23 +148,21 @@ def _searched(
     search = correlate(data, templates, config.filter, threads)
     for batch in search:
         for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
-            alive = _alive(share, cc.size, config.filter.min_live)
-            found.live = max(found.live, float(alive.sum()) * data.interval)
-            found.true += _peaks(data, number, cc, alive, config.matches, 1.0)
+            shares = _shares(share, cc.size, config.filter.min_live)
+            found.live = max(found.live, float(np.count_nonzero(shares)) * data.interval)
+            found.true += _peaks(data, number, cc, shares, config.matches, 1.0)
     if config.matches.reversed_templates:
         for batch in correlate(data, [time_reversed(each) for each in templates], config.filter, threads):
             for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
-                alive = _alive(share, cc.size, config.filter.min_live)
-                found.null += _peaks(data, number, cc, alive, config.matches, _NULL_FLOOR)
+                shares = _shares(share, cc.size, config.filter.min_live)
+                found.null += _peaks(data, number, cc, shares, config.matches, _NULL_FLOOR)
     return found, {templates[number].id: reason for number, reason in search.refused.items()}
 
 
-def _alive(share: Any, count: int, least: float) -> npt.NDArray[np.bool_]:
-    """Where a template has a correlation; shares are constant over stretches."""
-    result = np.zeros(count, dtype=np.bool_)
-    starts = [*share.starts.tolist(), count]
-    for first, last, value in zip(starts, starts[1:], share.shares.tolist(), strict=False):
-        result[max(0, first) : last] = value >= least and value > 0
+def _shares(share: LiveShare, count: int, least: float) -> FloatArray:
+    """Share of the weights of a template that is live at each sample; 0 where it is too little for a correlation."""
+    starts = np.minimum(np.append(share.starts, count), count)
+    result: FloatArray = np.repeat(np.where(share.shares >= least, share.shares, 0), np.diff(starts))
     return result
 
 
@@ -162,14 +170,19 @@ def _peaks(
     data: Continuous,
     number: int,
     cc: FloatArray,
-    alive: npt.NDArray[np.bool_],
+    shares: FloatArray,
     config: MatchConfig,
     part: float,
 ) -> list[Match]:
-    """Peaks of one correlation above a part of its threshold."""
+    """Peaks of one correlation above a part of its threshold.
+
+    A mean over fewer channels scatters more: where only a share is live, more is asked for.
+    """
+    alive = shares > 0
     if not alive.any():
         return []
     limit = part * _threshold(cc, alive, data.interval, config.threshold)
+    limit[alive] /= np.sqrt(shares[alive])
     series = np.where(alive, cc, 0)
     places = peaks(series, np.where(alive, limit, np.inf), max(1, round(config.separation / data.interval)))
     return [
