@@ -70,12 +70,21 @@ def test_the_best_are_first_and_others_have_reasons():
     found = [
         detection("weak", 1.2), detection("good", 3.0), detection("best", 5.0), detection("far", 4.0, covariance=error),
     ]  # fmt: skip
+    found = [replace(each, time=ORIGIN + 100 * number) for number, each in enumerate(found)]
     chosen, refused = select(found, TemplateConfig(min_score=1.5))
     assert [each.id for each in chosen] == ["best", "far", "good"]
     assert "beam is 1.20 times its threshold; min_score is 1.5" in refused["weak"]
     chosen, refused = select(found[2:], TemplateConfig(max_error=1000.0))
     assert [each.id for each in chosen] == [] and "max_error is 1000" in refused["far"]
     assert "nan" in refused["best"]
+
+
+def test_an_event_close_to_a_better_one_is_refused():
+    found = [replace(detection("after", 3.0), time=ORIGIN + 1.5), detection("best", 5.0)]
+    found.append(replace(detection("later", 2.0), time=ORIGIN + 3.6))
+    chosen, refused = select(found, CONFIG)
+    assert [each.id for each in chosen] == ["best", "later"]
+    assert "a better event is 1.50 s away; alone is 2 s" in refused["after"]
 
 
 def test_events_of_a_catalog_without_a_beam_are_all_taken():
