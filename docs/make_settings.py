@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -20,9 +20,24 @@ from seisflow.config import (
     SourceConfig,
     StageConfig,
 )
+from seisflow.detection.backprojection import BackprojectionConfig
+from seisflow.detection.correlation import MatchedFilterConfig
+from seisflow.detection.double_difference import ErrorConfig
+from seisflow.detection.features import FeatureConfig
+from seisflow.detection.location import LocationConfig
+from seisflow.detection.magnitude import LocalMagnitudeConfig, RelativeMagnitudeConfig
+from seisflow.detection.matches import MatchConfig
+from seisflow.detection.relocation import RelocationConfig, RelocationStage
+from seisflow.detection.templates import PhaseWindow, TemplateConfig
+from seisflow.detection.threshold import ThresholdConfig
+from seisflow.detection.travel_times import TravelTimeConfig
+from seisflow.detection_config import DetectionConfig, MatchingConfig, NeighbourConfig, SearchConfig
 from seisflow.inversion import InversionConfig
 from seisflow.misfits import CCTraveltimeConfig, WaveformConfig
 from seisflow.signal import SignalConfig
+from seisflow.signal.amplitude import AmplitudeConfig
+from seisflow.signal.continuous_config import ContinuousConfig
+from seisflow.signal.pickers import PickerConfig
 from seisflow.solvers import Elastic3DConfig
 from seisflow.windows import WindowConfig
 
@@ -40,6 +55,27 @@ SECTIONS: list[tuple[str, type]] = [
     ("solver, kind: elastic3d", Elastic3DConfig),
     ("inversion", InversionConfig),
     ("compute", ComputeConfig),
+    ("detection", DetectionConfig),
+    ("detection: search", SearchConfig),
+    ("detection: phases, each", FeatureConfig),
+    ("detection: picker", PickerConfig),
+    ("detection: travel_times", TravelTimeConfig),
+    ("detection: backprojection", BackprojectionConfig),
+    ("detection: threshold, and that of matching: matches", ThresholdConfig),
+    ("detection: location", LocationConfig),
+    ("detection: matching", MatchingConfig),
+    ("detection: matching: recordings", ContinuousConfig),
+    ("detection: matching: templates", TemplateConfig),
+    ("detection: matching: templates: windows, each", PhaseWindow),
+    ("detection: matching: filter", MatchedFilterConfig),
+    ("detection: matching: matches", MatchConfig),
+    ("detection: amplitudes", AmplitudeConfig),
+    ("detection: magnitude", LocalMagnitudeConfig),
+    ("detection: relative_magnitude", RelativeMagnitudeConfig),
+    ("detection: relocation", RelocationConfig),
+    ("detection: relocation: stages, a list of", RelocationStage),
+    ("detection: relocation: errors", ErrorConfig),
+    ("detection: neighbours", NeighbourConfig),
 ]
 HEAD = """# All keys of seisflow.yaml
 
@@ -97,12 +133,16 @@ def page() -> str:
     shared = described(SignalConfig)
     for title, kind in SECTIONS:
         texts = described(kind)
+        sections = {name for name, hint in get_type_hints(kind).items() if is_dataclass(hint)}
         rows = []
         for name, value in defaults(kind):
             text = texts.get(name, "")
             if "SignalConfig" in text:
                 text = shared.get(name, text)
             text = text.replace("``", "`").replace("|", "\\\\|")
+            if name in sections:
+                text = text or "A section of its own."
+                value = "see below" if value == {} else value
             rows.append(f"| `{name}` | {shown(value)} | {text} |")
         parts.append(f"\n## {title}\n\n| key | default | |\n|---|---|---|\n" + "\n".join(rows) + "\n")
     return "".join(parts)

@@ -60,6 +60,7 @@ class LocalMagnitudeConfig:
     min_signal_to_noise : float
         Amplitude over that of the noise before.
     min_stations : int
+        That an event needs.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -211,6 +212,7 @@ class RelativeMagnitudeConfig:
         Of log10 gains between channels without noise (mechanisms and places differ); keeps the best channels from
         having all the weight.
     min_channels : int
+        That an event needs.
     min_total : float
         Gain of the network over its error that an event needs when no channel is good enough by itself.
     """

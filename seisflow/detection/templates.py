@@ -26,6 +26,7 @@ class PhaseWindow:
     Parameters
     ----------
     components : tuple of str
+        That show the phase; of ``E``, ``N`` and ``Z``.
     before : float
         Beginning before the predicted arrival in s.
     length : float

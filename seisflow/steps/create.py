@@ -20,7 +20,7 @@ FOLDERS = ("events", "stations", "observed", "models")
 SCRIPTS = {"germany": "seisflow.data.make_germany", "swarm": "seisflow.data.make_swarm"}
 """Examples too big, or not ours, to ship: ``make(folder)`` of a module writes what is beside the shipped files."""
 NEXT = {
-    "germany": ("seisflow detect", "seisflow catalog compare reference.xml"),
+    "germany": ("seisflow detect", "seisflow catalog compare reference.xml --time 10 --distance 80"),
     "swarm": ("seisflow detect", "seisflow catalog compare truth.csv"),
 }
 """First commands for the examples; for the others an iteration."""

@@ -111,9 +111,13 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
         values: FloatArray = np.memmap(file, np.float32, "r+", 0, shape)
         live: npt.NDArray[np.bool_] = np.memmap(file, np.bool_, "r+", 4 * int(np.prod(shape)), shape)
         problems: Counter[str] = Counter()
-        offset = 0.0
+        offset = start
         parts = parts_of(count, config.chunk / config.interval)
+        margin = max(survey.recordings_margin(phase) for phase in survey.phases)
         for first, last in parts:
+            begin, stop = (start + edge * config.interval for edge in (first, last))
+            if not survey.archive.spans(begin - margin, stop + margin):
+                continue
             piece, before, faults = features_of(survey, start + first * config.interval, last - first)
             values[..., first:last] = piece.values[..., before : before + last - first]
             live[..., first:last] = piece.live[..., before : before + last - first]

@@ -155,8 +155,9 @@ class Survey:
         return slowness_at_points(self.table, points)
 
     def days(self) -> list[Day]:
-        """The days that are searched."""
-        return list(days(self.start, self.end, 0.0))
+        """The days that are searched: those on which something was recorded."""
+        found = list(days(self.start, self.end, 0.0))
+        return [day for day in found if len(found) == 1 or self.archive.spans(day.start, self.end_of(day))]
 
     def end_of(self, day: Day) -> float:
         """End of the origin times that a day owns."""

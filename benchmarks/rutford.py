@@ -1,0 +1,100 @@
+"""Icequakes of the Rutford Ice Stream: scores against the published list, and a picture of twenty new ones.
+
+usage: python benchmarks/rutford.py PROJECT CATALOGUE [--to PICTURE] [--count 20]
+
+PROJECT is a project in which ``seisflow detect`` ran (docs/rutford.md), CATALOGUE the published list. Twenty of the events
+that templates alone found are drawn, spread evenly over the list from the highest to the lowest correlation over
+threshold: all vertical and one horizontal component of each station at the predicted times.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from seisflow.detection.compare import compare, comparison_text
+from seisflow.domain import Detection
+from seisflow.io.catalog_files import load_catalog, read_catalog
+from seisflow.project import Project
+from seisflow.report import write_png
+from seisflow.signal.continuous_config import ContinuousConfig
+from seisflow.steps.detect.survey import Survey
+
+TIME, DISTANCE = 0.25, 500.0
+"""s and m within which an event is one of the published ones."""
+BEFORE, AFTER = 0.3, 0.9
+"""s of an alignment that are drawn, around the predicted arrival."""
+
+
+def stacked(survey: Survey, event: Detection) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Seismograms of an event aligned on its predicted arrivals: times, and by phase one row a station."""
+    times = survey.travel_times(np.array([event.place]))[0][..., 0]
+    config = ContinuousConfig(interval=0.002, band=(10.0, 90.0))
+    start, end = event.time - BEFORE - 0.1, event.time + float(times.max()) + AFTER + 0.1
+    (data,), _ = survey.recordings(start, end, [config])
+    axis = np.arange(-BEFORE, AFTER, data.interval)
+    known = data.start + np.arange(data.samples) * data.interval
+    rows: dict[str, np.ndarray] = {}
+    for column, phase in enumerate(survey.phases):
+        component = data.components.index("Z" if phase == "P" else "E")
+        rows[phase] = np.array(
+            [
+                np.interp(event.time + times[station, column] + axis, known, data.data[station, component])
+                for station in range(len(survey.stations))
+            ]
+        )
+    return axis, rows
+
+
+def sheet(survey: Survey, events: list[Detection]) -> plt.Figure:
+    """One small picture an event: P on the vertical (black) and S on the east component (red), a row a station."""
+    figure, panels = plt.subplots(4, (len(events) + 3) // 4, figsize=(11, 9), sharex=True, sharey=True)
+    for panel in panels.flat:
+        panel.set_axis_off()
+    for panel, event in zip(panels.flat, events, strict=False):
+        axis, rows = stacked(survey, event)
+        panel.axvline(0, color="0.8", lw=0.8)
+        for shift, (phase, color) in enumerate((("P", "k"), ("S", "tab:red"))):
+            for number, row in enumerate(rows[phase]):
+                panel.plot(
+                    axis, -number - 11 * shift + 0.7 * row / (np.abs(row).max() or 1.0), color=color, lw=0.4
+                )
+        panel.set_title(f"{event.id[9:]}  {event.value:.2f} / {event.threshold:.2f}", fontsize=7, pad=2)
+    figure.suptitle(
+        "Found by templates alone: P (black) and S (red) at ten stations, 1.2 s, aligned", fontsize=9
+    )
+    figure.tight_layout(pad=0.4, rect=(0, 0, 1, 0.97))
+    return figure
+
+
+def main() -> None:
+    """Read the arguments; print and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("catalogue", type=Path)
+    parser.add_argument("--to", type=Path, default=None)
+    parser.add_argument("--count", type=int, default=20)
+    options = parser.parse_args()
+    project = Project.open(options.project)
+    projection = project.config.region.projection()
+    reference = read_catalog(options.catalogue, projection)
+    catalog = load_catalog(project.detection_folder / "catalog.h5")
+    for method in ("beam", "template"):
+        mine = catalog.with_detections(tuple(each for each in catalog if each.method == method))
+        print(f"{method}: {len(mine)} events")
+        print(comparison_text(compare(mine, reference, TIME, DISTANCE)), "\n")
+    alone = sorted(
+        (each for each in catalog if each.method == "template"), key=lambda one: -one.value / one.threshold
+    )
+    if not alone or options.to is None:
+        return
+    places = np.linspace(0, len(alone) - 1, min(options.count, len(alone))).round().astype(int)
+    write_png(sheet(Survey.open(project), [alone[place] for place in places]), options.to, dots_per_inch=90)
+    print(options.to)
+
+
+if __name__ == "__main__":
+    main()
