@@ -2,9 +2,9 @@
 
 usage: python benchmarks/rutford.py PROJECT CATALOGUE [--to PICTURE] [--count 20]
 
-PROJECT is a project in which ``seisflow detect`` ran (docs/rutford.md), CATALOGUE the published list. Twenty of the events
-that templates alone found are drawn, spread evenly over the list from the highest to the lowest correlation over
-threshold: all vertical and one horizontal component of each station at the predicted times.
+PROJECT is a project in which ``seisflow detect`` ran (docs/rutford.md), CATALOGUE the published list. Twenty of the
+events that templates alone found are drawn, spread evenly over the list from the highest to the lowest
+correlation over threshold: P on the vertical and S on the east component of each station, aligned.
 """
 
 from __future__ import annotations
