@@ -70,7 +70,7 @@ def make(root: Path, schedule: str) -> None:
         stages += f"{WINDOWS}    smoothing: {smoothing}\n"
     tail = tail.replace(
         "parameters: [vp, vs]",
-        "parameters: [vs, vp_vs]\n  weights: {vp_vs: 0.3}   # varies less in the crust",
+        "parameters: [vs, vp_vs]\n  weights: {vp_vs: 0.3}   # varies less in the crust\n  line_search_events: 2",
     )
     path.write_text(f"{head}{stages}\npictures: false\n\n{tail}")
 

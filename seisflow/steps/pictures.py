@@ -15,6 +15,7 @@ from seisflow.records import Task
 from seisflow.steps.event import OBSERVED, SYNTHETIC
 from seisflow.steps.inputs import event_of, model_of, stations_of
 from seisflow.steps.measured import band_name, finished, is_measured, measured
+from seisflow.steps.objective import total_misfit
 from seisflow.steps.slices import node_volume, overlay_of, places, with_coverage
 
 if TYPE_CHECKING:
@@ -237,12 +238,17 @@ def misfit_rows(project: Project, last: int) -> list[MisfitRow]:
         name = f"{shortest:g}-{longest:g} s"
         if sum(periods == (shortest, longest) for periods, _ in stages) > 1:
             name += f", stage {found['stage'] + 1}"
+        # over all events, which a search on some of them measures at its start only
+        start, after = found["misfit"]
+        if found["events"] < len(project.used):
+            whole = total_misfit(project, iteration, 0, project.used)[0]
+            start, after = whole, whole * after / start
         held = found["held_out"] or (None, None)
-        trials = tuple(_trials(project, iteration, found["misfit"][0]))
+        trials = tuple(_trials(project, iteration, start))
         if rows and rows[-1].iteration == iteration - 1 and rows[-1].stage == name:
             rows.pop()  # the next iteration starts there, in its own windows
-        rows.append(MisfitRow(iteration - 1, name, found["misfit"][0], held[0], trials))
-        rows.append(MisfitRow(iteration, name, found["misfit"][1], held[1]))
+        rows.append(MisfitRow(iteration - 1, name, start, held[0], trials))
+        rows.append(MisfitRow(iteration, name, after, held[1]))
     return rows
 
 
