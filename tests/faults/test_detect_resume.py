@@ -78,20 +78,24 @@ def test_a_search_that_is_killed_at_a_file_goes_on(network, undisturbed, name):
 
 
 @pytest.mark.slow
-def test_a_search_that_is_killed_at_random_moments_ends_the_same(network, undisturbed):
-    moments, kills, started = random.Random(2603), 0, time.monotonic()
-    while kills < 12 and time.monotonic() - started < 240:
-        process = tiny.start("detect", "-p", network)
+def test_a_search_that_is_killed_at_random_moments_ends_the_same(network_source, undisturbed, tmp_path):
+    root = tiny.copy(network_source, tmp_path / "timed")
+    started = time.monotonic()
+    check_resumed(root, undisturbed)
+    whole, moments, kills = time.monotonic() - started, random.Random(2603), 0
+    root = tiny.copy(network_source, tmp_path / "run0")
+    while kills < 10:
+        process = tiny.start("detect", "-p", root)
         try:
-            process.wait(timeout=moments.uniform(1.5, 6.0))
+            process.wait(timeout=moments.uniform(0.3, 0.8) * whole)
         except subprocess.TimeoutExpired:
             kills += 1
         finally:
             tiny.end(process)
         if process.returncode == 0:
-            break
-    assert kills >= 3
-    check_resumed(network, undisturbed)
+            assert results(root) == undisturbed
+            root = tiny.copy(network_source, tmp_path / f"run{kills}")
+    check_resumed(root, undisturbed)
 
 
 STEP = """
