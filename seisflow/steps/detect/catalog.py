@@ -164,7 +164,8 @@ def _joint(beams: list[Detection], matches: list[Detection], config: DetectionCo
             joint.append(each)
         else:
             remark = f"{each.remark}; template {also.template} fits with {also.value:.2f}"
-            joint.append(replace(each, template=also.template, remark=remark))
+            size = each.magnitude or also.magnitude  # relative, where amplitudes do not stand above the noise
+            joint.append(replace(each, template=also.template, magnitude=size, remark=remark))
     return sorted(joint, key=lambda one: one.time)
 
 

@@ -82,8 +82,6 @@ def make_page(survey: Survey, most: int, progress: Callable[[float], None]) -> d
         events[each.id] = draw_event(survey, each)
         progress((number + 1) / (len(shown) + 1))
     settings = {
-        "searched": f"{iso_time(survey.start)[:19]} to {iso_time(survey.end)[:19]} UTC",
-        "stations": ", ".join(each.id for each in survey.stations),
         "nodes": " x ".join(str(count) for count in survey.grid.shape)
         + f", every {' x '.join(f'{step:g}' for step in survey.grid.spacing)} m",
         "model": project.relative(survey.model_path),
