@@ -137,7 +137,10 @@ def print_status(content: dict[str, Any]) -> None:
             ]
         )
     columns = ["iter", "periods", "state", "events", "windows", "misfit", "after", "change", "held out"]
-    _table("", columns, rows)
+    if rows:
+        _table("", columns, rows)
+    if content["detection"]:
+        _print_detection(content["detection"])
     for row in content["iterations"]:
         for event, found in row["events"].items():
             if found.get("windows") == 0:
@@ -146,6 +149,23 @@ def print_status(content: dict[str, Any]) -> None:
             print(f"{step} failed: {reason}")
     if content["running"]:
         print(f"running now: {content['running']}")
+
+
+def _print_detection(found: dict[str, Any]) -> None:
+    """Print what was searched and found."""
+    rows = [
+        [
+            day,
+            *("-" if row.get(key) is None else str(row[key]) for key in ("detections", "matches")),
+            str(len(row.get("problems", []))),
+        ]
+        for day, row in found["days"].items()
+    ]
+    _table("", ["day", "backprojection", "matches", "problems"], rows)
+    if found["catalog"]:
+        print(f"catalog: {found['catalog']['events']} events")
+    for step, reason in found["failures"].items():
+        print(f"{step} failed: {reason}")
 
 
 def print_taylor(rows: Sequence[Any]) -> bool:

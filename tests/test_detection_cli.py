@@ -58,6 +58,13 @@ def test_a_session_from_an_empty_folder_to_a_compared_catalog(run, network_sourc
     code, out, error = run("catalog", "compare", network_source / "truth.csv", "-p", root, "--time", 0.3)
     assert code == 0, error
     assert "12 of 12 reference events found" in out and "12 of 12 detections in the reference" in out
+    code, out, error = run("status", "-p", root)
+    assert code == 0, error
+    assert "catalog: 12 events" in out and len(re.findall(r"^\d{4}-\d\d-\d\d", out, re.MULTILINE)) == 2
+    assert run("status", "-p", root, "--verify")[0] == 0
+    (root / "detection" / "catalog.csv").write_text("")
+    code, out, _ = run("status", "-p", root, "--verify")
+    assert code == 1 and "catalog.csv" in out
     assert (root / "detection" / "comparison.png").stat().st_size > 10_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from seisflow.project import Project, iteration_name
@@ -19,7 +20,8 @@ def project_status(project: Project) -> dict[str, Any]:
         None), ``iterations``: a list of dict with ``iteration``, ``state`` (``done``, ``running``, ``failed``,
         ``stopped``, ``prepared`` by the line search of the iteration before, or ``not started``), ``periods``,
         ``misfit``, ``held_out``, ``windows``, ``trials``, ``seconds``, ``failures`` (what failed and why, by step) and
-        ``events`` (each with state, misfit, windows, rejected, seconds, failure).
+        ``events`` (each with state, misfit, windows, rejected, seconds, failure); ``detection``, None or a dict of
+        ``days`` (numbers of detections and matches, problems), ``catalog`` (results) and ``failures``.
     """
     driver, rows = project.driver, []
     for iteration in range(1, project.iterations + 1):
@@ -35,7 +37,37 @@ def project_status(project: Project) -> dict[str, Any]:
         "models": [path.stem for path in sorted((project.root / "models").glob("m*.nc"))],
         "running": driver,
         "iterations": rows,
+        "detection": _detection(project),
     }
+
+
+def _detection(project: Project) -> dict[str, Any] | None:
+    """Days that were searched and what was found, from the records; None where nothing was."""
+    folder, days = project.detection_folder, {}
+    for path in sorted(folder.glob("????-??-??")):
+        found: dict[str, Any] = {}
+        for step, key in (("beam", "detections"), ("matches", "matches")):
+            record = project.record_of(f"detection/{path.name}/{step}")
+            found[key] = record["results"][key] if record else None
+            if record:
+                problems = [*found.get("problems", []), *record["results"]["problems"]]
+                found["problems"] = list(dict.fromkeys(problems))
+        days[path.name] = found
+    failed = {
+        name: reason
+        for path in sorted(folder.rglob("*.failed"))
+        if (reason := project.failure_of(name := _named(project, path))) is not None
+    }
+    if not days and not failed:
+        return None
+    catalog = project.record_of("detection/catalog")
+    return {"days": days, "catalog": catalog["results"] if catalog else None, "failures": failed}
+
+
+def _named(project: Project, path: Path) -> str:
+    """Name of the step that a record or a note of a failure is of."""
+    inside = path.relative_to(project.root).with_suffix("").as_posix()
+    return inside.removeprefix("iterations/")
 
 
 def _iteration(project: Project, iteration: int) -> dict[str, Any]:
@@ -112,10 +144,11 @@ def _seconds(project: Project, name: str) -> float:
 
 def verify(project: Project) -> list[str]:
     """Read every file that a record names and compare it with its hash; returns a sentence for each that differs."""
-    folder, problems = project.root / "iterations", []
-    for path in sorted(folder.rglob("*.json")):
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        record = project.record_of(name)
-        if record is not None:
-            problems += [f"{name}: {reason}" for reason in project.damage(record, fresh=True)]
+    problems = []
+    for place in (project.root / "iterations", project.detection_folder):
+        for path in sorted(place.rglob("*.json")):
+            name = _named(project, path)
+            record = project.record_of(name)
+            if record is not None:
+                problems += [f"{name}: {reason}" for reason in project.damage(record, fresh=True)]
     return problems
