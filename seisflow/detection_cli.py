@@ -126,7 +126,9 @@ def compare(
         if method not in ("beam", "template"):
             raise InputError(f"--method {method}: beam or template")
         mine = mine.with_detections(tuple(each for each in mine if each.method == method))
-    comparison = compare_catalogs(mine, read_catalog(reference, projection), time, 1000 * distance)
+    there = reference if reference.is_file() else folder.root / reference  # also relative to the project
+    other = read_catalog(there if there.is_file() else reference, projection)
+    comparison = compare_catalogs(mine, other, time, 1000 * distance)
     print(comparison_text(comparison))
     target = picture or folder.detection_folder / "comparison.png"
     write_png(draw_catalog_comparison(comparison, title=folder.config.name), target)
