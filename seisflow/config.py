@@ -1,25 +1,20 @@
-"""The configuration of a project: ``seisflow.yaml``, typed.
-
-Unknown keys are refused with the nearest known one, and all faults are reported at once with their lines.
-"""
+"""The configuration of a project: ``seisflow.yaml``, typed."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import is_dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from seisflow.detection_config import DetectionConfig
 from seisflow.domain import Grid, Projection
-from seisflow.errors import ConfigError, InputError, MissingError
+from seisflow.errors import InputError
 from seisflow.inversion import InversionConfig
 from seisflow.misfits import MisfitConfig
 from seisflow.signal import SignalConfig, TimeAxis
@@ -34,7 +29,6 @@ __all__ = [
     "SourceConfig",
     "StageConfig",
     "digest",
-    "load",
 ]
 
 Quantity = Literal["displacement", "velocity", "acceleration"]
@@ -364,139 +358,3 @@ def digest(*parts: Any) -> str:
     """Hash of parts of a configuration (models, dataclasses, plain values): 64 hexadecimal digits."""
     plain = TypeAdapter(Any).dump_python(parts, mode="json")
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def load(path: Path) -> Config:
-    """Read and check a configuration.
-
-    Raises
-    ------
-    MissingError
-        If the file is not there.
-    ConfigError
-        With a line for each fault: where, what was found, what would do.
-    """
-    try:
-        source = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MissingError(
-            f"{path}: no configuration there; `seisflow init {path.parent}` makes one"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not a text file ({error.reason} at byte {error.start})") from None
-    try:
-        tree = yaml.compose(source, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(source)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{place}: is not YAML: {getattr(error, 'problem', error)}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: holds no settings; `seisflow init DIR` makes a commented example")
-    faults, config = list(_repeated(tree, set())), None
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        found: list[dict[str, Any]] = [dict(fault) for fault in error.errors(include_url=False)]
-        places = [tuple(fault["loc"]) for fault in found]
-        for fault in found:
-            here = tuple(fault["loc"])
-            inside = any(place != here and place[: len(here)] == here for place in places)
-            if not (
-                inside and fault["type"] == "too_short"
-            ):  # entries with faults of their own are missed in the list
-                faults.append(_sentence(tree, fault))
-    if faults or config is None:
-        head = f"{path}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
-        raise ConfigError("\n  ".join([head, *faults]))
-    return config
-
-
-def _repeated(node: Any, visited: set[int]) -> Iterator[str]:
-    """Keys that are given twice in one place: YAML would silently take the last."""
-    if id(node) in visited:
-        return  # an alias
-    visited.add(id(node))
-    below = node.value if isinstance(node, yaml.SequenceNode) else []
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                yield f"line {line}: {key.value}: is given twice, first on line {seen[key.value]}; remove one"
-            seen.setdefault(key.value, line)
-            below.append(value)
-    for child in below:
-        yield from _repeated(child, visited)
-
-
-def _sentence(tree: Any, fault: dict[str, Any]) -> str:
-    loc = [part for part in fault["loc"] if _is_key(part)]
-    line, key = _place(tree, loc)
-    found = fault.get("input")
-    kind = fault["type"]
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        text = f"is not known{_nearest(str(loc[-1]), loc[:-1])}"
-    elif kind in ("missing", "missing_argument"):
-        text = "is missing; it is required"
-    else:
-        text = fault["msg"].removeprefix("Value error, ")
-        if kind != "value_error" and not isinstance(found, dict):
-            text += f", found {found!r}"
-    return f"line {line}: {key or 'the file'}: {text}"
-
-
-_KINDS = {"elastic3d", "waveform", "cc_traveltime"}
-
-
-def _is_key(part: int | str) -> bool:
-    """Whether a part of pydantic's location is a key or number of the file, not the name of a type."""
-    return isinstance(part, int) or (
-        part not in _KINDS and not part.startswith(("function-", "tuple", "dataclass"))
-    )
-
-
-def _place(tree: Any, loc: list[int | str]) -> tuple[int, str]:
-    line, node = tree.start_mark.line + 1, tree
-    for part in loc:
-        children: list[tuple[Any, Any, Any]] = []
-        if isinstance(node, yaml.MappingNode):
-            children = [(key.value, key, value) for key, value in node.value]
-        elif isinstance(node, yaml.SequenceNode):
-            children = [(number, value, value) for number, value in enumerate(node.value)]
-        match = next((child for child in children if child[0] == part), None)
-        if match is None:
-            break
-        line, node = match[1].start_mark.line + 1, match[2]
-    return line, ".".join(map(str, loc))
-
-
-def _classes(kind: Any) -> Iterator[type]:
-    if isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind)):
-        yield kind
-    for argument in get_args(kind):
-        yield from _classes(argument)
-
-
-def _known(kind: type, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every key below a class with its dotted place."""
-    hints = get_type_hints(kind)
-    names = list(kind.model_fields) if issubclass(kind, BaseModel) else list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
-    for name in names:
-        yield name, prefix + name
-        for below in _classes(hints[name]):
-            yield from _known(below, f"{prefix}{name}.")
-
-
-def _nearest(key: str, above: list[int | str]) -> str:
-    here = ".".join(str(part) for part in above if not isinstance(part, int))
-    known = list(_known(Config))
-    local = [name for name, place in known if place == f"{here}.{name}".lstrip(".")]
-    match = difflib.get_close_matches(key, local, 1, 0.6)
-    if match:
-        return f"; did you mean `{match[0]}`?"
-    everywhere = difflib.get_close_matches(key, [name for name, _ in known], 1, 0.75)
-    if everywhere:
-        place = next(place for name, place in known if name == everywhere[0])
-        return f"; did you mean `{place}`?"
-    return f"; known here: {', '.join(dict.fromkeys(local))}" if local else ""

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seisflow.config import Config, load
+from seisflow.config import Config
+from seisflow.config_file import load
 from seisflow.errors import InputError, MissingError
 from seisflow.io.atomic import publish
 from seisflow.records import Records

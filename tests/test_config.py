@@ -8,7 +8,8 @@ import pytest
 import tiny
 import yaml
 
-from seisflow.config import Config, digest, load
+from seisflow.config import Config, digest
+from seisflow.config_file import load
 from seisflow.errors import ConfigError, InputError, MissingError
 
 TEMPLATE = files("seisflow.data") / "template" / "seisflow.yaml"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seisflow.config import load
+from seisflow.config_file import load
 from seisflow.domain import Event, Model, MomentTensor, SourceTimeFunction, Station
 from seisflow.io.asdf import write_observed
 from seisflow.io.events import read_quakeml, write_quakeml

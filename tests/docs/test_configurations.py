@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seisflow.config import load
+from seisflow.config_file import load
 
 ROOT = Path(__file__).parents[2]
 

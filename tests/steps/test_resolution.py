@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from seisflow.config import load
+from seisflow.config_file import load
 from seisflow.domain import Grid, Projection
 from seisflow.errors import InputError, MissingError, WorkError
 from seisflow.io.asdf import read_observed, write_observed
