@@ -5,8 +5,11 @@ numerical work: solver, signal, windows and misfits, summed over the events and 
 apart are the inversion (sum, smoothing, direction), the pictures, and idle cores: the last event of a round has no
 neighbour. What is left is the engine: reading, writing, hashes, records, checks, scheduling.
 
-Run ``python benchmarks/engine_overhead.py``; target: the engine below 5 percent of the work, over one iteration of
-each period band. About 4 minutes on 2 cores.
+An event left over at the end of a round gets all cores: its time counts by its threads.
+
+Run ``python benchmarks/engine_overhead.py``; targets: the engine below 5 percent of the work over the first iteration
+of each period band, which selects windows, and less than 10 percent of the wall clock outside the solver over all
+iterations that were run. About 4 minutes on 2 cores; ``--all`` runs every iteration.
 """
 
 from __future__ import annotations
@@ -30,20 +33,20 @@ from seisflow.project import Project
 from seisflow.solvers import Elastic3D
 from seisflow.steps.create import create_project
 
-TARGET = 0.05
+TARGET, TARGET_OUTSIDE = 0.05, 0.1
 SIDE_BY_SIDE = ("solver", "signal", "windows", "misfits")
 ALONE = ("idle", "inversion", "pictures")
 
 
 class Stopwatch:
-    """Wall time inside functions, by label, over all threads; the outermost function counts."""
+    """Core time inside functions, by label; the outermost function counts."""
 
     def __init__(self) -> None:
         self.wall: dict[str, float] = defaultdict(float)
         self.guard, self.local = threading.Lock(), threading.local()
 
-    def wrap(self, owner, name: str, label: str) -> None:
-        """Replace a function of a module or class by one that is timed."""
+    def wrap(self, owner, name: str, label: str, cores=lambda *arguments: 1) -> None:
+        """Replace a function of a module or class by one that is timed; ``cores`` tells how many it uses."""
         function = getattr(owner, name)
 
         @functools.wraps(function)
@@ -56,37 +59,37 @@ class Stopwatch:
             finally:
                 self.local.busy = False
                 with self.guard:
-                    self.wall[label] += time.perf_counter() - began
+                    self.wall[label] += cores(*arguments) * (time.perf_counter() - began)
 
         setattr(owner, name, timed)
 
-    def wrap_rounds(self, at_once: int) -> None:
+    def wrap_rounds(self, cores: int) -> None:
         """Time how long cores have no event while a round of events goes on."""
         each, one = PlainRunner.each, flow.run_event
         inside = [0.0]
 
-        def event(*arguments, **options):
+        def event(step, *arguments, **options):
             began = time.perf_counter()
             try:
-                return one(*arguments, **options)
+                return one(step, *arguments, **options)
             finally:
                 with self.guard:
-                    inside[0] += time.perf_counter() - began
+                    inside[0] += step.threads * (time.perf_counter() - began)
 
         def a_round(*arguments, **options):
             inside[0], began = 0.0, time.perf_counter()
             try:
                 return each(*arguments, **options)
             finally:
-                self.wall["idle"] += time.perf_counter() - began - inside[0] / at_once
+                self.wall["idle"] += time.perf_counter() - began - inside[0] / cores
 
         flow.run_event, PlainRunner.each = event, a_round
 
 
-def instrument(watch: Stopwatch, at_once: int) -> None:
+def instrument(watch: Stopwatch, cores: int) -> None:
     """Time the work."""
     for name in ("forward", "adjoint"):
-        watch.wrap(Elastic3D, name, "solver")
+        watch.wrap(Elastic3D, name, "solver", lambda solver, *arguments: solver.threads)
     for name in ("__init__", "apply", "adjoint"):
         watch.wrap(event_steps.Pipeline, name, "signal")
     watch.wrap(event_steps, "prepare_observed", "signal")
@@ -97,19 +100,20 @@ def instrument(watch: Stopwatch, at_once: int) -> None:
     for name in ("updated", "within_bounds"):
         watch.wrap(update_steps, name, "inversion")
     watch.wrap(flow, "draw_iteration_pictures", "pictures")
-    watch.wrap_rounds(at_once)
+    watch.wrap_rounds(cores)
 
 
-def report(iteration: int, seconds: dict[str, float], wall: float, at_once: int) -> tuple[float, float]:
-    """Print where the time went; returns that of the work and of the engine."""
-    work = sum(seconds[label] for label in SIDE_BY_SIDE) / at_once
+def report(iteration: int, seconds: dict[str, float], wall: float, cores: int) -> tuple[float, float, float]:
+    """Print where the time went; returns that of the work, of the engine, and outside the solver."""
+    work = sum(seconds[label] for label in SIDE_BY_SIDE) / cores
     engine = wall - work - sum(seconds[label] for label in ALONE)
-    print(f"iteration {iteration}: {wall:.1f} s")
+    outside = wall - seconds["solver"] / cores
+    print(f"iteration {iteration}: {wall:.1f} s, {100 * outside / wall:.1f} % of it outside the solver")
     for label in SIDE_BY_SIDE:
-        print(f"  {label:10}{seconds[label] / at_once:8.2f} s")
+        print(f"  {label:10}{seconds[label] / cores:8.2f} s")
     for label, value in [*((label, seconds[label]) for label in ALONE), ("engine", engine)]:
         print(f"  {label:10}{value:8.2f} s  {100 * value / work:5.1f} % of the work", flush=True)
-    return work, engine
+    return work, engine, outside
 
 
 def main() -> int:
@@ -119,6 +123,7 @@ def main() -> int:
     )
     parser.add_argument("--example", default="checkerboard")
     parser.add_argument("--pictures", action="store_true", help="draw them too")
+    parser.add_argument("--all", action="store_true", help="run all iterations of all stages")
     options = parser.parse_args()
     for module in ("prov.model", "obspy", "scipy.signal"):
         importlib.import_module(module)
@@ -128,22 +133,29 @@ def main() -> int:
         with (root / "seisflow.yaml").open("a") as file:
             file.write(f"\npictures: {str(options.pictures).lower()}\n")
         config = Project.open(root).config
-        at_once, threads = config.compute.share(len(Project.open(root).event_ids))
+        cores = config.compute.cores_now()
         firsts = [1 + sum(stage.iterations for stage in config.stages[:n]) for n in range(len(config.stages))]
+        last = sum(stage.iterations for stage in config.stages) if options.all else max(firsts)
         watch = Stopwatch()
-        instrument(watch, at_once)
-        print(f"{options.example}, {at_once} events at once, {threads} threads each")
-        sums = []
-        for iteration in range(1, max(firsts) + 1):
+        instrument(watch, cores)
+        print(f"{options.example}, {cores} cores")
+        first_sums, walls, outsides = [], [], []
+        for iteration in range(1, last + 1):
             watch.wall.clear()
             began = time.perf_counter()
             flow.iterate(root, iteration, iteration)
-            wall = time.perf_counter() - began
+            walls.append(time.perf_counter() - began)
+            work, engine, outside = report(iteration, watch.wall, walls[-1], cores)
+            outsides.append(outside)
             if iteration in firsts:
-                sums.append(report(iteration, watch.wall, wall, at_once))
-    work, engine = (sum(values) for values in zip(*sums, strict=True))
+                first_sums.append((work, engine))
+    work, engine = (sum(values) for values in zip(*first_sums, strict=True))
+    outside = sum(outsides) / sum(walls)
     print(f"the engine adds {100 * engine / work:.1f} % to the work, target {100 * TARGET:.0f} %")
-    return 0 if engine < TARGET * work else 1
+    print(
+        f"{100 * outside:.1f} % of the wall clock is outside the solver, target {100 * TARGET_OUTSIDE:.0f} %"
+    )
+    return 0 if engine < TARGET * work and outside < TARGET_OUTSIDE else 1
 
 
 if __name__ == "__main__":

@@ -44,9 +44,15 @@ Stage = Callable[[str, Callable[[], None]], None]
 
 
 class _Memory:
-    """Windows and observed seismograms of the last event files: a line search needs them again and again."""
+    """Windows and observed seismograms of event files used last: a line search needs them again and again.
 
-    def __init__(self, most: int = 16) -> None:
+    Parameters
+    ----------
+    most : int
+        Bytes of seismograms that are kept; a round over more events than fit reads its files again.
+    """
+
+    def __init__(self, most: int = 256_000_000) -> None:
         self.most, self.guard = most, threading.Lock()
         self.found: dict[tuple[Path, int, int, int], EventFile] = {}
 
@@ -56,15 +62,17 @@ class _Memory:
             known = self.found.get(self._stamp(path)) if path.is_file() else None
         if known is None:
             known = read_event(path, tags=(OBSERVED,))
-            self.keep(path, known)
+        self.keep(path, known)
         return known
 
     def keep(self, path: Path, content: EventFile) -> None:
-        """Remember what was read, or has just been written, and forget the oldest."""
+        """Remember what was read, or has just been written, and forget what was used longest ago."""
         content = replace(content, gathers={OBSERVED: content.gathers[OBSERVED]}, adjoint=None)
         with self.guard:
-            self.found[self._stamp(path)] = content
-            while len(self.found) > self.most:
+            stamp = self._stamp(path)
+            self.found.pop(stamp, None)
+            self.found[stamp] = content
+            while sum(kept.gathers[OBSERVED].data.nbytes for kept in self.found.values()) > self.most:
                 del self.found[next(iter(self.found))]
 
     @staticmethod
