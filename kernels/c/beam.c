@@ -1,9 +1,11 @@
 /* Backprojection (see beam.h). Time is cut into tiles; what a tile gives depends on nothing else.
  *
  * Screened tiles: no row starts or stops to be live within the tile and the delays after it, so each source
- * has one denominator. Features are quantised to 16 bits, the sums of the rows of a station are made once for
- * each different pair of delays, sources add these. The error of a 16-bit sum is bounded, so every source
- * that may be the largest is known; these are summed again in double precision. Exact tiles: all sources in
+ * has one denominator. Features are quantised, the sums of the rows of a station are made once for each
+ * different pair of delays, sources add these. The error of such a sum is bounded, so every source that may
+ * be the largest is known; these are summed again in double precision. Where all sources have the same
+ * denominator this is first tried with pairs in bytes (beam_bytes.h), then, as for others, in 16 bits, which
+ * leave fewer sources where a few features are far larger than the rest. Exact tiles: all sources in
  * double precision; also taken where the screening leaves many sources (features with long equal stretches).
  * Both add the rows of a source in the same order in the same precision, so the result does not depend on the
  * way, the threads or the instruction set. */
@@ -35,9 +37,9 @@ static size_t lay_out(const beam_plan *p, work *w, char *memory) {
     char *next = memory;
     w->quanta = place(&next, 2 * (rows + 1) * width);
     w->table = place(&next, 2 * most * T);
-    w->top = place(&next, 2 * blocks * T);
-    w->second = place(&next, 2 * blocks * T);
-    w->who = place(&next, 2 * blocks * T);
+    w->top = place(&next, 2 * blocks * WIDE);
+    w->second = place(&next, 2 * blocks * WIDE);
+    w->who = place(&next, 2 * blocks * WIDE);
     w->value = place(&next, 8 * rows * width);
     w->weight = place(&next, 8 * rows * width);
     w->pattern = place(&next, rows);
@@ -123,6 +125,8 @@ static void extremes(const float *f, int64_t n, double *low, double *high) {
         *high = b[j] > *high ? b[j] : *high;
     }
 }
+
+#include "beam_bytes.h"
 
 /* Quantise the rows of a tile, the same offset for all (it cancels in the mean): sums of any source stay
  * within 30,000 quanta. Returns 0 if all features are zero, -1 if they are too large or small for that,
@@ -256,111 +260,12 @@ static inline __attribute__((always_inline)) void screen(const beam_plan *p, con
     }
 }
 
-/* Weighted mean of a source at a sample: rows in order, double precision. */
-static double exact(const beam_plan *p, const beam_data *d, const work *w, int64_t s, int64_t t) {
-    const int64_t k = p->order[s], rows = p->stations * p->phases;
-    const int32_t *delay = p->delays + k * rows;
-    const uint8_t *use = p->use + k * p->stations;
-    const float *f = d->values + t;
-    double sum = 0;
-    for (int64_t g = 0, r = 0; g < p->stations; g++)
-        for (int64_t h = 0; h < p->phases; h++, r++, f += d->samples)
-            if (use[g] & w->pattern[r])
-                sum += d->weights[r] * (double)f[delay[r]];
-    return sum / w->below[s];
-}
-
-/* Keep a source if it is the best so far. */
-static inline void consider(const beam_plan *p, const beam_data *d, const work *w, int64_t s, int64_t t0,
-                            int i, best *found) {
-    const double value = exact(p, d, w, s, t0 + i);
-    const int64_t k = p->order[s];
-    if (value > found->value[i] || (value == found->value[i] && k < found->node[i])) {
-        found->value[i] = value;
-        found->below[i] = w->below[s];
-        found->node[i] = k;
-    }
-}
-
-/* Consider the sources of the block of chunk c from s0 on whose 16-bit sum at sample i is large enough. */
-static void consider_block(const beam_plan *p, const beam_data *d, const work *w, int64_t c, int64_t s0,
-                           int64_t s1, int64_t t0, int i, int least, best *found) {
-    const int64_t cell = s0 / BEAM_BLOCK * T + i;
-    if (w->second[cell] < least) {
-        consider(p, d, w, s0 + w->who[cell], t0, i, found);
-        return;
-    }
-    for (int64_t s = s0; s < s1; s++)
-        if (w->factor[s] && sum_at(p, w, c, s, i) >= least)
-            consider(p, d, w, s, t0, i, found);
-}
-
-/* 16-bit sums below which a source cannot be the largest, by sample. A sum of n rows is wrong by n / 2 at
- * most; scaled, by half of that and 1.25. */
-static void thresholds(const beam_plan *p, const work *w, int64_t blocks, int16_t *least) {
-    const int16_t margin = (int16_t)(w->even ? p->most + 1 : p->most / 2 + 4);
-    for (int j = 0; j < T; j += NL) {
-        vec top = INT16_MIN - (vec){0};
-        for (int64_t b = 0; b < blocks; b++)
-            top = larger(top, *(const vec *)(w->top + b * T + j));
-        *(vec *)(least + j) = top - margin;
-    }
-}
-
-static inline int any(vec a) {
-    uint64_t words[BYTES / 8], all = 0;
-    memcpy(words, &a, BYTES);
-    for (int i = 0; i < BYTES / 8; i++)
-        all |= words[i];
-    return all != 0;
-}
-
-/* Blocks and samples with a sum that is large enough. */
-static int64_t count_cells(const int16_t *sums, int64_t blocks, const int16_t *least) {
-    int64_t cells = 0;
-    for (int j = 0; j < T; j += NL) {
-        const vec bound = *(const vec *)(least + j);
-        for (int64_t b0 = 0; b0 < blocks; b0 += INT16_MAX) {
-            vec count = {0};
-            for (int64_t b = b0; b < blocks && b < b0 + INT16_MAX; b++)
-                count -= *(const vec *)(sums + b * T + j) >= bound;
-            for (int i = 0; i < NL; i++)
-                cells += count[i];
-        }
-    }
-    return cells;
-}
-
-/* Whether so many sources must be summed again that all of them together are faster; guessed factors. */
-static int crowded(const beam_plan *p, const work *w, int64_t blocks, const int16_t *least) {
-    const int64_t single = count_cells(w->top, blocks, least),
-                  several = count_cells(w->second, blocks, least);
-    return single + 8 * several > p->used * T / 16;
-}
-
-/* Sum every source that may be the largest again. */
-static void rescore(const beam_plan *p, const beam_data *d, const work *w, int64_t t0, int64_t m,
-                    const int16_t *least, best *found) {
-    for (int64_t c = 0; c < p->chunks; c++) {
-        for (int64_t s = p->chunk[c]; s < p->chunk[c + 1]; s += BEAM_BLOCK) {
-            const int16_t *top = w->top + s / BEAM_BLOCK * T;
-            const int64_t end = s + BEAM_BLOCK < p->chunk[c + 1] ? s + BEAM_BLOCK : p->chunk[c + 1];
-            vec hit = {0};
-            for (int j = 0; j < T; j += NL)
-                hit |= *(const vec *)(top + j) >= *(const vec *)(least + j);
-            if (!any(hit))
-                continue;
-            for (int i = 0; i < m; i++)
-                if (top[i] >= least[i])
-                    consider_block(p, d, w, c, s, end, t0, i, least[i], found);
-        }
-    }
-}
+#include "beam_rescore.h"
 
 /* A tile by screening; 0 if it must be done exactly. */
 static int screened(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m, best *found) {
     const int64_t blocks = (p->used + BEAM_BLOCK - 1) / BEAM_BLOCK;
-    int16_t least[T];
+    sieve v = {.samples = T};
     const int state = w->leader < 0 ? 0 : quantise(p, d, w, t0, m);
     if (state < 0)
         return 0;
@@ -390,18 +295,46 @@ static int screened(const beam_plan *p, const beam_data *d, work *w, int64_t t0,
         else
             screen(p, w, s0, s1, 0, 0);
     }
-    thresholds(p, w, blocks, least);
-    if (crowded(p, w, blocks, least)) {
+    /* a sum of n rows is wrong by n / 2 at most; scaled, by half of that and 1.25 */
+    thresholds(w, blocks, (int)(w->even ? p->most + 1 : p->most / 2 + 4), &v);
+    if (crowd(w, blocks, &v) > p->used * T / 16) {
         d->tiles[1]++;
         return 0;
     }
-    for (int i = 0; i < T; i++) {
-        found->value[i] = -INFINITY;
-        found->node[i] = INT64_MAX;
-    }
-    rescore(p, d, w, t0, m, least, found);
+    begin(m, found);
+    rescore(p, d, w, &v, t0, m, found);
     d->tiles[0]++;
     return 1;
+}
+
+/* A wide tile by screening with bytes; 0 if it must be done otherwise. */
+static int screened_bytes(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m,
+                          best *found) {
+    const int64_t blocks = (p->used + BEAM_BLOCK - 1) / BEAM_BLOCK;
+    sieve v = {.samples = WIDE, .bytes = 1};
+    if (!w->even || !bytes_fit(p) || !quantise_bytes(p, d, w, t0, m))
+        return 0;
+    for (int64_t c = 0; c < p->chunks; c++) {
+        fill_bytes(p, w, c);
+        screen_bytes(p, w, p->chunk[c], p->chunk[c + 1]);
+    }
+    begin(m, found);
+    tighten(p, d, w, blocks, t0, m, &v, found);
+    if (crowd(w, blocks, &v) > p->used + 4 * WIDE) /* so many take longer than 16 bits do */
+        return 0;
+    rescore(p, d, w, &v, t0, m, found);
+    d->tiles[0] += (m + T - 1) / T;
+    d->tiles[4] += (m + T - 1) / T;
+    return 1;
+}
+
+static void write(const beam_data *d, int64_t t0, int64_t m, const best *found) {
+    for (int i = 0; i < m; i++) {
+        const int64_t k = found->node[i];
+        d->maximum[t0 + i] = k < 0 ? 0 : (float)found->value[i];
+        d->share[t0 + i] = k < 0 ? 0 : (float)(found->below[i] / d->total[k]);
+        d->node[t0 + i] = (int32_t)k;
+    }
 }
 
 static void tile(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m, uint8_t *pattern) {
@@ -418,19 +351,33 @@ static void tile(const beam_plan *p, const beam_data *d, work *w, int64_t t0, in
         for (int i = 0; i < m; i += 16)
             exact_strip(p, d, w, t0, i, &found);
     }
-    for (int i = 0; i < m; i++) {
-        const int64_t k = found.node[i];
-        d->maximum[t0 + i] = k < 0 ? 0 : (float)found.value[i];
-        d->share[t0 + i] = k < 0 ? 0 : (float)(found.below[i] / d->total[k]);
-        d->node[t0 + i] = (int32_t)k;
+    write(d, t0, m, &found);
+}
+
+/* As bytes if that goes, else as two tiles. Where bytes are too coarse they are not tried again for a while.
+ */
+static void wide_tile(const beam_plan *p, const beam_data *d, work *w, int64_t t0, int64_t m,
+                      uint8_t *pattern) {
+    best found;
+    if (w->patience > 0) {
+        w->patience--;
+    } else if (constant(p, d, t0, m, pattern)) {
+        set_pattern(p, d, w, pattern);
+        if (w->leader >= 0 && screened_bytes(p, d, w, t0, m, &found)) {
+            write(d, t0, m, &found);
+            return;
+        }
+        w->patience = 3;
     }
+    for (int64_t i = 0; i < m; i += T)
+        tile(p, d, w, t0 + i, m - i < T ? m - i : T, pattern);
 }
 
 /* Maximum over the sources at every sample; 0, or -1 without memory. */
 int64_t JOIN(beam_maximum, LEVEL)(const beam_plan *p, const beam_data *d) {
     int failed = 0;
-    int64_t counts[4] = {0};
-#pragma omp parallel num_threads((int)d->threads) reduction(| : failed) reduction(+ : counts[ : 4])
+    int64_t counts[5] = {0};
+#pragma omp parallel num_threads((int)d->threads) reduction(| : failed) reduction(+ : counts[ : 5])
     {
         work w = {0};
         beam_data mine = *d;
@@ -441,13 +388,13 @@ int64_t JOIN(beam_maximum, LEVEL)(const beam_plan *p, const beam_data *d) {
         if (!failed)
             lay_out(p, &w, memory);
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t t0 = 0; t0 < d->samples; t0 += T)
+        for (int64_t t0 = 0; t0 < d->samples; t0 += WIDE)
             if (!failed)
-                tile(p, &mine, &w, t0, d->samples - t0 < T ? d->samples - t0 : T, pattern);
+                wide_tile(p, &mine, &w, t0, d->samples - t0 < WIDE ? d->samples - t0 : WIDE, pattern);
         free(memory);
         free(pattern);
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         d->tiles[i] = counts[i];
     return failed ? -1 : 0;
 }

@@ -9,19 +9,21 @@
 
 /* What a thread works in. */
 typedef struct {
-    int16_t *quanta, *table;     /* (rows + 1, width), (table rows, T) */
-    int16_t *top, *second, *who; /* (blocks, T) two largest sums of a block, place in it of the first */
+    int16_t *quanta, *table;     /* (rows + 1, width), (table rows, T) or as many bytes */
+    int16_t *top, *second, *who; /* (blocks, T or WIDE) largest sums of a block, place in it of the first */
     double *value, *weight;      /* (rows, width) features times weights, weights; 0 where dead */
     uint8_t *pattern;            /* (rows) which are live, as of the next three */
     double *below;               /* (used) denominators, 0 if the source does not compete */
     int16_t *factor;             /* (used) what the sums are scaled with, 0 if it does not compete */
     int64_t known, even, leader; /* pattern set; factors all alike; lowest source that competes, or -1 */
+    double offset, levels;       /* taken from sums of features, and by what multiplied: the sums of bytes */
+    int64_t patience;            /* wide tiles until bytes are tried again */
 } work;
 
 /* The best source of each sample of a tile: its mean, its denominator, its number. */
 typedef struct {
-    double value[T], below[T];
-    int64_t node[T];
+    double value[WIDE], below[WIDE];
+    int64_t node[WIDE];
 } best;
 
 /* Features times weights and weights of a tile in double precision; 0 where dead or outside. */

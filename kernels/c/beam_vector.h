@@ -9,6 +9,7 @@
 #include "beam.h"
 
 #define T BEAM_TILE
+#define WIDE BEAM_WIDE
 
 #if defined(LEVEL_v4)
 enum { BYTES = 64 };
@@ -19,6 +20,7 @@ enum { BYTES = 16 };
 #endif
 enum { NV = 2 * T / BYTES, NL = BYTES / 2 };
 typedef int16_t vec __attribute__((vector_size(BYTES), aligned(2), may_alias));
+typedef uint16_t uvec __attribute__((vector_size(BYTES), aligned(2), may_alias));
 typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
 typedef int64_t lanes __attribute__((vector_size(64), aligned(8), may_alias));
 

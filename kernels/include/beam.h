@@ -12,6 +12,7 @@
 
 enum {
     BEAM_TILE = 64,   /* samples that are worked on together */
+    BEAM_WIDE = 128,  /* the same where sums of pairs of rows are kept as bytes */
     BEAM_BLOCK = 64,  /* sources of which the screening keeps the two largest sums */
     BEAM_TABLE = 8192 /* rows of a table of shared sums, so that it stays in the cache */
 };
@@ -42,7 +43,7 @@ typedef struct {
     const double *least, *total; /* (sources) live weight needed to compete; weight of all rows */
     float *maximum, *share;      /* (samples) */
     int32_t *node;               /* (samples) */
-    int64_t *tiles;              /* (4) tiles: screened, screened then exact, exact, silent */
+    int64_t *tiles; /* (5) tiles: screened, screened then exact, exact, silent; of the first, with bytes */
 } beam_data;
 
 #endif

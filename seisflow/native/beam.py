@@ -77,8 +77,9 @@ class BeamMaximum:
         Lowest number of the sources that reach it; -1 where none competes.
     share : ndarray of float32 (nt,)
         Live share of the weights of that source.
-    tiles : tuple of 4 int
-        Stretches of 64 samples: screened, screened and then summed exactly, summed exactly, silent.
+    tiles : tuple of 5 int
+        Stretches of 64 samples: screened, screened and then summed exactly, summed exactly, silent; and how many of
+        the first were screened with bytes.
     """
 
     maximum: FloatArray
@@ -232,7 +233,7 @@ class BeamPlan:
         data, keep = self._data(given, threads)
         samples = given.values.shape[2]
         maximum, share = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
-        node, tiles = np.zeros(samples, np.int32), np.zeros(4, np.int64)
+        node, tiles = np.zeros(samples, np.int32), np.zeros(5, np.int64)
         for name, array in (("maximum", maximum), ("share", share), ("node", node), ("tiles", tiles)):
             setattr(data, name, array.ctypes.data)
         compiled = library().beam_maximum
