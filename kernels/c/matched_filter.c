@@ -12,16 +12,23 @@
  * the end of one piece plus the beginning of the next, relative to the sample between, which lies in all of
  * them.
  *
- * Threads share the rows of the forward transforms and then the pairs of templates. Every number is made by
- * one thread in a fixed order, so the bits do not depend on threads.
+ * Threads take tasks from one list: the rows of a chunk of channels in a block, and then the same for each
+ * pair of templates. A task waits for those that it builds on; as rows are one chunk ahead, and there is room
+ * for three chunks, it hardly ever has to, and there are no barriers. Every number is made by one thread in a
+ * fixed order, so the bits do not depend on threads.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifdef _OPENMP
 #include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <sched.h>
+#include <sys/mman.h>
 #endif
 
 #include "matched_filter.h"
@@ -41,7 +48,9 @@
 #define PAD 2
 #define HOPELESS 1e10f
 #define LONGEST 16384 /* samples of a segment, if moveouts are not longer */
-#define ROOM 50       /* squared norms are kept times 4^ROOM, lest the smallest be lost */
+#define LARGE (4 << 20)
+#define HUGE_PAGE (2 << 20)
+#define ROOM 50 /* squared norms are kept times 4^ROOM, lest the smallest be lost */
 
 typedef float vf __attribute__((vector_size(VECTOR_BYTES), aligned(VECTOR_BYTES)));
 typedef double vd __attribute__((vector_size(VECTOR_BYTES), aligned(VECTOR_BYTES)));
@@ -51,7 +60,16 @@ enum { LANES = VECTOR_BYTES / 4, HALF = LANES / 2 };
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static void *allocate(int64_t bytes) { return aligned_alloc(64, (size_t)(bytes + 127) / 64 * 64); }
+/* Large arrays on large pages, where the system has them. */
+static void *allocate(int64_t bytes) {
+    const size_t page = bytes < LARGE ? 64 : HUGE_PAGE, size = (size_t)(bytes + 64) / page * page + page;
+    void *memory = aligned_alloc(page, size);
+#ifdef MADV_HUGEPAGE
+    if (memory && bytes >= LARGE)
+        madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
 
 #define REAL float
 #define FN(name) name##_f
@@ -82,6 +100,21 @@ static void *allocate(int64_t bytes) { return aligned_alloc(64, (size_t)(bytes +
 
 /* ---- correlations ---- */
 
+/* What a step, a chunk of rows in one block, is about. */
+typedef struct {
+    int64_t sheet, block, chunk, end, first;
+    row_block *rows;
+} step;
+
+static step find(const plan *s, int64_t number) {
+    step k = {.sheet = number / (s->chunks * s->blocks), .block = number / s->chunks % s->blocks};
+    k.chunk = number % s->chunks * s->chunk;
+    k.end = least(s->p->rows, k.chunk + s->chunk);
+    k.first = k.sheet * LANES * s->segment + s->low + k.block * s->valid;
+    k.rows = s->rows + number % RING * s->chunk;
+    return k;
+}
+
 /* Windows that are too quiet for any transform of their block, one by one. */
 static void add_direct(const plan *s, const row_block *r, int64_t row, int64_t entry, int64_t first,
                        vf *out) {
@@ -104,11 +137,10 @@ static void add_direct(const plan *s, const row_block *r, int64_t row, int64_t e
     }
 }
 
-static void add_pair(plan *s, scratch *own, int64_t pair, int64_t chunk, int64_t end, int64_t block,
-                     int64_t first) {
+static void add_pair(plan *s, scratch *own, int64_t pair, const step *k) {
     const matched_filter_problem *p = s->p;
-    int64_t done = block * s->valid;
-    for (int64_t row = chunk; row < end; row++) {
+    int64_t done = k->block * s->valid;
+    for (int64_t row = k->chunk; row < k->end; row++) {
         int64_t slot = s->slot[pair * p->rows + row], from = INT64_MAX, to = -1, entry[2];
         vf *out[2] = {own->lost, own->lost};
         if (slot < 0)
@@ -125,7 +157,7 @@ static void add_pair(plan *s, scratch *own, int64_t pair, int64_t chunk, int64_t
         }
         if (done + s->valid <= from || done >= s->segment + to)
             continue; /* nothing of it belongs to this sheet */
-        const row_block *r = s->rows + (row - chunk);
+        const row_block *r = k->rows + (row - k->chunk);
         if (!r->flagged[0] || !r->flagged[1])
             correlate_f(s->single, s->parts, r->spectrum, s->h + slot * p->size * 2, own->z,
                         r->flagged[0] || r->flagged[1] ? r->single : r->scale, out[0], out[1]);
@@ -135,7 +167,7 @@ static void add_pair(plan *s, scratch *own, int64_t pair, int64_t chunk, int64_t
                             (half *)r->scale + h, (half *)out[0] + h, (half *)out[1] + h);
         for (int i = 0; i < 2; i++)
             if (r->direct && entry[i] >= 0)
-                add_direct(s, r, row, entry[i], first, out[i]);
+                add_direct(s, r, row, entry[i], k->first, out[i]);
     }
 }
 
@@ -153,40 +185,76 @@ static void store(const plan *s, int64_t t, int64_t sheet) {
         }
 }
 
-static void one_block(plan *s, scratch *own, int64_t block, int64_t first) {
-    for (int64_t chunk = 0; chunk < s->p->rows; chunk += s->chunk) {
-        int64_t end = least(s->p->rows, chunk + s->chunk);
-#pragma omp for schedule(dynamic)
-        for (int64_t row = chunk; row < end; row += 2)
-            rows_of_block(s, own, chunk, row, first);
-        if (s->counts[1] && !s->ready) { /* all threads agree: neither changes before the next barrier */
-#pragma omp for schedule(static)
-            for (int64_t i = 0; i < s->used; i += HALF / 2)
-                template_spectra(s, own->zd, i, 1);
-#pragma omp single
-            s->ready = 1;
-        }
-#pragma omp for schedule(dynamic)
-        for (int64_t pair = 0; pair < s->pairs; pair++)
-            add_pair(s, own, pair, chunk, end, block, first);
+/* ---- tasks ---- */
+
+/* Wait until a number has become so large. */
+static void await(_Atomic int64_t *number, int64_t goal) {
+    while (atomic_load_explicit(number, memory_order_acquire) < goal) {
+#if defined(__unix__) || defined(__APPLE__)
+        sched_yield();
+#endif
     }
 }
 
-/* What every thread does. */
+static void done(_Atomic int64_t *number) { atomic_fetch_add_explicit(number, 1, memory_order_release); }
+
+static void rows_task(plan *s, scratch *own, int64_t number, int64_t part) {
+    const step k = find(s, number);
+    if (number >= RING)
+        await(s->pairs_done + number - RING, s->pairs);
+    if (k.chunk + 2 * part < k.end)
+        rows_of_block(s, own, k.rows + 2 * part, k.chunk + 2 * part, k.first);
+    done(s->rows_done + number);
+}
+
+/* Whether a row of the step needs spectra in double precision. */
+static int precisely(const step *k) {
+    for (int64_t row = k->chunk; row < k->end; row++)
+        if (k->rows[row - k->chunk].flagged[0] || k->rows[row - k->chunk].flagged[1])
+            return 1;
+    return 0;
+}
+
+static void pair_spectra(plan *s, scratch *own, int64_t pair, int precise) {
+    for (int64_t i = s->start[pair]; i < s->start[pair + 1]; i += HALF / 2)
+        template_spectra(s, own->zd, i, s->start[pair + 1], precise);
+}
+
+static void pair_task(plan *s, scratch *own, int64_t number, int64_t pair) {
+    const step k = find(s, number);
+    const int64_t t0 = 2 * pair, t1 = least(t0 + 2, s->p->templates), steps = s->chunks * s->blocks;
+    await(s->rows_done + number, s->parts_of_chunk);
+    await(s->pair_done + pair, number);
+    if (number % steps == 0)
+        memset(s->out + t0 * s->room, 0, (size_t)((t1 - t0) * s->room) * sizeof(vf));
+    if (number == 0)
+        pair_spectra(s, own, pair, 0);
+    if (!s->ready[pair] && precisely(&k)) {
+        pair_spectra(s, own, pair, 1);
+        s->ready[pair] = 1;
+    }
+    add_pair(s, own, pair, &k);
+    if (number % steps == steps - 1)
+        for (int64_t t = t0; t < t1; t++)
+            store(s, t, k.sheet);
+    done(s->pair_done + pair);
+    done(s->pairs_done + number);
+}
+
+/* What every thread does. The list of tasks: rows of step 0; rows of step 1, pairs of step 0; rows of step 2
+ * ... With one thread rows are not ahead, so that they are still in the cache. Whoever has taken a task
+ * finishes it, as others may wait for it; if a template is wrong all are looked at, and the list is left. */
 static void work(plan *s, scratch *own) {
-    const matched_filter_problem *p = s->p;
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < s->used; i += HALF / 2)
-        template_spectra(s, own->zd, i, 0);
-    for (int64_t sheet = 0; sheet < s->sheets && !s->wrong; sheet++) {
-#pragma omp for schedule(static)
-        for (int64_t t = 0; t < p->templates; t++)
-            memset(s->out + t * s->room, 0, (size_t)s->room * sizeof(vf));
-        for (int64_t block = 0; block < s->blocks; block++)
-            one_block(s, own, block, sheet * LANES * s->segment + s->low + block * s->valid);
-#pragma omp for schedule(static)
-        for (int64_t t = 0; t < p->templates; t++)
-            store(s, t, sheet);
+    const int64_t ahead = s->p->threads > 1, parts = s->parts_of_chunk, all = parts + s->pairs;
+    while (!s->wrong || s->pairs_done[0] < s->pairs) {
+        const int64_t task = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed) - ahead * parts;
+        const int64_t number = task < 0 ? -1 : task / all, part = task < 0 ? task + parts : task % all;
+        if (number >= s->steps)
+            break;
+        if (part >= parts)
+            pair_task(s, own, number, part - parts);
+        else if (number + ahead < s->steps)
+            rows_task(s, own, number + ahead, part);
     }
 }
 

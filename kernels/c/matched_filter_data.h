@@ -192,10 +192,9 @@ static void transform(const plan *s, scratch *own, row_block *one, row_block *tw
 }
 
 /* Norms and spectra of two rows of a chunk in a block. */
-static void rows_of_block(plan *s, scratch *own, int64_t chunk, int64_t row, int64_t first) {
+static void rows_of_block(plan *s, scratch *own, row_block *r, int64_t row, int64_t first) {
     const matched_filter_problem *p = s->p;
     int64_t count = least(2, p->rows - row), direct = 0, flagged = 0;
-    row_block *r = s->rows + (row - chunk);
     for (int64_t i = 0; i < count; i++) {
         int64_t channel = p->row_channel[row + i], last = first + (LANES - 1) * s->segment + p->size;
         int whole[LANES], all = first >= 0 && last <= p->samples;

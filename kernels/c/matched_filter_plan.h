@@ -12,6 +12,8 @@ static int64_t frequency(const fft_f *f, int64_t p) {
     return k;
 }
 
+enum { RING = 3 }; /* chunks of rows that there is room for */
+
 /* A row of a chunk in one block. */
 typedef struct {
     vf *spectrum;      /* 2 n */
@@ -38,18 +40,26 @@ typedef struct {
     fft_f *single;
     fft_d *precise;
     int64_t pairs, parts, valid, low, span, segment, sheets, blocks, room, used, chunk;
-    int64_t *base;         /* (templates): taken from its moveouts */
-    int64_t *shift;        /* (templates, channels): moveout that is left, from 0 to span */
+    int64_t chunks, parts_of_chunk, steps; /* of a block; tasks of rows of a chunk; chunks of all blocks */
+    int64_t *base;                         /* (templates): taken from its moveouts */
+    int64_t *shift;                        /* (templates, channels): moveout that is left, from 0 to span */
     double *mean, *factor; /* (templates, channels): entry = (waveform - first sample - mean) * factor */
     int64_t *slot;         /* (pairs, rows): number of a spectrum, or -1 */
     int64_t *mirror;       /* (n): place of the negative frequency */
     float *h;              /* (used, n, 2): spectra of pairs of templates */
     double *hd;
-    row_block *rows;     /* (chunk) */
+    row_block *rows;     /* (RING, chunk) */
     scratch *own;        /* (threads) */
     vf *out;             /* (templates, room) */
     int64_t *pair, *row; /* (used): of each spectrum */
-    int64_t counts[3], broken, wrong, ready;
+    int64_t *start;      /* (pairs + 1): first spectrum of each pair */
+    int64_t *ready;      /* (pairs): spectra in double precision are there */
+    int64_t counts[3], broken;
+    _Atomic int64_t wrong;
+    _Atomic int64_t next;        /* task */
+    _Atomic int64_t *rows_done;  /* (steps): tasks of rows */
+    _Atomic int64_t *pairs_done; /* (steps): pairs */
+    _Atomic int64_t *pair_done;  /* (pairs): steps */
 } plan;
 
 /* ---- geometry ---- */
@@ -88,13 +98,16 @@ static void lay_out(plan *s) {
     s->room = s->span + s->blocks * s->valid;
 }
 
-/* Rows between two barriers: few, so that their spectra stay in the cache, but work for all threads. */
-static int64_t chunk_length(int64_t threads) { return most(8, least(4 * threads, 64)); }
+/* Rows of a chunk, an even number: few, so that their spectra stay in the cache, but more where the outputs
+ * of all templates do not, which each chunk goes through; and work for all threads. */
+static int64_t chunk_length(int64_t templates, int64_t threads) {
+    return most(templates <= 32 ? 4 : 8, least(2 * threads, 64));
+}
 
 /* ---- memory ---- */
 
 static void release(plan *s) {
-    for (int64_t i = 0; s->rows && i < s->chunk; i++) {
+    for (int64_t i = 0; s->rows && i < RING * s->chunk; i++) {
         row_block *r = s->rows + i;
         free(r->spectrum), free(r->precise[0]), free(r->precise[1]);
         free(r->scale), free(r->single), free(r->window);
@@ -104,7 +117,8 @@ static void release(plan *s) {
         free(o->raw[0]), free(o->raw[1]), free(o->z), free(o->lost), free(o->zd), free(o->sums);
     }
     free(s->rows), free(s->own), free(s->base), free(s->shift), free(s->mean), free(s->factor), free(s->pair),
-        free(s->row), free(s->slot), free(s->mirror);
+        free(s->row), free(s->slot), free(s->mirror), free(s->start), free(s->ready);
+    free(s->rows_done), free(s->pairs_done), free(s->pair_done);
     free(s->h), free(s->hd), free(s->out);
     fft_free_f(s->single);
     fft_free_d(s->precise);
@@ -112,7 +126,7 @@ static void release(plan *s) {
 
 static int reserve_rows(plan *s) {
     int64_t n = s->p->size, vector = sizeof(vf), good = 1;
-    for (int64_t i = 0; i < s->chunk; i++) {
+    for (int64_t i = 0; i < RING * s->chunk; i++) {
         row_block *r = s->rows + i;
         good &= (r->spectrum = allocate(2 * n * vector)) != NULL;
         for (int h = 0; h < 2; h++)
@@ -146,19 +160,32 @@ static int reserve(plan *s) {
     s->mirror = allocate(p->size * 8);
     s->single = fft_new_f(p->size);
     s->precise = fft_new_d(p->size);
-    s->chunk = chunk_length(p->threads);
-    s->rows = calloc((size_t)s->chunk, sizeof *s->rows);
+    s->chunk = chunk_length(p->templates, p->threads);
+    s->rows = calloc((size_t)(RING * s->chunk), sizeof *s->rows);
     s->own = calloc((size_t)p->threads, sizeof *s->own);
     if (!s->base || !s->shift || !s->mean || !s->factor || !s->slot || !s->mirror || !s->single ||
         !s->precise || !s->rows || !s->own)
         return 0;
     lay_out(s);
-    for (int64_t pair = 0; pair < s->pairs; pair++)
+    s->chunks = (p->rows + s->chunk - 1) / s->chunk;
+    s->parts_of_chunk = s->chunk / 2;
+    s->steps = s->sheets * s->blocks * s->chunks;
+    s->start = allocate((s->pairs + 1) * 8);
+    s->ready = calloc((size_t)s->pairs, 8);
+    s->rows_done = calloc((size_t)s->steps, sizeof *s->rows_done);
+    s->pairs_done = calloc((size_t)s->steps, sizeof *s->pairs_done);
+    s->pair_done = calloc((size_t)s->pairs, sizeof *s->pair_done);
+    if (!s->start || !s->ready || !s->rows_done || !s->pairs_done || !s->pair_done)
+        return 0;
+    for (int64_t pair = 0; pair < s->pairs; pair++) {
+        s->start[pair] = s->used;
         for (int64_t r = 0; r < p->rows; r++) {
             const int64_t *entry = p->entry + 2 * pair * p->rows + r;
             int any = entry[0] >= 0 || (2 * pair + 1 < p->templates && entry[p->rows] >= 0);
             s->slot[pair * p->rows + r] = any ? s->used++ : -1;
         }
+    }
+    s->start[s->pairs] = s->used;
     s->h = allocate(s->used * p->size * 2 * 4);
     s->hd = allocate(s->used * p->size * 2 * 8);
     s->out = allocate(p->templates * s->room * (int64_t)sizeof(vf));
@@ -169,7 +196,8 @@ static int reserve(plan *s) {
 int64_t EXPORT(matched_filter_bytes)(int64_t samples, int64_t rows, int64_t templates, int64_t size,
                                      int64_t span, int64_t threads) {
     int64_t sheets, segment = segment_length(samples, span, &sheets), vector = sizeof(vf);
-    int64_t chunk = chunk_length(threads) * (6 * size * vector + 2 * size * vector + size * LANES * 4);
+    int64_t chunk =
+        RING * chunk_length(templates, threads) * (6 * size * vector + 2 * size * vector + size * LANES * 4);
     int64_t spectra = (templates + 1) / 2 * rows * size * 2 * 12;
     return chunk + threads * 8 * size * vector + spectra + templates * (segment + 2 * span + size) * vector;
 }
@@ -198,13 +226,15 @@ static double sample(const plan *s, int64_t entry, int64_t k) {
     return ((double)x[k] - (double)x[0] - s->mean[entry]) * s->factor[entry];
 }
 
-/* Spectra of pairs of templates, conj T1 + i conj T2: HALF / 2 of them, transformed in double precision. */
-static void template_spectra(plan *s, vd *b, int64_t first, int precise) {
+/* Spectra of pairs of templates, conj T1 + i conj T2: HALF / 2 of them before end, transformed in double
+ * precision.
+ */
+static void template_spectra(plan *s, vd *b, int64_t first, int64_t end, int precise) {
     const matched_filter_problem *p = s->p;
     int64_t n = p->size;
     double *z = (double *)b;
     memset(b, 0, (size_t)(2 * n) * sizeof *b);
-    for (int64_t l = 0; l < HALF && first + l / 2 < s->used; l++) {
+    for (int64_t l = 0; l < HALF && first + l / 2 < end; l++) {
         int64_t t = 2 * s->pair[first + l / 2] + l % 2, row = s->row[first + l / 2];
         int64_t entry = t < p->templates ? p->entry[t * p->rows + row] : -1;
         if (entry < 0)
@@ -215,7 +245,7 @@ static void template_spectra(plan *s, vd *b, int64_t first, int precise) {
             z[2 * k * HALF + l] = sample(s, entry, k) / (double)n;
     }
     forward_d(s->precise, b);
-    for (int64_t l = 0; l < HALF && first + l / 2 < s->used; l += 2) {
+    for (int64_t l = 0; l < HALF && first + l / 2 < end; l += 2) {
         int64_t place = (first + l / 2) * n * 2;
         for (int64_t k = 0; k < n; k++) {
             const double *one = z + 2 * k * HALF + l, *two = one + HALF;

@@ -18,6 +18,7 @@ __all__ = [
 
 DAY = 86400.0
 _TAIL = 100
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,13 @@ def threshold(
     if not centres.size:
         return np.full(series.shape, np.inf, dtype=np.float32)
     levels = medians + config.mad * deviations
-    return np.interp(np.arange(series.size), centres, levels).astype(np.float32)
+    result = np.empty(series.shape, dtype=np.float32)
+    for first in range(
+        0, series.size, _PIECE
+    ):  # a day is long: no arrays of all its samples in double precision
+        last = min(first + _PIECE, series.size)
+        result[first:last] = np.interp(np.arange(first, last), centres, levels)
+    return result
 
 
 def peaks(series: FloatArray, threshold: FloatArray | float, separation: int) -> npt.NDArray[np.int64]:
@@ -230,16 +237,36 @@ def peaks(series: FloatArray, threshold: FloatArray | float, separation: int) ->
     found = _tops(series)
     above = series[found] > (threshold[found] if isinstance(threshold, np.ndarray) else threshold)
     found = found[above]
-    # maxima are never neighbours, so their ranks between zeros are a series with the same maxima and no ties
-    rank = np.zeros(series.size + 2)
-    rank[found[np.lexsort((-found, series[found]))] + 1] = np.arange(1, found.size + 1)
+    if not found.size:
+        return found
+    # maxima are never neighbours, so their ranks between zeros are a series with the same maxima and no ties;
+    # a longer way between two than the separation tells nothing more
+    place = np.cumsum(np.minimum(np.diff(found, prepend=-1), separation + 1))
+    rank = np.zeros(place[-1] + 2)
+    rank[place[np.lexsort((-found, series[found]))]] = np.arange(1, found.size + 1)
     kept, _ = find_peaks(rank, distance=separation)
-    result: npt.NDArray[np.int64] = kept.astype(np.int64) - 1
+    result: npt.NDArray[np.int64] = found[np.searchsorted(place, kept)]
     return result
 
 
 def _tops(series: FloatArray) -> npt.NDArray[np.int64]:
     """Middles of the stretches of equal samples that are higher than what is beside them."""
+    found, first = [np.zeros(0, dtype=np.int64)], 0
+    while first < series.size:
+        last = min(first + _PIECE, series.size)
+        while last < series.size:  # a stretch stays whole
+            other = series[last : last + _PIECE] != series[last - 1]
+            last += int(np.argmax(other)) if other.any() else other.size
+            if other.any():
+                break
+        before, after = min(1, first), min(1, series.size - last)
+        middles = _tops_of(series[first - before : last + after]) - before
+        found.append(middles[(middles >= 0) & (middles < last - first)] + first)
+        first = last
+    return np.concatenate(found)
+
+
+def _tops_of(series: FloatArray) -> npt.NDArray[np.int64]:
     change = np.flatnonzero(series[1:] != series[:-1]) + 1
     first = np.concatenate([[0], change])
     last = np.concatenate([change - 1, [series.size - 1]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -164,3 +166,25 @@ def test_faults_are_named():
     ):
         with pytest.raises(InputError):
             ThresholdConfig(**bad)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64])
+def test_peaks_and_thresholds_do_not_depend_on_the_pieces_that_are_worked_on(piece, monkeypatch):
+    rng = np.random.default_rng(5)
+    series = np.repeat(rng.integers(0, 6, 400), rng.integers(1, 12, 400)).astype(np.float32)
+    noise, live = rng.standard_normal(2000).astype(np.float32), np.ones(2000, bool)
+    config = ThresholdConfig(window=50)
+    whole = peaks(series, 2.0, 9), threshold(noise, live, 1.0, config)
+    monkeypatch.setattr("seisflow.detection.threshold._PIECE", piece)
+    np.testing.assert_array_equal(peaks(series, 2.0, 9), whole[0])
+    np.testing.assert_array_equal(threshold(noise, live, 1.0, config), whole[1])
+
+
+def test_peaks_of_a_day_take_little_memory_beside_it():
+    series = np.random.default_rng(6).standard_normal(1 << 22).astype(np.float32)
+    tracemalloc.start()
+    found = peaks(series, 3.0, 100)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.size > 1000
+    assert most < 3.5 * series.nbytes
