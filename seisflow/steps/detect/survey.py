@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -24,7 +24,7 @@ from seisflow.io.archive import Archive, Day, days
 from seisflow.io.responses import project_inventory
 from seisflow.project import CONFIG_NAME, Project
 from seisflow.records import DETECTION_CODE, code_version
-from seisflow.signal.continuous import prepare
+from seisflow.signal.continuous import prepare, prepare_stations
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickAxis, load_picker
 from seisflow.steps.inputs import model_of, stations_of
@@ -33,6 +33,9 @@ __all__ = ["Survey", "counted", "day_name", "parts_of", "reading_lock", "spans_o
 
 reading_lock = threading.Lock()
 """Warnings are caught while files are read, which is not safe in threads."""
+
+_LONG = 3600.0
+"""s from which on recordings are read station by station."""
 
 
 def day_name(day: Day) -> str:
@@ -180,6 +183,10 @@ class Survey:
         configs = [
             replace(config, min_stretch=min(config.min_stretch, 0.5 * (end - start))) for config in configs
         ]
+        if len(configs) == 1 and end - start > _LONG:  # raw, all stations at once take several GB
+            parts = self._by_station(start - margin, end + margin)
+            data, faults = prepare_stations(parts, self.stations, configs[0], start, end, self.inventory)
+            return [data], list(dict.fromkeys(faults))
         with reading_lock:
             stream, problems = self.archive.read(start - margin, end + margin)
         found = []
@@ -188,6 +195,16 @@ class Survey:
             found.append(data)
             problems += faults
         return found, list(dict.fromkeys(problems))
+
+    def _by_station(self, start: float, end: float) -> Iterator[tuple[Any, list[str]]]:
+        """Recordings of one station after another."""
+        parts = self.archive.stations(start, end)
+        while True:
+            with reading_lock:
+                part = next(parts, None)
+            if part is None:
+                return
+            yield part
 
     def recordings_margin(self, phase: str) -> float:
         """What is read around a feature of a phase for its filter, in s."""
