@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -33,7 +33,7 @@ from seisflow.detection.threshold import ThresholdConfig
 from seisflow.detection.travel_times import TravelTimeConfig
 from seisflow.detection_config import DetectionConfig, MatchingConfig, NeighbourConfig, SearchConfig
 from seisflow.inversion import InversionConfig
-from seisflow.misfits import CCTraveltimeConfig, WaveformConfig
+from seisflow.misfits import MisfitConfig
 from seisflow.signal import SignalConfig
 from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
@@ -49,8 +49,7 @@ SECTIONS: list[tuple[str, type]] = [
     ("source", SourceConfig),
     ("stages, a list of", StageConfig),
     ("stages: windows", WindowConfig),
-    ("stages: misfit, kind: cc_traveltime", CCTraveltimeConfig),
-    ("stages: misfit, kind: waveform", WaveformConfig),
+    *((f"stages: misfit, kind: {kind().kind}", kind) for kind in get_args(MisfitConfig)),
     ("stages: guard", GuardConfig),
     ("solver, kind: elastic3d", Elastic3DConfig),
     ("inversion", InversionConfig),

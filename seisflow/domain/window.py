@@ -59,13 +59,18 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The misfit of one window: ``value`` (weight included), and lag (s), amplitude and correlation where measured."""
+    """The misfit of one window: ``value`` (weight included), and lag (s), amplitude and correlation where measured.
+
+    ``error`` is the standard error of the lag in s, or of the amplitude if that is what the misfit compares, estimated
+    from the window itself. It is told, and changes neither misfit nor adjoint source.
+    """
 
     window: Window
     value: float
     shift: float | None = None
     dlna: float | None = None
     correlation: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +82,13 @@ class Measurements:
     rows : tuple of Measurement
     adjoint : Gather
         The adjoint source: dJ/d(synthetic sample) / interval, on the axes of the synthetic gather, forward time.
+    rejections : tuple of Rejection
+        Windows that could not be measured, and why.
     """
 
     rows: tuple[Measurement, ...]
     adjoint: Gather
+    rejections: tuple[Rejection, ...] = ()
 
     @property
     def value(self) -> float:

@@ -50,6 +50,7 @@ _MEASUREMENT = (
     ("measured_shift", "f8"),
     ("measured_dlna", "f8"),
     ("measured_correlation", "f8"),
+    ("measured_error", "f8"),
 )
 _REJECTION = (
     ("station", "S"),
@@ -276,8 +277,8 @@ def _put_adjoint(auxiliary: h5py.Group, adjoint: Gather, content: EventFile, com
                 put(group, name, adjoint.data[i, j], attributes, compress=compress)
 
 
-def _measured(row: Measurement) -> tuple[float | None, float | None, float | None]:
-    return row.shift, row.dlna, row.correlation
+def _measured(row: Measurement) -> tuple[float | None, ...]:
+    return row.shift, row.dlna, row.correlation, row.error
 
 
 def _window_row(window: Window) -> tuple[object, ...]:
@@ -360,7 +361,7 @@ def _optional(value: float) -> float | None:
 
 def _measurement(row: tuple[Any, ...]) -> Measurement:
     window = Window(row[0], row[1], *row[2:8])
-    return Measurement(window, row[8], _optional(row[9]), _optional(row[10]), _optional(row[11]))
+    return Measurement(window, row[8], *(_optional(value) for value in row[9:]))
 
 
 def _rejection(row: tuple[Any, ...]) -> Rejection:

@@ -1,22 +1,42 @@
-"""Misfits: one file each, value and adjoint source together."""
+"""Misfits: one file each, value and adjoint source together. ``docs/misfits.md`` tells how to add one."""
 
 from __future__ import annotations
 
-from seisflow.misfits.base import Misfit
-from seisflow.misfits.cc_traveltime import CCTraveltime, CCTraveltimeConfig
-from seisflow.misfits.measure import measure_gather
-from seisflow.misfits.waveform import Waveform, WaveformConfig
+from seisflow.misfits.base import Band, Misfit
+from seisflow.misfits.cc_traveltime import CCTraveltimeConfig
+from seisflow.misfits.exponentiated_phase import ExponentiatedPhaseConfig
+from seisflow.misfits.measure import measure_gather, measure_traces
+from seisflow.misfits.multitaper import MultitaperAmplitudeConfig, MultitaperPhaseConfig
+from seisflow.misfits.waveform import WaveformConfig
 
-__all__ = ["CCTraveltimeConfig", "Misfit", "MisfitConfig", "WaveformConfig", "create", "measure_gather"]
+__all__ = [
+    "CCTraveltimeConfig",
+    "Misfit",
+    "MisfitConfig",
+    "WaveformConfig",
+    "create",
+    "measure_gather",
+    "measure_traces",
+]
 
-MisfitConfig = WaveformConfig | CCTraveltimeConfig
-"""Settings of any misfit; a new one is one line here and one in ``create``."""
+MisfitConfig = (
+    WaveformConfig
+    | CCTraveltimeConfig
+    | ExponentiatedPhaseConfig
+    | MultitaperPhaseConfig
+    | MultitaperAmplitudeConfig
+)
+"""Settings of any misfit; a new one is one line here."""
 
 
-def create(config: MisfitConfig) -> Misfit:
-    """Make the misfit that the settings describe."""
-    match config:
-        case WaveformConfig():
-            return Waveform(config)
-        case CCTraveltimeConfig():
-            return CCTraveltime(config)
+def create(config: MisfitConfig, band: Band | None = None) -> Misfit:
+    """Make the misfit that the settings describe.
+
+    Parameters
+    ----------
+    config : MisfitConfig
+    band : tuple of 2 float, optional
+        Shortest and longest period in s of what is compared, for misfits that look at frequencies; if left out, they
+        look at all that are recorded.
+    """
+    return config.create(band)

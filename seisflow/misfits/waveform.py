@@ -7,9 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from seisflow.domain import FloatArray, Measurement, Window
-from seisflow.errors import InputError, PhysicsError
-from seisflow.misfits.base import full_trace, window_slice
+from seisflow.errors import PhysicsError
+from seisflow.misfits.base import Band, Comparison, Cut, PerWindow, check_taper
 from seisflow.signal.taper import hann_taper
 
 __all__ = ["Waveform", "WaveformConfig"]
@@ -36,37 +35,30 @@ class WaveformConfig:
     normalise: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.taper <= 1:
-            raise InputError(f"taper = {self.taper}: the fraction of the window that is tapered, 0 to 1")
+        check_taper(self.taper)
+
+    def create(self, band: Band | None) -> Waveform:
+        """The misfit with these settings."""
+        return Waveform(self)
 
 
-class Waveform:
-    """J = weight / 2 * sum (h (s - d))^2 dt, with h a Hann taper over the window."""
+class Waveform(PerWindow):
+    """J = 1/2 sum (h (s - d))^2 dt, with h a Hann taper over the window; the adjoint source is h^2 (s - d)."""
 
     def __init__(self, config: WaveformConfig) -> None:
         self.config = config
 
-    def measure(
-        self, observed: FloatArray, synthetic: FloatArray, window: Window, start: float, interval: float
-    ) -> tuple[Measurement, FloatArray]:
-        """Measure one window; see ``Misfit.measure``. The adjoint source is weight h^2 (s - d).
-
-        Raises
-        ------
-        PhysicsError
-            If it is to be normalised and the observed trace is zero in the window.
-        """
-        span = window_slice(window, start, interval, len(synthetic))
-        taper = hann_taper(span.stop - span.start, self.config.taper / 2)
-        difference = taper * (synthetic[span] - observed[span])
-        factor = window.weight
+    def compare(self, cut: Cut) -> Comparison:
+        """See ``PerWindow.compare``; it needs an observed trace that is not zero only if it is normalised."""
+        taper = hann_taper(cut.samples, self.config.taper / 2)
+        difference = taper * (cut.synthetic - cut.observed)
+        factor = 1.0
         if self.config.normalise:
-            energy = float(np.sum((taper * observed[span]) ** 2) * interval)
+            energy = float(np.sum((taper * cut.observed) ** 2) * cut.interval)
             if energy == 0:
                 raise PhysicsError(
-                    f"observed {window.station}.{window.component} is zero from {window.start:g} to "
-                    f"{window.end:g} s, so the misfit cannot be normalised; take the window out"
+                    f"observed {cut.where} is zero, so the misfit cannot be normalised; take the window out"
                 )
             factor /= energy
-        value = 0.5 * factor * float(np.sum(difference**2) * interval)
-        return Measurement(window, value), full_trace(factor * taper * difference, span, len(synthetic))
+        value = 0.5 * factor * float(np.sum(difference**2) * cut.interval)
+        return Comparison(value, factor * taper * difference)

@@ -252,7 +252,8 @@ class EventStep:
 
     def measure(self) -> None:
         """Measure the misfit in all windows; those of stations that are held out make no adjoint source."""
-        misfit = create_misfit(self.project.config.stages[self.stage].misfit)
+        stage = self.project.config.stages[self.stage]
+        misfit = create_misfit(stage.misfit, stage.periods)
         self.measurements: Measurements | None = None
         self.held_rows: tuple[Measurement, ...] = ()
         used = tuple(window for window in self.windows if window.station not in self.held)
@@ -268,23 +269,14 @@ class EventStep:
             raise PhysicsError(f"event {self.event}: the misfit is {sum(values)}")
 
     def _measured(self, misfit: Misfit, windows: tuple[Window, ...]) -> Measurements:
-        """Measure windows; of those that were just selected, what cannot be measured is listed and left out."""
-        try:
-            return measure_gather(misfit, self.observed, self.synthetic, windows)
-        except PhysicsError:
-            if self.windows_from is not None:
-                raise  # frozen windows that cannot be measured any more: the model went astray
-        kept = []
-        for window in windows:
-            try:
-                measure_gather(misfit, self.observed, self.synthetic, (window,))
-                kept.append(window)
-            except PhysicsError as error:
-                lost = Rejection(
-                    window.station, window.component, "misfit", str(error), window.start, window.end
-                )
-                self.rejections = (*self.rejections, lost)
-        return measure_gather(misfit, self.observed, self.synthetic, kept)
+        """Measure windows; of those that were just selected, what cannot be measured is listed and left out.
+
+        Frozen windows that cannot be measured any more stop it: the model went astray.
+        """
+        strict = self.windows_from is not None
+        measured = measure_gather(misfit, self.observed, self.synthetic, windows, strict=strict)
+        self.rejections = (*self.rejections, *measured.rejections)
+        return measured
 
     @property
     def rows(self) -> tuple[Measurement, ...]:

@@ -71,8 +71,9 @@ class _Chain:
         )
 
     def measure(self, synthetic: Gather) -> Measurements:
-        config = self.step.project.config.stages[self.step.stage].misfit
-        return measure_gather(create_misfit(config), self.step.observed, synthetic, self.windows)
+        stage = self.step.project.config.stages[self.step.stage]
+        misfit = create_misfit(stage.misfit, stage.periods)
+        return measure_gather(misfit, self.step.observed, synthetic, self.windows)
 
     def misfit(self, model: Model) -> float:
         forward = self.forward(model)

@@ -1,5 +1,6 @@
 """What holds for every misfit: run over the members of the union, a new one is tested by its one line."""
 
+from dataclasses import fields, replace
 from typing import get_args
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from seisflow.domain import Gather, Station, Window
 from seisflow.errors import InputError, MissingError, PhysicsError
 from seisflow.misfits import MisfitConfig, create, measure_gather
+from seisflow.misfits.base import PerWindow
 
 START, INTERVAL, SAMPLES = -4.0, 0.25, 480
 TIMES = START + INTERVAL * np.arange(SAMPLES)
@@ -16,8 +18,13 @@ WINDOWS = (
     Window("XX.A", "R", 10.0, 40.0),
     Window("XX.A", "R", 30.0, 70.25, weight=2.5),  # overlaps the first
     Window("XX.A", "Z", 5.0, 100.0),
+    Window("XX.A", "T", 20.0, 61.0),
+    Window("XX.B", "R", 11.0, 42.0),
     Window("XX.B", "T", 20.5, 60.0, weight=0.3),
+    Window("XX.B", "Z", 7.0, 101.0),
 )
+TWO = (Window("XX.A", "R", 10.0, 40.0), Window("XX.B", "R", 11.0, 41.0))
+"""A window and its like at the other station, which misfits of station pairs need."""
 
 
 @pytest.fixture(params=get_args(MisfitConfig), ids=lambda config: config().kind)
@@ -26,13 +33,22 @@ def misfit(request):
 
 
 def smooth(seed, scale=1.0):
-    """Random traces of periods over about 4 s, of amplitudes like seismograms in m."""
+    """Random traces of periods over about 4 s, of amplitudes like seismograms in m; those of B come 1.3 s after A."""
     rng = np.random.default_rng(seed)
     data = np.zeros((2, 3, SAMPLES))
-    for trace in data.reshape(-1, SAMPLES):
+    for component in range(3):
         for frequency in np.linspace(0.03, 0.24, 12):
-            trace += rng.standard_normal() * np.cos(2 * np.pi * (frequency * TIMES + rng.random()))
+            size, phase = rng.standard_normal(), rng.random()
+            for station, late in enumerate((0.0, 1.3)):
+                turns = frequency * (TIMES - late) + phase + 0.05 * station
+                data[station, component] += size * np.cos(2 * np.pi * turns)
     return gather(data * scale)
+
+
+def free(seed):
+    """Random traces of no likeness, a direction to go into."""
+    parts = smooth(seed, 1e-6), smooth(seed + 1000, 1e-6)
+    return np.stack([parts[0].data[0], parts[1].data[1]])
 
 
 def gather(data):
@@ -43,14 +59,14 @@ def pair():
     """Observed, and a synthetic that is like it but neither only shifted nor only scaled."""
     synthetic = smooth(1, 1e-6)
     delayed = np.array([[np.interp(TIMES - 0.83, TIMES, trace) for trace in row] for row in synthetic.data])
-    return gather(1.3 * delayed + 0.35 * smooth(2, 1e-6).data), synthetic
+    return gather(1.3 * delayed + 0.35 * free(2)), synthetic
 
 
 def test_adjoint_is_the_derivative_by_finite_differences(misfit):
     observed, synthetic = pair()
     adjoint = measure_gather(misfit, observed, synthetic, WINDOWS).adjoint
     for seed in (10, 11, 12):
-        direction = smooth(seed, 1e-6).data
+        direction = free(seed)
 
         def value(step, direction=direction):
             moved = synthetic.with_data(synthetic.data + step * direction)
@@ -65,27 +81,26 @@ def test_adjoint_is_the_derivative_by_finite_differences(misfit):
 
 def test_taylor_remainder_falls_with_the_square_of_the_step(misfit):
     observed, synthetic = pair()
-    direction = smooth(20, 1e-6).data
+    direction = free(20)
     base = measure_gather(misfit, observed, synthetic, WINDOWS)
     slope = np.sum(base.adjoint.data * direction) * INTERVAL
     rest = []
-    for step in (4e-2, 2e-2, 1e-2):
+    for step in (2e-3, 1e-3, 5e-4):
         moved = synthetic.with_data(synthetic.data + step * direction)
         rest.append(abs(measure_gather(misfit, observed, moved, WINDOWS).value - base.value - step * slope))
-    assert rest[0] / rest[1] == pytest.approx(4, rel=0.2)
+    assert rest[0] / rest[1] == pytest.approx(4, rel=0.1)
     assert rest[1] / rest[2] == pytest.approx(4, rel=0.1)
 
 
 def test_derivative_with_respect_to_a_single_sample(misfit):
     observed, synthetic = pair()
-    window = WINDOWS[0]
-    adjoint = measure_gather(misfit, observed, synthetic, [window]).adjoint.data[0, 0]
+    adjoint = measure_gather(misfit, observed, synthetic, TWO).adjoint.data[0, 0]
     for sample in (63, 100, 151, 170):
         values = []
         for sign in (1, -1):
             data = synthetic.data.copy()
             data[0, 0, sample] += sign * 1e-9
-            values.append(measure_gather(misfit, observed, gather(data), [window]).value)
+            values.append(measure_gather(misfit, observed, gather(data), TWO).value)
         found = (values[0] - values[1]) / 2e-9 / INTERVAL
         assert found == pytest.approx(adjoint[sample], rel=1e-5, abs=1e-6 * np.abs(adjoint).max())
 
@@ -110,13 +125,15 @@ def test_adjoint_is_zero_outside_the_windows_and_not_within(misfit):
 
 def test_value_and_adjoint_scale_with_the_weight(misfit):
     observed, synthetic = pair()
-    once = measure_gather(misfit, observed, synthetic, [Window("XX.A", "R", 10.0, 40.0)])
-    thrice = measure_gather(misfit, observed, synthetic, [Window("XX.A", "R", 10.0, 40.0, weight=3.0)])
+    once = measure_gather(misfit, observed, synthetic, TWO)
+    thrice = measure_gather(misfit, observed, synthetic, [replace(window, weight=3.0) for window in TWO])
     assert thrice.value == pytest.approx(3 * once.value)
     assert np.allclose(thrice.adjoint.data, 3 * once.adjoint.data)
 
 
 def test_windows_that_overlap_add_up(misfit):
+    if not isinstance(misfit, PerWindow):
+        pytest.skip("its windows depend on each other")
     observed, synthetic = pair()
     both = measure_gather(misfit, observed, synthetic, WINDOWS[:2])
     single = [measure_gather(misfit, observed, synthetic, [window]) for window in WINDOWS[:2]]
@@ -125,13 +142,18 @@ def test_windows_that_overlap_add_up(misfit):
 
 
 def test_the_misfit_is_smooth_in_the_delay(misfit):
-    """Delays of parts of a sample give a misfit without steps: second differences stay small."""
-    pulse = np.exp(-(((TIMES - 40) / 5) ** 2)) * np.cos(2 * np.pi * (TIMES - 40) / 12)
-    synthetic = gather(np.tile(pulse, (2, 3, 1)))
-    window, values = Window("XX.A", "R", 10.0, 70.0), []
+    """Delays of parts of a sample at one station, and growing with them, give a misfit without steps."""
+
+    def pulse(delay):
+        t = TIMES - 40 - delay
+        return np.exp(0.2 * delay - (t / 5) ** 2) * np.cos(2 * np.pi * t / 12)
+
+    synthetic, values = gather(np.tile(pulse(0.0), (2, 3, 1))), []
+    windows = Window("XX.A", "R", 10.0, 70.0), Window("XX.B", "R", 10.0, 70.0)
     for delay in np.arange(0.5, 1.5, 0.05):
-        late = np.exp(-(((TIMES - 40 - delay) / 5) ** 2)) * np.cos(2 * np.pi * (TIMES - 40 - delay) / 12)
-        values.append(measure_gather(misfit, gather(np.tile(late, (2, 3, 1))), synthetic, [window]).value)
+        late = synthetic.data.copy()
+        late[0] = pulse(delay)
+        values.append(measure_gather(misfit, gather(late), synthetic, windows).value)
     assert np.all(np.diff(values) > 0)
     assert np.ptp(np.diff(values, 2)) < 0.2 * np.mean(np.diff(values))
 
@@ -205,8 +227,15 @@ def test_unknown_settings_are_refused(config):
     from pydantic import TypeAdapter, ValidationError
 
     kind = config().kind
-    assert TypeAdapter(MisfitConfig).validate_python({"kind": kind, "taper": 0.2}) == config(taper=0.2)
+    assert TypeAdapter(MisfitConfig).validate_python({"kind": kind}) == config()
     with pytest.raises(ValidationError, match="tapper"):
         TypeAdapter(MisfitConfig).validate_python({"kind": kind, "tapper": 0.2})
-    with pytest.raises(InputError, match=r"taper = 1\.5"):
-        config(taper=1.5)
+
+
+@pytest.mark.parametrize("config", get_args(MisfitConfig))
+def test_impossible_settings_are_refused(config):
+    numbers = {field.name for field in fields(config) if isinstance(field.default, float)}
+    assert numbers
+    for name in numbers:
+        with pytest.raises(InputError, match=f"{name} = -0.5"):
+            config(**{name: -0.5})

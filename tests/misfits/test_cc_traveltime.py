@@ -7,7 +7,7 @@ import pytest
 
 from seisflow.domain import Window
 from seisflow.errors import InputError, PhysicsError
-from seisflow.misfits import CCTraveltimeConfig, create
+from seisflow.misfits import CCTraveltimeConfig, create, measure_traces
 
 INTERVAL = 0.1
 TIMES = INTERVAL * np.arange(1000)
@@ -19,7 +19,9 @@ def pulse(centre, period=9.0, width=6.0):
 
 
 def measure(observed, synthetic, window=WINDOW, **settings):
-    return create(CCTraveltimeConfig(**settings)).measure(observed, synthetic, window, 0.0, INTERVAL)
+    return measure_traces(
+        create(CCTraveltimeConfig(**settings)), (observed, synthetic), window, 0.0, INTERVAL
+    )
 
 
 @pytest.mark.parametrize("delay", [1.0, 0.437, -0.05, -2.213])
