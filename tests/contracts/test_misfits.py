@@ -20,6 +20,7 @@ WINDOWS = (
     Window("XX.A", "Z", 5.0, 100.0),
     Window("XX.A", "T", 20.0, 61.0),
     Window("XX.B", "R", 11.0, 42.0),
+    Window("XX.B", "R", 31.0, 71.5, weight=0.7),
     Window("XX.B", "T", 20.5, 60.0, weight=0.3),
     Window("XX.B", "Z", 7.0, 101.0),
 )
@@ -74,7 +75,7 @@ def test_adjoint_is_the_derivative_by_finite_differences(misfit):
 
         predicted = np.sum(adjoint.data * direction) * INTERVAL
         # Fourth order, so that the step may be large against rounding.
-        h = 1e-3
+        h = 2e-4
         found = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
         assert found == pytest.approx(predicted, rel=1e-7)
 
