@@ -84,8 +84,7 @@ class CCTraveltime(PerWindow):
                 f"{last:.3g} s; take the window out or raise max_shift"
             )
         outer = lag / self.config.sigma**2
-        curvature = correlation.derivative(lag, 2) * norms[1]
-        source = -outer / (curvature * cut.interval) * taper * correlation.second_slope(lag)
-        height = correlation.derivative(lag, 0)
+        height, _, curvature = correlation.derivatives(lag)
+        source = -outer / (curvature * norms[1] * cut.interval) * taper * correlation.second_slope(lag)
         error = float(np.sqrt(max(0.0, 2 - 2 * height) / correlation.slope_energy()))
         return Comparison(0.5 * outer * lag, source, lag, float(np.log(norms[0] / norms[1])), height, error)

@@ -78,7 +78,7 @@ class CCTraveltimeDD(PerPair):
                 f"the lag of the recordings, {expected:.3g} s; take one of the windows out"
             )
         difference = (lag - seen.lag) / self.config.sigma**2
-        outer = difference / (correlation.derivative(lag, 2) * first.interval)
+        outer = difference / (correlation.derivatives(lag)[2] * first.interval)
         sources = (
             -outer / norms[0] * tapers[0] * correlation.second_slope(lag),
             outer / norms[1] * tapers[1] * correlation.first_slope(lag),

@@ -221,5 +221,5 @@ class PerPair(ABC):
         lag = correlation.best_lag()
         if lag is None:
             return None
-        similarity = correlation.derivative(lag, 0)
+        similarity = correlation.derivatives(lag)[0]
         return Seen(lag, similarity) if similarity >= self.config.min_similarity else None
