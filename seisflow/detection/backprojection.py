@@ -229,7 +229,7 @@ def _prepared(features: Features, delays: Delays, config: BackprojectionConfig) 
     count = np.maximum(use.sum(axis=1), 1)
     least = np.minimum(np.maximum(config.min_live, config.min_stations / count), 1.0)
     given = BeamInput(
-        np.ascontiguousarray(features.values),
+        np.ascontiguousarray(features.capped()),
         np.ascontiguousarray(features.live),
         np.outer(station, phase),
         least,

@@ -19,7 +19,7 @@ from seisflow.detection.threshold import running_median_mad
 from seisflow.domain import Continuous, Features, FloatArray
 from seisflow.errors import InputError
 
-__all__ = ["FeatureConfig", "make_features", "mixed", "window_sum"]
+__all__ = ["FeatureConfig", "energy_ratio", "kurtosis_rise", "make_features", "mixed", "window_sum"]
 
 Kind = Literal["sta_lta", "energy", "envelope", "kurtosis"]
 _LEAST_LIVE = 0.5
@@ -50,7 +50,7 @@ class FeatureConfig:
         Filter forwards and backwards: sharper bands, onsets blurred by half a period of the band.
     floor, ceiling : float
         Limits of a feature (before the logarithm for ``sta_lta``), so that neither a quiet nor a broken channel
-        outweighs the others.
+        outweighs the others. The ceiling is that of the beam; places are found without it.
     normalise : float
         Window of the running median in s.
     """
@@ -81,6 +81,11 @@ class FeatureConfig:
                     f"{found}: the band must rise from above 0, the short window be shorter than the long one, "
                     "and a component and a corner be there"
                 )
+
+    @property
+    def highest(self) -> float:
+        """What a beam takes of a feature at most."""
+        return float(np.log(self.ceiling)) if self.kind == "sta_lta" else self.ceiling
 
     @property
     def padding(self) -> float:
@@ -152,7 +157,8 @@ def make_features(
             )
     start = data.start + 0.5 * (factor - 1) * data.interval
     names = tuple(station.id for station in data.stations)
-    return Features(names, tuple(phases), values, live, start, factor * data.interval)
+    ceilings = tuple(config.highest for config in phases.values())
+    return Features(names, tuple(phases), values, live, start, factor * data.interval, ceilings)
 
 
 def _feature(
@@ -175,10 +181,10 @@ def _feature(
     if config.kind == "kurtosis":
         result, live = _mean_kurtosis(traces, alive, factor, (short, long))
     else:
-        result, live = _ratio(energy, live, short, long, config)
+        result, live = energy_ratio(energy, live, (short, long), config)
     if config.kind != "sta_lta":
         result = _standardised(result, live, config, interval)
-    result = np.clip(result, -config.ceiling, config.ceiling)
+    result = np.maximum(result, -config.ceiling)
     return np.where(live, result, 0.0).astype(np.float32), live
 
 
@@ -210,17 +216,34 @@ def _behind(values: FloatArray, length: int) -> FloatArray:
     return result
 
 
-def _ratio(
-    energy: FloatArray, live: npt.NDArray[np.bool_], short: int, long: int, config: FeatureConfig
+def energy_ratio(
+    energy: FloatArray, live: npt.NDArray[np.bool_], windows: tuple[int, int], config: FeatureConfig
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Logarithm of the energy ahead, over that behind for ``sta_lta``."""
+    """Logarithm of the energy ahead, over that behind for ``sta_lta``.
+
+    Parameters
+    ----------
+    energy : ndarray (nt,)
+    live : ndarray of bool (nt,)
+    windows : tuple of int
+        Short and long one in samples.
+    config : FeatureConfig
+        Its ``floor`` bounds the ratio.
+
+    Returns
+    -------
+    ndarray (nt,)
+    ndarray of bool (nt,)
+        Where it is live.
+    """
+    short, long = windows
     ahead, share = _ahead(energy, short), _ahead(live.astype(np.float64), short)
     good = share > 1 - 1e-9
     if config.kind == "sta_lta":
         behind, counts = _behind(energy, long), _behind(live.astype(np.float64), long)
         good &= (counts >= _LEAST_LIVE * long) & (behind > 0)
         ratio = np.divide(ahead * counts, behind, out=np.ones_like(ahead), where=good)
-        ratio = np.clip(ratio, config.floor, config.ceiling)
+        ratio = np.maximum(ratio, config.floor)
     else:
         good &= ahead > 0
         ratio = np.where(good, ahead, 1.0)
@@ -235,20 +258,39 @@ def _mean_kurtosis(
     places = factor * np.arange(count) + factor // 2
     total, share = np.zeros(count), np.zeros(count)
     for trace, live in zip(traces[:, places], alive[:, places], strict=True):
-        rise, good = _kurtosis(np.where(live, trace, 0.0), live, *windows)
+        alone = np.where(live, trace, 0.0)
+        rise, good = kurtosis_rise((alone, alone**2, alone**3, alone**4), live, windows)
         total += np.where(good, rise, 0.0)
         share += good
     return np.divide(total, share, out=np.zeros(count), where=share > 0), share > 0
 
 
-def _kurtosis(
-    trace: FloatArray, live: npt.NDArray[np.bool_], short: int, long: int
+def kurtosis_rise(
+    powers: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    live: npt.NDArray[np.bool_],
+    windows: tuple[int, int],
 ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Rise of the kurtosis of the samples behind, over the short window ahead."""
+    """Logarithm of the rise of the kurtosis of the samples behind, over the short window ahead.
+
+    Parameters
+    ----------
+    powers : tuple of four ndarray (nt,)
+        First to fourth power of the samples, or what is expected of them; zero where not live.
+    live : ndarray of bool (nt,)
+    windows : tuple of int
+        Short and long one in samples.
+
+    Returns
+    -------
+    ndarray (nt,)
+    ndarray of bool (nt,)
+        Where it is live.
+    """
+    short, long = windows
     counts = _behind(live.astype(np.float64), long)
     enough = counts >= max(4, _LEAST_LIVE * long)
     safe = np.where(enough, counts, 1.0)
-    first, second, third, fourth = (_behind(trace**power, long) / safe for power in (1, 2, 3, 4))
+    first, second, third, fourth = (_behind(power, long) / safe for power in powers)
     variance = second - first**2
     moment = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
     enough &= variance > 1e-12 * second
@@ -284,8 +326,9 @@ def mixed(features: Features, probabilities: FloatArray, weight: float) -> Featu
     probabilities : ndarray (ns, np, nt)
         0 to 1, on the time axis of the features; NaN where the picker says nothing (the feature stays alone there).
     weight : float
-        Of the probabilities, 0 to 1; they are scaled to the largest feature of each row, so that the weight means the
-        same for every kind of feature.
+        Of the probabilities, 0 to 1; they are scaled to the largest feature of each row, or to the ceiling of the
+        beam, so that the weight means the same for every kind of feature. The delay of an onset loses it:
+        probabilities have none.
 
     Returns
     -------
@@ -303,8 +346,11 @@ def mixed(features: Features, probabilities: FloatArray, weight: float) -> Featu
     known = np.isfinite(probabilities)
     if not 0 <= weight <= 1 or (known & ((probabilities < 0) | (probabilities > 1))).any():
         raise InputError(f"weight = {weight:g} of a picker: it and all probabilities must lie in 0 to 1")
-    scale = np.where(features.live, features.values, 0).max(axis=2, keepdims=True)
+    scale = np.where(features.live, features.capped(), 0).max(axis=2, keepdims=True)
     values = np.where(
         known, (1 - weight) * features.values + weight * scale * np.nan_to_num(probabilities), features.values
     )
-    return replace(features, values=values.astype(np.float32))
+    delays = features.delays and tuple(
+        replace(each, delays=(1 - weight) * each.delays) for each in features.delays
+    )
+    return replace(features, values=values.astype(np.float32), delays=delays)

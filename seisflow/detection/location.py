@@ -2,8 +2,9 @@
 
 The beam is maximised on a fine box around the best node and its top is taken from a quadratic through the points around
 the finest maximum. The covariance comes from the data: the onsets are where the features peak near the predicted
-arrivals, their scatter about the prediction is the error of an arrival, and the slopes of the travel times carry it
-over to place and time (Aki & Richards 2002, sec. 5.7.3; Tarantola 2005, eq. 3.53).
+arrivals, less the delay of a peak of that height, their scatter about the prediction is the error of an arrival, and
+the slopes of the travel times carry it over to place and time (Aki & Richards 2002, sec. 5.7.3; Tarantola 2005,
+eq. 3.53). So they do with the errors that all onsets of a phase, or all onsets, have in common.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def locate(
         values[..., 0] if i == 0 else values[..., 0, :] for i, values in enumerate(travel_times(point[None]))
     )
     arrivals = _arrivals(features, times, time, config, weights)
-    covariance, shares = _covariance(arrivals, slopes, config)
+    covariance, shares = _covariance(arrivals, slopes, config, _common_errors(features, arrivals))
     edge = any(
         not low + 1e-6 * step < value < high - 1e-6 * step
         for low, value, high, step in zip(grid.origin, point, grid.end, grid.spacing, strict=True)
@@ -203,12 +204,14 @@ def _maximum(
     point, time = start
     value = -np.inf
     for level in range(1, config.levels + 1):
+        late = _delays(features, travel_times(point[None])[0][..., 0] + time, config, weights)
         axes = _box(grid, point, np.array(grid.spacing) / config.divisions**level, config)
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         times, span = _times_near(travel_times, point, points)
         count = int(np.ceil(span / features.interval)) + 1
         origins = time + features.interval * np.arange(-count, count + 1)
-        beams = stack(features, times, origins, weights).reshape(*(axis.size for axis in axes), -1)
+        beams = stack(features, times + late[..., None], origins, weights)
+        beams = beams.reshape(*(axis.size for axis in axes), -1)
         best = np.unravel_index(int(beams.argmax()), beams.shape)
         value = max(value, float(beams[best]))
         offsets = _top(beams, best) if level == config.levels else np.zeros(4)
@@ -217,8 +220,27 @@ def _maximum(
             for axis, number, offset in zip([*axes, origins], best, offsets, strict=True)
         ]
         point, time = np.clip(place[:3], grid.origin, grid.end), float(place[3])
-    last = stack(features, travel_times(point[None])[0], np.array([time]), weights)[0, 0]
+    last = stack(features, travel_times(point[None])[0] + late[..., None], np.array([time]), weights)[0, 0]
     return point, time, max(value, float(last))
+
+
+def _delays(
+    features: Features, arrivals: FloatArray, config: LocationConfig, weights: FloatArray
+) -> FloatArray:
+    """How late features peak, (ns, np) in s, by how high they are near predicted arrivals (ns, np)."""
+    result = np.zeros(arrivals.shape)
+    if features.delays is None:
+        return result
+    values, live = np.asarray(features.values), np.asarray(features.live)
+    reach = max(2, round(config.window / features.interval))
+    for station, phase in np.argwhere(weights > 0).tolist():
+        middle = round(float(arrivals[station, phase] - features.start) / features.interval)
+        first, end = max(0, middle - reach), max(0, middle + reach + 1)
+        alive = live[station, phase, first:end]
+        if alive.any():
+            height = values[station, phase, first:end][alive].max()
+            result[station, phase] = features.delays[phase].at(height)
+    return result
 
 
 def _times_near(
@@ -287,15 +309,36 @@ def _arrivals(
         bend = left - 2 * top + right
         sub = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
         if top >= config.min_feature and first < peak < end - 1:
-            found.append((station, phase, features.start + (peak + sub) * features.interval, float(top)))
+            onset = features.start + (peak + sub) * features.interval
+            if features.delays is not None:
+                onset -= float(features.delays[phase].at(top))
+            found.append((station, phase, onset, float(top)))
     residuals = np.array([t - origin - times[s, p] for s, p, t, _ in found])
     return found, residuals
 
 
+def _common_errors(features: Features, onsets: Onsets) -> FloatArray:
+    """Errors in s that onsets have in common, (np, np + 1): by phase, one of each phase and one of all.
+
+    They are those of the delay of the middle one of the onsets of a phase.
+    """
+    count = len(features.phases)
+    result = np.zeros((count, count + 1))
+    for phase in range(count):
+        heights = [top for _, p, _, top in onsets[0] if p == phase]
+        if features.delays is not None and heights:
+            found = features.delays[phase].errors_at(float(np.median(heights)))
+            result[phase, phase], result[phase, -1] = found
+    return result
+
+
 def _covariance(
-    onsets: Onsets, slopes: FloatArray, config: LocationConfig
+    onsets: Onsets, slopes: FloatArray, config: LocationConfig, common: FloatArray
 ) -> tuple[FloatArray | None, FloatArray]:
-    """Covariance of x, y, z and time, and the weights of the arrivals in it."""
+    """Covariance of x, y, z and time, and the weights of the arrivals in it.
+
+    What errors that onsets have in common, (np, n) in s by phase, do to place and time adds to it.
+    """
     found, residuals = onsets
     if len(found) < config.min_arrivals:
         return None, np.zeros(len(found))
@@ -308,8 +351,9 @@ def _covariance(
         return None, weights
     variance = max(float((weights * centred**2).sum()) / freedom, config.least_error**2)
     normal = matrix.T @ (weights[:, None] * matrix)
-    # few arrivals: the variance is itself uncertain, so that the 68 % region of a Gaussian holds the truth as often;
-    # and the top of a sum of peaks is to least squares as the median is to the mean, whose variance is pi/2 of it
-    stretch = 3 * f.ppf(0.68, 3, freedom) / chi2.ppf(0.68, 3) * np.pi / 2
-    result: FloatArray = np.linalg.inv(normal) * variance * stretch
+    # few arrivals: the variance is itself uncertain, so that the 68 % region of a Gaussian holds the truth as often
+    stretch = 3 * f.ppf(0.68, 3, freedom) / chi2.ppf(0.68, 3)
+    inverse = np.linalg.inv(normal)
+    moved = inverse @ matrix.T @ (weights[:, None] * common[[p for _, p, _, _ in found]])
+    result: FloatArray = inverse * variance * stretch + moved @ moved.T
     return result, weights

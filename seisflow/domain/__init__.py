@@ -7,7 +7,7 @@ from seisflow.domain.beam import Beam
 from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
 from seisflow.domain.event import Event, Force, MomentTensor, SourceTimeFunction
-from seisflow.domain.features import Features
+from seisflow.domain.features import Features, OnsetDelay
 from seisflow.domain.gather import Gather, TimeSpan
 from seisflow.domain.geography import Projection
 from seisflow.domain.grid import FloatArray, Grid
@@ -35,6 +35,7 @@ __all__ = [
     "Measurement",
     "Measurements",
     "Model",
+    "OnsetDelay",
     "MomentTensor",
     "Projection",
     "Rejection",

@@ -10,7 +10,47 @@ import numpy.typing as npt
 from seisflow.domain.grid import FloatArray
 from seisflow.errors import InputError
 
-__all__ = ["Features"]
+__all__ = ["Features", "OnsetDelay"]
+
+
+@dataclass(frozen=True, eq=False)
+class OnsetDelay:
+    """How long after an onset a feature peaks, by the height of the peak.
+
+    Parameters
+    ----------
+    heights : ndarray (n,)
+        Of the feature at its peak, rising.
+    delays : ndarray (n,)
+        Peak minus onset in s.
+    errors : ndarray (n,)
+        Standard error of the delay in s that the onsets of a phase have in common: what the waves after an onset leave
+        open.
+    rises : ndarray (n,)
+        And one that all phases have in common: what onsets that build up leave open.
+    """
+
+    heights: FloatArray
+    delays: FloatArray
+    errors: FloatArray
+    rises: FloatArray
+
+    def __post_init__(self) -> None:
+        shapes = [values.shape for values in (self.heights, self.delays, self.errors, self.rises)]
+        good = len(set(shapes)) == 1 and len(shapes[0]) == 1 and shapes[0][0] > 0
+        if not good or (np.diff(self.heights) <= 0).any():
+            raise InputError(
+                f"heights, delays, errors and rises have shapes {shapes}: all must be of one length, the heights rising"
+            )
+
+    def at(self, heights: FloatArray) -> FloatArray:
+        """Delays in s of peaks of some heights; those beyond the known ones have that of the nearest."""
+        return np.asarray(np.interp(heights, self.heights, self.delays))
+
+    def errors_at(self, height: float) -> tuple[float, float]:
+        """Errors in s of the delay of peaks of a height: one of the phase, one that all phases have in common."""
+        errors, rises = (float(np.interp(height, self.heights, each)) for each in (self.errors, self.rises))
+        return errors, rises
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +71,11 @@ class Features:
         Time of the first sample, s since 1970-01-01 UTC.
     interval : float
         s.
+    ceilings : tuple of float, optional
+        By phase: what a beam takes of a value at most, so that one station does not outweigh the others. The values
+        themselves go higher: where one is cut off, it no longer tells when it was highest.
+    delays : tuple of OnsetDelay, optional
+        By phase.
     """
 
     stations: tuple[str, ...]
@@ -39,6 +84,8 @@ class Features:
     live: npt.NDArray[np.bool_]
     start: float
     interval: float
+    ceilings: tuple[float, ...] | None = None
+    delays: tuple[OnsetDelay, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.stations), len(self.phases))
@@ -55,8 +102,20 @@ class Features:
             raise InputError(f"sampling interval must be positive, found {self.interval} s")
         if len(set(self.stations)) < shape[0] or len(set(self.phases)) < shape[1]:
             raise InputError(f"a station or phase is named twice in {self.stations}, {self.phases}")
+        for name in ("ceilings", "delays"):
+            given = getattr(self, name)
+            if given is not None and len(given) != shape[1]:
+                raise InputError(f"{len(given)} {name} given; there are {shape[1]} phases")
 
     @property
     def samples(self) -> int:
         """Number of samples of each feature."""
         return int(self.values.shape[2])
+
+    def capped(self) -> FloatArray:
+        """Values (ns, np, nt) as a beam takes them."""
+        if self.ceilings is None:
+            return self.values
+        limits = np.array(self.ceilings, dtype=np.float32)
+        capped: FloatArray = np.minimum(self.values, limits[:, None])
+        return capped

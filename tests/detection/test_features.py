@@ -101,7 +101,10 @@ def test_a_constant_channel_is_not_live():
 
 def test_ceiling_and_floor_bound_a_feature():
     found = features(recording(amplitude=1e6), ceiling=50.0, floor=0.5)
-    assert found.values.max() == pytest.approx(np.log(50.0)) and found.values.min() >= np.log(0.5) - 1e-6
+    assert found.capped().max() == pytest.approx(np.log(50.0)) and found.values.min() >= np.log(0.5) - 1e-6
+    assert found.values.max() > 2 * np.log(50.0)  # places are found from what is not cut off
+    whole = features(recording(amplitude=1e6), floor=0.5)
+    assert np.array_equal(found.values, whole.values)
 
 
 def test_probabilities_of_a_picker_are_mixed_in():

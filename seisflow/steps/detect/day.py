@@ -18,6 +18,7 @@ from seisflow.detection.backprojection import backproject, row_weights, shift_st
 from seisflow.detection.features import make_features, mixed
 from seisflow.detection.location import Location, locate
 from seisflow.detection.magnitude import RelativeMagnitudeConfig
+from seisflow.detection.onset_delay import with_delays
 from seisflow.detection.threshold import NullPeaks, false_alarms, peaks, threshold
 from seisflow.detection_config import NeighbourConfig
 from seisflow.domain import Beam, Catalog, Detection, Features, FloatArray
@@ -111,7 +112,7 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
         values: FloatArray = np.memmap(file, np.float32, "r+", 0, shape)
         live: npt.NDArray[np.bool_] = np.memmap(file, np.bool_, "r+", 4 * int(np.prod(shape)), shape)
         problems: Counter[str] = Counter()
-        offset = start
+        offset, ceilings, delays = start, None, None
         parts = parts_of(count, config.chunk / config.interval)
         margin = max(survey.recordings_margin(phase) for phase in survey.phases)
         for first, last in parts:
@@ -122,10 +123,13 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
             values[..., first:last] = piece.values[..., before : before + last - first]
             live[..., first:last] = piece.live[..., before : before + last - first]
             offset = piece.start + (before - first) * config.interval
+            ceilings, delays = piece.ceilings, piece.delays
             problems.update(faults)
             progress(last / count)
         names = tuple(each.id for each in survey.stations)
-        features = Features(names, survey.phases, values, live, offset, config.interval)
+        features = Features(
+            names, survey.phases, values, live, offset, config.interval, ceilings=ceilings, delays=delays
+        )
         yield features, counted(problems, len(parts))
 
 
@@ -138,6 +142,7 @@ def features_of(survey: Survey, start: float, samples: int) -> tuple[Features, i
     end = begin + (samples + 2 * before) * config.interval
     found, problems = survey.recordings(begin, end, [config.recordings(phase) for phase in config.phases])
     features = make_features(dict(zip(config.phases, found, strict=True)), config.phases, config.interval)
+    features = with_delays(features, config.phases)
     if config.picker is not None:
         axis = PickAxis(
             features.stations, features.phases, features.start, features.interval, features.samples
