@@ -9,6 +9,7 @@ from itertools import product
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from seisflow.domain import FloatArray
@@ -109,29 +110,68 @@ class PerPair(ABC):
         """
 
     def measure(self, cuts: Sequence[Cut]) -> list[Comparison | PhysicsError]:
-        """See ``Misfit.measure``."""
-        found: dict[tuple[int, int], PairDifference] = {}
+        """See ``Misfit.measure``.
+
+        Windows without partners and, one after another, those with most pairs that cannot be measured are left out, and
+        pairs are chosen anew, until all can be. So the windows that are left make the same pairs when they come alone,
+        as they do when they are frozen.
+        """
         faults: dict[int, PhysicsError] = {}
-        for first, second, seen in self.pairs(cuts):
-            try:
-                found[first, second] = self.compare(cuts[first], cuts[second], seen)
-            except PhysicsError as error:
-                faults.setdefault(first, error)
-                faults.setdefault(second, error)
-        partners = np.bincount(np.array([*found], dtype=int).ravel(), minlength=len(cuts))
-        values = np.zeros(len(cuts))
-        sources = [np.zeros(cut.samples) for cut in cuts]
+        seen: dict[tuple[int, int], Seen | None] = {}
+        known: dict[tuple[int, int], PairDifference | PhysicsError] = {}
+        while True:
+            pairs = self._pairs(cuts, [n for n in range(len(cuts)) if n not in faults], seen)
+            for ends, alike in pairs.items():
+                if ends not in known:
+                    known[ends] = self._compared(cuts, ends, alike)
+            partners = np.bincount(np.array([*pairs], dtype=int).ravel(), minlength=len(cuts))
+            lost = self._lost(cuts, {ends: known[ends] for ends in pairs}, partners, faults)
+            if not lost:
+                break
+            faults |= lost
+        found = {ends: pair for ends in pairs if isinstance(pair := known[ends], PairDifference)}
+        sums = self._summed(cuts, found, partners)
+        return [faults.get(number, each) for number, each in enumerate(sums)]
+
+    def _compared(
+        self, cuts: Sequence[Cut], ends: tuple[int, int], seen: Seen
+    ) -> PairDifference | PhysicsError:
+        first, second = (cuts[end] for end in ends)
+        try:
+            pair = self.compare(first, second, seen)
+        except PhysicsError as error:
+            return error
+        if not all(np.all(np.isfinite(part)) for part in (pair.value, *pair.sources)):
+            return PhysicsError(f"double difference of {first.where} and {second.where} is not finite")
+        return pair
+
+    def _lost(
+        self,
+        cuts: Sequence[Cut],
+        pairs: dict[tuple[int, int], PairDifference | PhysicsError],
+        partners: npt.NDArray[np.intp],
+        faults: dict[int, PhysicsError],
+    ) -> dict[int, PhysicsError]:
+        """Which windows have to go: the one with most pairs that failed, else those without any pair."""
+        failed = {ends: error for ends, error in pairs.items() if isinstance(error, PhysicsError)}
+        if failed:
+            counts = np.bincount(np.array([*failed], dtype=int).ravel(), minlength=len(cuts))
+            worst = int(counts.argmax())
+            return {worst: next(error for ends, error in failed.items() if worst in ends)}
+        alone = [number for number in range(len(cuts)) if number not in faults and not partners[number]]
+        return {number: self._alone(cuts[number]) for number in alone}
+
+    @staticmethod
+    def _summed(
+        cuts: Sequence[Cut], found: dict[tuple[int, int], PairDifference], partners: npt.NDArray[np.intp]
+    ) -> list[Comparison]:
+        values, sources = np.zeros(len(cuts)), [np.zeros(cut.samples) for cut in cuts]
         for ends, pair in found.items():
             share = [cuts[end].window.weight / partners[end] for end in ends]
             for end, part, source in zip(ends, share, pair.sources, strict=True):
                 values[end] += part * pair.value
                 sources[end] += sum(share) * source
-        return [
-            Comparison(float(values[number]), sources[number])
-            if partners[number]
-            else faults.get(number, self._alone(cut))
-            for number, cut in enumerate(cuts)
-        ]
+        return [Comparison(float(value), source) for value, source in zip(values, sources, strict=True)]
 
     def _alone(self, cut: Cut) -> PhysicsError:
         config = self.config
@@ -141,19 +181,14 @@ class PerPair(ABC):
             f"recording like it (correlation {config.min_similarity:g}); take it out, or lower min_similarity"
         )
 
-    def pairs(self, cuts: Sequence[Cut]) -> list[tuple[int, int, Seen]]:
-        """Choose pairs: numbers of the two windows, in rising order, and how their recordings compare.
-
-        Of the windows of two stations, those most alike become a pair first, and each is in one such pair only.
-
-        Raises
-        ------
-        InputError
-            If stations are not known.
-        """
+    def _pairs(
+        self, cuts: Sequence[Cut], numbers: Sequence[int], seen: dict[tuple[int, int], Seen | None]
+    ) -> dict[tuple[int, int], Seen]:
+        """Choose pairs among some windows, in rising order of their numbers; ``seen`` keeps how recordings compare."""
         windows: dict[tuple[str, str], list[int]] = {}
         places: dict[str, dict[str, tuple[float, float]]] = {}
-        for number, cut in enumerate(cuts):
+        for number in numbers:
+            cut = cuts[number]
             if cut.station is None:
                 raise InputError(
                     "a misfit of station pairs needs the stations; measure the windows of a gather"
@@ -161,13 +196,19 @@ class PerPair(ABC):
             windows.setdefault((cut.window.component, cut.station.id), []).append(number)
             place = cut.station.latitude, cut.station.longitude
             places.setdefault(cut.window.component, {})[cut.station.id] = place
-        results = []
+        results: dict[tuple[int, int], Seen] = {}
         for component, stations in places.items():
             names = list(stations)
             for i, j, distance in self._neighbours(np.array(list(stations.values()))):
-                both = windows[component, names[i]], windows[component, names[j]]
-                results += self._matched(cuts, both, distance)
-        return sorted(results, key=lambda pair: pair[:2])
+                choices = [
+                    (min(pair), max(pair))
+                    for pair in product(windows[component, names[i]], windows[component, names[j]])
+                ]
+                for ends in choices:
+                    if ends not in seen:
+                        seen[ends] = self._seen(cuts[ends[0]], cuts[ends[1]], distance)
+                results |= _matched({ends: found for ends in choices if (found := seen[ends]) is not None})
+        return {ends: results[ends] for ends in sorted(results)}
 
     def _neighbours(self, degrees: FloatArray) -> list[tuple[int, int, float]]:
         """Numbers of two stations and their distance in m, through the Earth."""
@@ -188,24 +229,6 @@ class PerPair(ABC):
         }
         return [(*pair, found[pair]) for pair in sorted(found)]
 
-    def _matched(
-        self, cuts: Sequence[Cut], both: tuple[list[int], list[int]], distance: float
-    ) -> list[tuple[int, int, Seen]]:
-        choices = []
-        for i, j in product(*both):
-            first, second = cuts[min(i, j)], cuts[max(i, j)]
-            seen = self._seen(first, second, distance)
-            if seen is not None:
-                choices.append((min(i, j), max(i, j), seen))
-        choices.sort(key=lambda choice: (-choice[2].similarity, choice[:2]))
-        taken: set[int] = set()
-        results = []
-        for first_number, second_number, seen in choices:
-            if not taken & {first_number, second_number}:
-                taken |= {first_number, second_number}
-                results.append((first_number, second_number, seen))
-        return results
-
     def _seen(self, first: Cut, second: Cut, distance: float) -> Seen | None:
         windows = first.window, second.window
         centres = [0.5 * (window.start + window.end) for window in windows]
@@ -223,3 +246,14 @@ class PerPair(ABC):
             return None
         similarity = correlation.derivatives(lag)[0]
         return Seen(lag, similarity) if similarity >= self.config.min_similarity else None
+
+
+def _matched(choices: dict[tuple[int, int], Seen]) -> dict[tuple[int, int], Seen]:
+    """Of the windows of two stations, those most alike become a pair first, and each is in one such pair only."""
+    taken: set[int] = set()
+    results = {}
+    for ends in sorted(choices, key=lambda ends: (-choices[ends].similarity, ends)):
+        if not taken & {*ends}:
+            taken |= {*ends}
+            results[ends] = choices[ends]
+    return results

@@ -135,6 +135,31 @@ def test_a_synthetic_that_cannot_be_measured_leaves_the_others():
         assert again.value == found.value and np.array_equal(again.adjoint.data, found.adjoint.data)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_windows_that_are_left_make_the_same_pairs_alone(kind):
+    """A recording like no other takes the place of a neighbour's second partner; without it there is another one."""
+    observed, synthetic, windows = network()
+    other = observed.data.copy()
+    other[1, 0] = pulse(43.0, period=4.0, width=3.0)
+    misfit = create(kind(max_partners=2), BAND)
+    found = measure_gather(misfit, gather(other[:, 0]), synthetic, windows, strict=False)
+    kept = [row.window for row in found.rows]
+    assert [row.station for row in found.rejections] == ["XX.S1"] and len(kept) == 3
+    again = measure_gather(misfit, gather(other[:, 0]), synthetic, kept)
+    assert again.value == found.value and np.array_equal(again.adjoint.data, found.adjoint.data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pair_that_fails_among_frozen_windows_stops_it(kind):
+    """Else a trial would compare other pairs than the model before."""
+    observed, synthetic, windows = network()
+    measure_gather(create(kind(), BAND), observed, synthetic, windows)
+    data = synthetic.data.copy()
+    data[2] = 0.0
+    with pytest.raises(PhysicsError, match=r"XX\.S2\.Z"):
+        measure_gather(create(kind(), BAND), observed, gather(data[:, 0]), windows)
+
+
 def test_short_windows_and_single_pairs_are_refused():
     observed, synthetic, windows = network()
     short = [replace(window, start=window.start + 19, end=window.start + 24) for window in windows]
