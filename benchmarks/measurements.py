@@ -125,14 +125,20 @@ def compare(folder: Path, python: Path) -> None:
         say(item="agreement", kind=kind, value=value, source=float(difference))
 
 
-def part_of_network(numbers: tuple[int, int]) -> tuple[int, float, float]:
-    """Select windows and measure on some stations of the network: windows, and processor seconds of both."""
+def private_megabytes() -> float:
+    """Memory of this process that it shares with no other."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("Private")) / 1024
+
+
+def part_of_network(numbers: tuple[int, int]) -> tuple[int, float, float, float]:
+    """Select windows and measure on some stations: windows, processor seconds of both, private memory in MB."""
     observed, synthetic = PARTS[numbers]
     began = time.process_time()
     windows, _ = select(observed, synthetic, EVENT, SETTINGS, BAND)
     selected = time.process_time()
-    measure_gather(create(KINDS["cc_traveltime"](), BAND), observed, synthetic, windows, strict=False)
-    return len(windows), selected - began, time.process_time() - selected
+    found = measure_gather(create(KINDS["cc_traveltime"](), BAND), observed, synthetic, windows, strict=False)
+    return len(found.rows), selected - began, time.process_time() - selected, private_megabytes()
 
 
 PARTS: dict[tuple[int, int], tuple[Gather, Gather]] = {}
@@ -141,6 +147,7 @@ PARTS: dict[tuple[int, int], tuple[Gather, Gather]] = {}
 def time_network(stations: int, workers: int) -> None:
     """Windows and cc_traveltime on three components; the stations are shared out over processes, as events are."""
     observed, synthetic = network(stations, 3)
+    PARTS.clear()
     borders = np.linspace(0, stations, workers + 1).astype(int)
     for first, last in pairwise(borders):
         PARTS[first, last] = tuple(
@@ -152,14 +159,12 @@ def time_network(stations: int, workers: int) -> None:
         began = time.perf_counter()
         found = list(pool.map(part_of_network, PARTS))
         wall = time.perf_counter() - began
-    peak = [
-        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
+    parent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     say(
         item="network", stations=stations, components=3, samples=SAMPLES, workers=workers, seconds=round(wall, 2),
         windows=sum(row[0] for row in found), cpu_selecting=round(sum(row[1] for row in found), 2),
         cpu_measuring=round(sum(row[2] for row in found), 2),
-        mb_largest_process=round(max(peak)), mb_all=round(peak[0] + workers * peak[1]),
+        mb=round(parent + sum(row[3] for row in found)),
     )  # fmt: skip
 
 
