@@ -246,7 +246,9 @@ def _dry_run(project: Any, first: int, last: int) -> None:
 
 @app.command()
 def why(
-    step: Annotated[str, typer.Argument(help="As shown by --dry-run, for example i05/s00/EVENT.")],
+    step: Annotated[
+        str, typer.Argument(help="Such as i05/s00/EVENT (see --dry-run) or detection/2009-01-21/beam.")
+    ],
     project: Folder = HERE,
 ) -> None:
     """Say why a step would run again: which input changed."""

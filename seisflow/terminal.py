@@ -164,6 +164,12 @@ def _print_detection(found: dict[str, Any]) -> None:
     _table("", ["day", "backprojection", "matches", "problems"], rows)
     if found["catalog"]:
         print(f"catalog: {found['catalog']['events']} events")
+    for step, reasons in found["stale"].items():
+        print(f"{step} is out of date: {'; '.join(reasons[:3])}{'; ...' if reasons[3:] else ''}")
+    if found["not_searched"]:
+        first = found["not_searched"][:5]
+        more = f" and {len(found['not_searched']) - 5} more days" if found["not_searched"][5:] else ""
+        print(f"recorded but not searched: {', '.join(first)}{more}")
     for step, reason in found["failures"].items():
         print(f"{step} failed: {reason}")
 

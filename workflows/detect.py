@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, run_flow
 
+from seisflow.detection_config import MatchingConfig
 from seisflow.errors import SeisflowError
-from seisflow.io.archive import Day
 from seisflow.project import Project
 from seisflow.steps.detect.catalog import catalog_path, make_catalog
 from seisflow.steps.detect.day import run_day
+from seisflow.steps.detect.days import EVERYTHING, day_name, note_asked
 from seisflow.steps.detect.match import match_day
 from seisflow.steps.detect.page import make_page, page_path
-from seisflow.steps.detect.survey import Survey, day_name
-from seisflow.steps.detect.templates import make_templates
+from seisflow.steps.detect.sizes import size_day
+from seisflow.steps.detect.survey import Survey
+from seisflow.steps.detect.templates import cut_day, cut_names, make_templates
 
 __all__ = ["Detected", "detect"]
 
@@ -45,12 +48,15 @@ def detect(
 ) -> Detected:
     """Search continuous recordings for earthquakes; finished steps are not run again.
 
+    The catalog is that of all days that were ever searched; what became stale on any of them is made again.
+
     Parameters
     ----------
     root : Path
         The project folder.
     span : tuple of 2 float, optional
-        From when to when, s since 1970-01-01 UTC; all that was recorded, if left out.
+        From when to when is searched beside what was searched before, s since 1970-01-01 UTC; all that was recorded,
+        if left out.
     monitor : Monitor, optional
     pictures : int
         Earthquakes of each method that the page shows.
@@ -62,75 +68,122 @@ def detect(
     watcher = monitor or Quiet()
     project = Project.open(root)
     with project.lock():
-        survey = Survey.open(project, span, project.config.compute.cores_now())
-        days = {day_name(day): day for day in survey.days()}
+        survey = Survey.open(project, span or EVERYTHING, project.config.compute.cores_now())
+        note_asked(project, survey.asked)
+        days = [day_name(day) for day in survey.days()]
         at_once, _ = project.config.compute.share(len(days))
 
         def body(runner: Runner) -> Detected:
-            return _search(survey, days, runner, watcher, pictures)
+            return _search(survey, runner, watcher, pictures)
 
         title = f"{project.config.name} {min(days)}" + (f" to {max(days)}" if len(days) > 1 else "")
         found: Detected = run_flow(FlowRun("detect", title, project.root, at_once), body, watcher)
     return found
 
 
-def _search(
-    survey: Survey, days: dict[str, Day], runner: Runner, monitor: Monitor, pictures: int
-) -> Detected:
-    at_once, threads = survey.project.config.compute.share(len(days))
+class _Steps:
+    """The steps of a search, one method each; a step that fails leaves the reason for later."""
+
+    def __init__(self, survey: Survey, runner: Runner, monitor: Monitor) -> None:
+        self.survey, self.runner, self.monitor = survey, runner, monitor
+        self.days = {day_name(day): day for day in survey.days()}
+        self.at_once, self.threads = survey.project.config.compute.share(len(self.days))
+
+    def each(self, title: str, step: str, names: Iterable[str], work: Callable[..., Any]) -> dict[str, Any]:
+        """Run ``work(name, progress)`` for every name, as the step ``detection/NAME/step``."""
+
+        def one(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
+            task = f"detection/{name}/{step}" if step != name else f"detection/{name}"
+            return _noted(self.survey, task, stage, lambda: work(name, progress))
+
+        found: dict[str, Any] = self.runner.each(title, tuple(names), one, self.at_once)
+        return found
+
+    def beams(self) -> dict[str, Any]:
+        found = self.each(
+            "backproject",
+            "beam",
+            self.days,
+            lambda name, progress: run_day(self.survey, self.days[name], self.threads, progress),
+        )
+        total = sum(each["detections"] for each in found.values())
+        self.monitor.say(f"backprojection: {total} detections")
+        return found
+
+    def sizes(self) -> None:
+        config = self.survey.config.amplitudes
+        if config is not None:
+            self.each(
+                "sizes",
+                "sizes",
+                self.days,
+                lambda name, progress: size_day(self.survey, config, self.days[name], progress),
+            )
+
+    def templates(self, config: MatchingConfig) -> dict[str, Any]:
+        self.each(
+            "cut templates",
+            "cut",
+            cut_names(self.survey),
+            lambda name, progress: cut_day(self.survey, config, name, progress),
+        )
+        made: dict[str, Any] = self.each(
+            "templates",
+            "templates",
+            ("templates",),
+            lambda name, progress: make_templates(self.survey, config, progress),
+        )["templates"]
+        left = f", {made['left']} beyond the most" if made["left"] else ""
+        self.monitor.say(
+            f"templates: {made['templates']} from {made['events']} events, {len(made['refused'])} events refused{left}"
+        )
+        return made
+
+    def matches(self, config: MatchingConfig) -> dict[str, Any]:
+        found = self.each(
+            "match",
+            "matches",
+            self.days,
+            lambda name, progress: match_day(self.survey, config, self.days[name], self.threads, progress),
+        )
+        self.monitor.say(f"matched filter: {sum(each['matches'] for each in found.values())} matches")
+        return found
+
+    def catalog(self) -> dict[str, Any]:
+        made: dict[str, Any] = self.each(
+            "catalog", "catalog", ("catalog",), lambda name, progress: make_catalog(self.survey, progress)
+        )["catalog"]
+        return made
+
+    def page(self, pictures: int) -> None:
+        if self.survey.project.config.pictures:
+            self.each(
+                "page", "page", ("page",), lambda name, progress: make_page(self.survey, pictures, progress)
+            )
+
+
+def _search(survey: Survey, runner: Runner, monitor: Monitor, pictures: int) -> Detected:
+    steps = _Steps(survey, runner, monitor)
     for fault in survey.archive.problems():
         monitor.say(f"archive: {fault}")
     if survey.silent:
         monitor.say(f"nothing was recorded in that time at {', '.join(survey.silent)}")
-    stations, nodes = len(survey.stations), survey.grid.size
-    monitor.say(f"{stations} stations, {nodes} nodes, {len(days)} day{'s' if len(days) > 1 else ''}")
-
-    def backproject(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
-        return _noted(
-            survey, f"detection/{name}/beam", stage, lambda: run_day(survey, days[name], threads, progress)
-        )
-
-    beams = runner.each("backproject", tuple(days), backproject, at_once)
-    problems = {name: list(beams[name]["problems"]) for name in days}
-    total = sum(found["detections"] for found in beams.values())
-    monitor.say(f"backprojection: {total} detections")
-    matching = survey.config.matching
-    if matching is not None:
-
-        def templates(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
-            return _noted(
-                survey, "detection/templates", stage, lambda: make_templates(survey, matching, progress)
-            )
-
-        made = runner.each("templates", ("templates",), templates, 1)["templates"]
-        monitor.say(
-            f"templates: {made['templates']} from {made['events']} events, {len(made['refused'])} events refused"
-        )
-        problems |= _without_templates(made)
-
-        def match(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
-            def work() -> dict[str, Any]:
-                return match_day(survey, matching, days[name], threads, progress)
-
-            return _noted(survey, f"detection/{name}/matches", stage, work)
-
-        matches = runner.each("match", tuple(days), match, at_once)
-        for name in days:
-            faults = [*matches[name]["problems"], *matches[name]["refused"].values()]
+    for _, text in survey.uncovered:
+        monitor.say(text)
+    number = len(steps.days)
+    monitor.say(
+        f"{len(survey.stations)} stations, {survey.grid.size} nodes, {number} day{'s' if number > 1 else ''}"
+    )
+    beams = steps.beams()
+    problems = {name: list(beams[name]["problems"]) for name in steps.days}
+    steps.sizes()
+    if survey.config.matching is not None:
+        problems |= _without_templates(steps.templates(survey.config.matching))
+        for name, found in steps.matches(survey.config.matching).items():
+            faults = [*found["problems"], *found["refused"].values()]
             problems[name] = list(dict.fromkeys([*problems[name], *faults]))
-        total = sum(found["matches"] for found in matches.values())
-        monitor.say(f"matched filter: {total} matches")
-
-    def catalog(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
-        return _noted(survey, "detection/catalog", stage, lambda: make_catalog(survey, progress))
-
-    results = runner.each("catalog", ("catalog",), catalog, 1)["catalog"]
-
-    def page(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
-        return _noted(survey, "detection/page", stage, lambda: make_page(survey, pictures, progress))
-
-    if survey.project.config.pictures:
-        runner.each("page", ("page",), page, 1)
+    results = steps.catalog()
+    steps.page(pictures)
     return Detected(catalog_path(survey), page_path(survey), results, problems)
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from datetime import date
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.signal import wiener
-from scipy.spatial.distance import squareform
 
 from seisflow.domain import Continuous, Detection, FloatArray, Template
 from seisflow.errors import InputError
 
-__all__ = ["PhaseWindow", "TemplateConfig", "cut_template", "group", "select", "similarity", "stack_group"]
+__all__ = ["PhaseWindow", "TemplateConfig", "cut_template", "select", "stack_group", "unit"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,15 @@ class TemplateConfig:
 
     Parameters
     ----------
+    source : {"beam", "catalog", "synthetics"}
+        What becomes a template: what backprojection found; the events of a catalog, whose recordings must be in the
+        archive; or synthetics of ``seisflow simulate``.
+    path : str, optional
+        The catalog (QuakeML, CSV or one of seisflow; its picks, where it has some, say where windows are cut), or the
+        folder of synthetics (``simulations/`` of the model of the travel times, if left out); relative to the project.
+    days : tuple of str, optional
+        Days (``2009-01-21``) whose detections make templates, with ``beam``; all that are searched, if left out. With
+        this, templates stay as they are when further days are searched.
     windows : mapping of str to PhaseWindow
         By phase.
     min_score : float
@@ -72,11 +80,12 @@ class TemplateConfig:
     min_channels : int
         Channels that a template needs.
     similarity : float
-        Events whose network correlation exceeds this become one template; 1 keeps all apart.
+        An event whose network correlation with the first, and best, of a family exceeds this joins it, and a family
+        becomes one template; 1 keeps all apart.
     max_lag : float
         Largest shift in s at which two events are compared.
     most : int
-        Templates at most; the best by score.
+        Templates at most: the families whose first event is best by score. Others only join these.
     explained : float
         Share of the energy of a group that its singular vectors must explain.
     rank : int
@@ -85,6 +94,9 @@ class TemplateConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    source: Literal["beam", "catalog", "synthetics"] = "beam"
+    path: str | None = None
+    days: tuple[str, ...] | None = None
     windows: Mapping[str, PhaseWindow] = field(default_factory=_windows)
     min_score: float = 1.0
     max_error: float | None = None
@@ -107,6 +119,23 @@ class TemplateConfig:
                 f"min_channels = {self.min_channels}, most = {self.most}, rank = {self.rank}, max_lag = "
                 f"{self.max_lag:g} s: the counts must be at least 1, the lag not negative"
             )
+
+        self._check_source()
+
+    def _check_source(self) -> None:
+        if self.source == "catalog" and self.path is None:
+            raise InputError("source = 'catalog' needs path, the catalog")
+        if self.source == "beam" and self.path is not None:
+            raise InputError(f"path = {self.path}: goes with source = 'catalog' or 'synthetics'")
+        if self.days is not None and (self.source != "beam" or not self.days):
+            raise InputError(
+                f"days = {list(self.days)}: goes with source = 'beam', and names one day at least"
+            )
+        for day in self.days or ():
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                raise InputError(f"days: {day} is no day; write it in quotes as '2009-01-21'") from None
 
     def phase_of(self, component: str) -> str | None:
         """The phase whose window a component shows."""
@@ -164,7 +193,12 @@ def _score(detection: Detection) -> float:
 
 
 def cut_template(
-    data: Continuous, detection: Detection, times: FloatArray, phases: Sequence[str], config: TemplateConfig
+    data: Continuous,
+    detection: Detection,
+    times: FloatArray,
+    phases: Sequence[str],
+    config: TemplateConfig,
+    noise: bool = True,
 ) -> Template | str:
     """Cut a template out of recordings.
 
@@ -178,6 +212,8 @@ def cut_template(
     phases : sequence of str
         Of ``times``.
     config : TemplateConfig
+    noise : bool
+        Whether there is some to compare with; synthetics have none, and all their channels are taken.
 
     Returns
     -------
@@ -205,16 +241,18 @@ def cut_template(
         noise_end = round((detection.time + first[station] - data.start) / data.interval)
         noise_end = min(noise_end, begin)
         noise_begin = noise_end - number
-        if noise_begin < 0 or begin + number > data.samples:
-            continue
-        if not data.live[station, channel, noise_begin : begin + number].all():
+        least = noise_begin if noise else begin
+        if (
+            least < 0
+            or begin + number > data.samples
+            or not data.live[station, channel, least : begin + number].all()
+        ):
             continue
         signal = data.data[station, channel, begin : begin + number].astype(np.float64)
-        noise = data.data[station, channel, noise_begin:noise_end].astype(np.float64)
-        level = noise.std()
-        if level == 0 or signal.std() == 0:
+        level = data.data[station, channel, noise_begin:noise_end].astype(np.float64).std() if noise else 0.0
+        if (noise and level == 0) or signal.std() == 0:
             continue
-        ratios[station, channel] = signal.std() / level
+        ratios[station, channel] = signal.std() / level if noise else np.inf
         waveforms[station, channel, :number] = signal - signal.mean()
         lengths[station, channel] = number
         moveouts[station, channel] = data.start + begin * data.interval - origin
@@ -240,79 +278,16 @@ def cut_template(
         phases=np.where(lengths > 0, np.array(names)[None, :], ""),
         interval=data.interval,
         magnitude=detection.magnitude.value if detection.magnitude else None,
-        quality={"signal_to_noise": best, "channels": float(good.sum()), "members": 1.0},
+        quality={"channels": float(good.sum()), "members": 1.0}
+        | ({"signal_to_noise": best} if noise else {}),
     )
 
 
-def _unit(waveforms: FloatArray) -> FloatArray:
+def unit(waveforms: FloatArray) -> FloatArray:
     """Waveforms with zero mean and unit energy; zeros stay zeros."""
     norm = np.sqrt((waveforms.astype(np.float64) ** 2).sum(axis=-1, keepdims=True))
     result: FloatArray = np.divide(waveforms, norm, out=np.zeros(waveforms.shape), where=norm > 0)
     return result
-
-
-def similarity(templates: Sequence[Template], max_lag: float) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Network correlation of all pairs of templates at their best lag.
-
-    One lag holds for all channels; the channels that both have count, with equal weight.
-
-    Parameters
-    ----------
-    templates : sequence of Template
-        With the same stations, components and lengths.
-    max_lag : float
-        s.
-
-    Returns
-    -------
-    ndarray (n, n)
-        Correlation, 1 on the diagonal.
-    ndarray of int (n, n)
-        Samples by which the second lies behind the first at the best lag.
-    """
-    count = len(templates)
-    reach = round(max_lag / templates[0].interval)
-    used = np.array([template.weights > 0 for template in templates])
-    units = _unit(np.array([template.waveforms for template in templates])) * used[..., None]
-    flags = used.reshape(count, -1).astype(np.float64)
-    common = flags @ flags.T
-    best, lags = np.full((count, count), -np.inf), np.zeros((count, count), dtype=np.int64)
-    for lag in sorted(range(-reach, reach + 1), key=lambda each: (abs(each), each)):
-        left = units[..., max(0, -lag) : units.shape[-1] - max(0, lag)].reshape(count, -1)
-        right = units[..., max(0, lag) : units.shape[-1] + min(0, lag)].reshape(count, -1)
-        sums = left @ right.T
-        better = sums > best
-        best[better], lags[better] = sums[better], lag
-    result = np.divide(best, common, out=np.zeros_like(best), where=common > 0)
-    upper = np.triu(result, 1)
-    result = upper + upper.T + np.eye(count)
-    lags = np.triu(lags, 1) - np.triu(lags, 1).T
-    return result, lags
-
-
-def group(correlation: FloatArray, threshold: float) -> list[list[int]]:
-    """Groups of templates whose mean mutual correlation exceeds a threshold (average linkage).
-
-    Parameters
-    ----------
-    correlation : ndarray (n, n)
-    threshold : float
-
-    Returns
-    -------
-    list of list of int
-        Every template once, in the order of the first member; members ascend.
-    """
-    count = len(correlation)
-    if count < 2 or threshold >= 1:
-        return [[number] for number in range(count)]
-    distance = np.clip(1 - correlation, 0, 2)
-    np.fill_diagonal(distance, 0)
-    labels = fcluster(linkage(squareform(distance, checks=False), "average"), 1 - threshold, "distance")
-    found: dict[int, list[int]] = {}
-    for number, label in enumerate(labels):
-        found.setdefault(int(label), []).append(number)
-    return sorted(found.values())
 
 
 def stack_group(
@@ -347,7 +322,7 @@ def stack_group(
         rows = np.array(
             [_shifted(templates[n].waveforms[station, channel], int(lags[n]))[:length] for n in has]
         ).astype(np.float64)
-        shape = _wiener_stack(_unit(rows), config)
+        shape = _wiener_stack(unit(rows), config)
         if not np.ptp(shape) > 0:
             continue
         # as large as the first one was, or would have been

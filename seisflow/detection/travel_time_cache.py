@@ -46,6 +46,7 @@ def cached_table(
     grid: Grid | None = None,
     config: TravelTimeConfig | None = None,
     threads: int = 1,
+    top: float | None = None,
 ) -> TravelTimeTable:
     """What ``make_table`` gives, from disk where it was made before.
 
@@ -58,6 +59,9 @@ def cached_table(
         Made, if it is missing.
     model, stations, phases, grid, config, threads
         As for ``make_table``.
+    top : float, optional
+        Depth in m that the grid must reach at least: with that of the highest of all stations, the times of one do
+        not depend on which others are asked for.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def cached_table(
     WorkError
         If there is no space for a file.
     """
-    plan = Plan.of(model, stations, phases, grid, config)
+    plan = Plan.of(model, stations, phases, grid, config, top)
     common: dict[str, object] = {
         "version": VERSION,
         "model": _model_hash(model, plan.phases),

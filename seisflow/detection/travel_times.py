@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from seisflow.detection.eikonal import first_arrivals, plane_arrivals, refine
 from seisflow.detection.lookup import on_grid
@@ -24,6 +25,7 @@ __all__ = [
     "PHASES",
     "Plan",
     "TravelTimeConfig",
+    "beyond",
     "check_stations",
     "make_table",
     "station_positions",
@@ -68,6 +70,14 @@ def station_positions(stations: Sequence[Station], projection: Projection) -> Fl
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
+def beyond(positions: FloatArray, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Which stations (ns, 3) lie beside or below a model, (ns,)."""
+    low, high = np.array(grid.origin), np.array(grid.end)
+    aside: npt.NDArray[np.bool_] = np.any(positions[:, :2] < low[:2], axis=1)
+    below: npt.NDArray[np.bool_] = np.any(positions > high, axis=1)
+    return aside | below
+
+
 def check_stations(stations: Sequence[Station], positions: FloatArray, grid: Grid) -> None:
     """Refuse stations beside or below the model.
 
@@ -77,7 +87,7 @@ def check_stations(stations: Sequence[Station], positions: FloatArray, grid: Gri
         Naming them.
     """
     low, high = np.array(grid.origin), np.array(grid.end)
-    outside = (positions[:, :2] < low[:2]).any(axis=1) | (positions > high).any(axis=1)
+    outside = beyond(positions, grid)
     if outside.any():
         names = ", ".join(
             f"{stations[n].id} at x = {positions[n, 0]:.0f}, y = {positions[n, 1]:.0f}, z = {positions[n, 2]:.0f} m"
@@ -179,11 +189,12 @@ def travel_times(
     return _Speed(model, speed, grid, config).times(position)
 
 
-def _solution_grid(model: Model, positions: FloatArray, grid: Grid | None, config: TravelTimeConfig) -> Grid:
+def _solution_grid(
+    model: Model, positions: FloatArray, grid: Grid | None, config: TravelTimeConfig, top: float | None
+) -> Grid:
     """The grid on which the times of a table are computed: one that also holds the grid of the table."""
-    made = travel_time_grid(
-        model.grid, positions, config.refine, None if grid is None else float(grid.origin[2])
-    )
+    tops = [each for each in (None if grid is None else float(grid.origin[2]), top) if each is not None]
+    made = travel_time_grid(model.grid, positions, config.refine, min(tops, default=None))
     if grid is not None and not (made.contains(grid.origin) and made.contains(grid.end)):
         raise InputError(
             f"a model that does not cover the grid of the table, {grid.origin} to {grid.end} m: it reaches from "
@@ -224,8 +235,9 @@ class Plan:
         phases: Sequence[str],
         grid: Grid | None,
         config: TravelTimeConfig | None,
+        top: float | None = None,
     ) -> Plan:
-        """Check the arguments of ``make_table``."""
+        """Check the arguments of ``make_table``; ``top`` is a depth in m that the grid must reach at least."""
         config = config or TravelTimeConfig()
         unknown = [phase for phase in phases if phase not in PHASES]
         if unknown or not phases or not stations:
@@ -235,7 +247,7 @@ class Plan:
             )
         positions = station_positions(stations, model.projection)
         check_stations(stations, positions, model.grid)
-        solved = _solution_grid(model, positions, grid, config)
+        solved = _solution_grid(model, positions, grid, config, top)
         return cls(tuple(stations), tuple(phases), positions, solved, grid or solved, config)
 
 

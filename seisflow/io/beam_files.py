@@ -49,7 +49,9 @@ def write_beam(path: Path, stored: StoredBeam) -> None:
             ("null", stored.null.astype(np.float32)),
         ):
             if values.size:
-                file.create_dataset(name, data=values, compression="lzf", shuffle=True, track_times=False)
+                file.create_dataset(
+                    name, data=values, compression="gzip", compression_opts=1, shuffle=True, track_times=False
+                )
             else:
                 file.create_dataset(name, data=values, track_times=False)
 

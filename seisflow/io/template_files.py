@@ -48,7 +48,10 @@ def write_templates(path: Path, templates: Sequence[Template], similarity: Float
         )
         for name in _ARRAYS:
             data = np.array([getattr(template, name) for template in templates])
-            file.create_dataset(name, data=data, compression="lzf", shuffle=True, track_times=False)
+            # gzip, because lzf may write the same values in other bytes the next time
+            file.create_dataset(
+                name, data=data, compression="gzip", compression_opts=1, shuffle=True, track_times=False
+            )
         phases = np.array([np.char.encode(template.phases, "ascii") for template in templates])
         file.create_dataset("phases", data=phases.astype("S8"), track_times=False)
         numbers = np.array([[getattr(template, name) for name in _NUMBERS] for template in templates])

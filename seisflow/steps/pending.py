@@ -96,7 +96,8 @@ def reasons_for(project: Project, name: str) -> list[str]:
     Parameters
     ----------
     name : str
-        ``i05/s00/EVENT``, ``i05/s01`` (a trial), ``i05/direction``, ``i05/update`` or ``i05/pictures``.
+        ``i05/s00/EVENT``, ``i05/s01`` (a trial), ``i05/direction``, ``i05/update`` or ``i05/pictures``; or one of
+        detection, such as ``detection/2009-01-21/beam``.
 
     Raises
     ------
@@ -104,6 +105,10 @@ def reasons_for(project: Project, name: str) -> list[str]:
         If there is no step of that name.
     """
     parts = name.strip("/").split("/")
+    if parts[0] == "detection":
+        from seisflow.steps.detect.pending import detection_reasons  # takes its time to import
+
+        return detection_reasons(project, "/".join(parts))
     try:
         iteration = int(parts[0].removeprefix("i"))
         if len(parts) == 3:
@@ -131,7 +136,8 @@ def reasons_for(project: Project, name: str) -> list[str]:
         if isinstance(error, SeisflowError):
             raise
     raise InputError(
-        f"{name}: is no step; write i05/s00/EVENT, i05/s01, i05/direction, i05/update or i05/pictures"
+        f"{name}: is no step; write i05/s00/EVENT, i05/s01, i05/direction, i05/update or i05/pictures, or one of "
+        "detection such as detection/2009-01-21/beam"
     )
 
 

@@ -21,7 +21,8 @@ def project_status(project: Project) -> dict[str, Any]:
         ``stopped``, ``prepared`` by the line search of the iteration before, or ``not started``), ``periods``,
         ``misfit``, ``held_out``, ``windows``, ``trials``, ``seconds``, ``failures`` (what failed and why, by step) and
         ``events`` (each with state, misfit, windows, rejected, seconds, failure); ``detection``, None or a dict of
-        ``days`` (numbers of detections and matches, problems), ``catalog`` (results) and ``failures``.
+        ``days`` (numbers of detections and matches, problems), ``catalog`` (results), ``failures``, ``stale`` (reasons
+        by step that is out of date) and ``not_searched`` (days that were recorded).
     """
     driver, rows = project.driver, []
     for iteration in range(1, project.iterations + 1):
@@ -61,7 +62,19 @@ def _detection(project: Project) -> dict[str, Any] | None:
     if not days and not failed:
         return None
     catalog = project.record_of("detection/catalog")
-    return {"days": days, "catalog": catalog["results"] if catalog else None, "failures": failed}
+    stale: dict[str, list[str]] = {}
+    left: list[str] = []
+    if project.config.detection is not None and project.driver is None:
+        from seisflow.steps.detect.pending import detection_status  # takes its time to import
+
+        stale, left = detection_status(project)
+    return {
+        "days": days,
+        "catalog": catalog["results"] if catalog else None,
+        "failures": failed,
+        "stale": stale,
+        "not_searched": left,
+    }
 
 
 def _named(project: Project, path: Path) -> str:

@@ -7,15 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seisflow.detection.templates import (
-    PhaseWindow,
-    TemplateConfig,
-    cut_template,
-    group,
-    select,
-    similarity,
-    stack_group,
-)
+from seisflow.detection import families as families_module
+from seisflow.detection.families import families, similarity
+from seisflow.detection.templates import PhaseWindow, TemplateConfig, cut_template, select, stack_group
 from seisflow.domain import Continuous, Detection, Magnitude, Station
 from seisflow.errors import InputError
 
@@ -195,29 +189,48 @@ def test_only_channels_that_both_have_count():
     assert correlation[0, 1] == 0
 
 
-def test_groups_are_families_whatever_their_order():
-    rng = np.random.default_rng(4)
-    families = np.array([0, 1, 0, 2, 1, 0, 1])
-    correlation = np.where(families[:, None] == families, 0.8, 0.1)
-    np.fill_diagonal(correlation, 1)
-    assert group(correlation, 0.5) == [[0, 2, 5], [1, 4, 6], [3]]
-    for _ in range(5):
-        order = rng.permutation(7)
-        found = group(correlation[np.ix_(order, order)], 0.5)
-        assert {frozenset(order[list(members)].tolist()) for members in found} == {
-            frozenset({0, 2, 5}), frozenset({1, 4, 6}), frozenset({3}),
-        }  # fmt: skip
+def members(found):
+    return [each.members for each in found]
 
 
-def test_a_chain_is_no_group():
-    correlation = np.array([[1, 0.7, 0.0], [0.7, 1, 0.7], [0.0, 0.7, 1]])
-    assert len(group(correlation, 0.5)) == 2
+def several(kinds, noise=1.0):
+    """Templates of earthquakes of several kinds, each a little late."""
+    return [
+        cut_ok(recordings(20.0, noise, seed=n, late=0.02 * (n % 4), family=kind), f"t{n}")
+        for n, kind in enumerate(kinds)
+    ]
+
+
+def test_events_join_the_family_that_they_are_like():
+    found, left = families(several([0, 1, 0, 2, 1, 0, 1]), CONFIG)
+    assert members(found) == [[0, 2, 5], [1, 4, 6], [3]] and left == 0
+    assert found[0].lags == [0, 2, 1]  # samples behind the first
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 64])
+def test_families_do_not_depend_on_how_many_are_compared_at_once(monkeypatch, block):
+    cut = several([0, 1, 0, 2, 3, 1, 0, 4, 1, 2, 2, 4, 5, 0], noise=3.0)
+    wanted = families(cut, replace(CONFIG, most=4))
+    monkeypatch.setattr(families_module, "_BLOCK", block)
+    assert families(cut, replace(CONFIG, most=4)) == wanted
+    assert wanted[1] == 3 and [cut[each.members[0]].id for each in wanted[0]] == ["t0", "t1", "t3", "t4"]
+    correlation, lags = similarity(cut, 0.2)
+    monkeypatch.setattr(families_module, "_BLOCK", 64)
+    again, lags_again = similarity(cut, 0.2)
+    np.testing.assert_allclose(correlation, again, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(lags, lags_again)
+
+
+def test_the_best_found_families_and_later_ones_join_when_there_are_most():
+    found, left = families(several([0, 1, 0, 2, 1, 0, 1]), replace(CONFIG, most=2))
+    assert members(found) == [[0, 2, 5], [1, 4, 6]] and left == 1
 
 
 def test_one_or_none_and_a_threshold_of_one_are_not_joined():
-    assert group(np.ones((1, 1)), 0.5) == [[0]]
-    assert group(np.zeros((0, 0)), 0.5) == []
-    assert group(np.ones((3, 3)), 1.0) == [[0], [1], [2]]
+    cut = several([0, 0, 0])
+    assert members(families(cut[:1], CONFIG)[0]) == [[0]]
+    assert families([], CONFIG) == ([], 0)
+    assert members(families(cut, replace(CONFIG, similarity=1.0))[0]) == [[0], [1], [2]]
 
 
 # --- stacks
@@ -295,6 +308,21 @@ def test_the_order_of_the_others_does_not_matter():
 def test_a_group_of_one_stays_as_it_is():
     only = cut_ok(recordings())
     assert stack_group([only], np.array([0]), CONFIG) is only
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"source": "catalog"}, "path"),
+        ({"path": "a.xml"}, "path = a.xml"),
+        ({"days": ()}, "days"),
+        ({"days": ("21.1.2009",)}, "21.1.2009 is no day"),
+        ({"days": ("2009-01-21",), "source": "synthetics"}, "days"),
+    ],
+)
+def test_sources_that_make_no_sense_are_refused(settings, words):
+    with pytest.raises(InputError, match=words):
+        TemplateConfig(**settings)
 
 
 @pytest.mark.parametrize(

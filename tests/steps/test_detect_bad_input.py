@@ -152,12 +152,32 @@ def test_a_model_that_does_not_hold_the_search_is_named(network):
         detect(network)
 
 
-def test_a_model_that_does_not_cover_a_station_is_named(network):
+def smaller_model(root, first, count):
+    """A model of the project with so many nodes from a place in the south-west on, 1 km apart."""
     whole = tn.model()
-    half = Grid((-4000.0, -4000.0, 0.0), whole.grid.spacing, (9, 9, 11))
-    values = [np.full(half.shape, value) for value in (tn.VP, tn.VS, 2600.0)]
-    write_model(network / "models" / "m00.nc", type(whole)(half, whole.projection, *values))
-    with pytest.raises(InputError, match=r"a model that does not cover the stations.*XX\.T\d"):
+    grid = Grid((first, first, 0.0), whole.grid.spacing, (count, count, 11))
+    values = [np.full(grid.shape, value) for value in (tn.VP, tn.VS, 2600.0)]
+    write_model(root / "models" / "m00.nc", type(whole)(grid, whole.projection, *values))
+
+
+def test_stations_beyond_the_model_are_left_out_and_listed(run, network):
+    smaller_model(network, -6000.0, 12)  # to 5 km: two of the outer ring lie beyond
+    code, _, error = run("detect", "-p", network)
+    assert code == 0, error
+    note = json.loads((network / "detection" / "2026-03-01" / "beam.json").read_text())
+    left_out = [line for line in note["results"]["problems"] if "beyond the model" in line]
+    assert sorted(line.split(":")[0] for line in left_out) == ["XX.T1", "XX.T7"]
+    assert "beyond the model (models/m00.nc reaches from x = -6000" in error
+    catalog = load_catalog(network / "detection" / "catalog.h5")
+    assert has(catalog.times, STRONG)
+    assert not {"XX.T1", "XX.T7"} & {arrival.station for each in catalog for arrival in each.arrivals}
+
+
+def test_a_model_that_covers_too_few_stations_is_refused(network):
+    smaller_model(network, -2000.0, 5)
+    with pytest.raises(
+        InputError, match=r"of 8 stations lie within the model, backprojection.min_stations is 4"
+    ):
         detect(network)
 
 

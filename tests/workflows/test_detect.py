@@ -41,6 +41,8 @@ def test_a_watcher_hears_of_every_stage(network):
     days = tuple(sorted(DAYS))
     assert watcher.begun == [
         ("backproject", days),
+        ("sizes", days),
+        ("cut templates", days),
         ("templates", ("templates",)),
         ("match", days),
         ("catalog", ("catalog",)),

@@ -14,16 +14,19 @@ from seisflow.detection.differential_times import DifferentialTimes, catalog_tim
 from seisflow.detection.matches import Match, merge_matches
 from seisflow.detection.relocation import Relocation, relocate
 from seisflow.detection_config import DetectionConfig, MatchingConfig
-from seisflow.domain import Catalog, Detection, FloatArray
+from seisflow.domain import Catalog, Detection, FloatArray, Magnitude
 from seisflow.errors import PhysicsError
 from seisflow.io.catalog_files import load_catalog, save_catalog
 from seisflow.io.catalog_quakeml import write_quakeml
 from seisflow.io.catalog_table import write_csv, write_parquet
 from seisflow.io.template_files import read_templates
 from seisflow.records import Task
-from seisflow.steps.detect.day import found_path, named
+from seisflow.steps.detect.day import named
+from seisflow.steps.detect.days import day_name
 from seisflow.steps.detect.match import matched_path
-from seisflow.steps.detect.survey import Survey, day_name
+from seisflow.steps.detect.sizes import sized_path
+from seisflow.steps.detect.sources import catalog_events, catalog_file
+from seisflow.steps.detect.survey import Survey
 from seisflow.steps.detect.templates import templates_path
 
 __all__ = ["catalog_path", "catalog_task", "make_catalog"]
@@ -39,14 +42,15 @@ def catalog_task(survey: Survey) -> Task:
     config = survey.config
     inputs = survey.inputs()
     for day in survey.days():
-        inputs[f"found {day_name(day)}"] = found_path(survey, day)
+        inputs[f"found {day_name(day)}"] = sized_path(survey, day)
         if config.matching is not None:
             inputs[f"matched {day_name(day)}"] = matched_path(survey, day)
     if config.matching is not None:
         inputs["templates"] = templates_path(survey)
+        if config.matching.templates.source == "catalog":
+            inputs["template catalog"] = catalog_file(survey.project, config.matching.templates)
     settings = {
-        "start": survey.start,
-        "end": survey.end,
+        "days": [[day.start, survey.end_of(day)] for day in survey.days()],
         "stations": [each.id for each in survey.stations],
         "relocation": digest(config.relocation, config.neighbours),
         "same_time": config.matching.matches.same_time if config.matching else None,
@@ -70,7 +74,7 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
     if done is not None:
         return done
     begun = project.begin(task)
-    found = [load_catalog(found_path(survey, day)) for day in survey.days()]
+    found = [load_catalog(sized_path(survey, day)) for day in survey.days()]
     beams = _apart([each for catalog in found for each in catalog], survey.config.separation)
     live = sum(catalog.live_days for catalog in found)
     matched: list[Catalog] = []
@@ -78,6 +82,7 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
     if survey.config.matching is not None:
         matched = [load_catalog(matched_path(survey, day)) for day in survey.days()]
         matches = _once([each for catalog in matched for each in catalog], survey, survey.config.matching)
+        matches = _with_sizes(matches, _template_sizes(survey, survey.config.matching, found))
     # names before the relocation: templates have them, and they do not change when events move
     joint = list(named(_joint(beams, matches, survey.config)))
     progress(0.2)
@@ -130,6 +135,26 @@ def _once(matches: list[Detection], survey: Survey, config: MatchingConfig) -> l
         if each.template is not None
     }
     return [rows[each] for each in merge_matches(list(rows), places, alike, config.matches)]
+
+
+def _template_sizes(survey: Survey, config: MatchingConfig, found: Sequence[Catalog]) -> dict[str, Magnitude]:
+    """Magnitudes of the events that templates were made of."""
+    known = catalog_events(survey.project, config.templates) if config.templates.source == "catalog" else ()
+    events = known if config.templates.source == "catalog" else [each for day in found for each in day]
+    return {each.id: each.magnitude for each in events if each.magnitude is not None}
+
+
+def _with_sizes(matches: list[Detection], sizes: dict[str, Magnitude]) -> list[Detection]:
+    """Matches whose magnitudes are those of their templates, and how much larger they are."""
+    result = []
+    for each in matches:
+        size, ratio = sizes.get(each.template or ""), each.magnitude
+        if size is None or ratio is None:
+            result.append(replace(each, magnitude=None))
+            continue
+        error = float(np.hypot(ratio.error, size.error if np.isfinite(size.error) else 0.0))
+        result.append(replace(each, magnitude=replace(ratio, value=size.value + ratio.value, error=error)))
+    return result
 
 
 def _apart(detections: list[Detection], separation: float) -> list[Detection]:

@@ -17,7 +17,7 @@ from seisflow.config import digest
 from seisflow.detection.backprojection import backproject, row_weights, shift_stations
 from seisflow.detection.features import make_features, mixed
 from seisflow.detection.location import Location, locate
-from seisflow.detection.magnitude import RelativeMagnitudeConfig
+from seisflow.detection.magnitude import LocalMagnitudeConfig, RelativeMagnitudeConfig
 from seisflow.detection.onset_delay import with_delays
 from seisflow.detection.threshold import NullPeaks, false_alarms, peaks, threshold
 from seisflow.detection_config import NeighbourConfig
@@ -29,8 +29,8 @@ from seisflow.io.catalog_files import save_catalog
 from seisflow.io.catalog_table import detection_names
 from seisflow.records import Task
 from seisflow.signal.pickers import PickAxis
-from seisflow.steps.detect.sizes import amplitude_reach, sized
-from seisflow.steps.detect.survey import Survey, counted, day_name, parts_of
+from seisflow.steps.detect.days import day_name
+from seisflow.steps.detect.survey import Survey, counted, parts_of
 
 __all__ = ["beam_path", "beam_task", "features_of", "found_path", "named", "run_day"]
 
@@ -45,12 +45,13 @@ def beam_path(survey: Survey, day: Day) -> Path:
 
 
 def found_path(survey: Survey, day: Day) -> Path:
-    """What backprojection found on a day."""
+    """What backprojection found on a day, without magnitudes."""
     return survey.project.day_folder(day_name(day)) / "found.h5"
 
 
 def beam_task(survey: Survey, day: Day) -> Task:
     """What decides the beam of a day and what is found in it."""
+    survey = survey.of(day)
     config = survey.config
     settings = {
         "start": day.start,
@@ -65,6 +66,8 @@ def beam_task(survey: Survey, day: Day) -> Task:
 
 _LATER: dict[str, Any] = {
     "matching": None,
+    "amplitudes": None,
+    "magnitude": LocalMagnitudeConfig(),
     "relocation": None,
     "neighbours": NeighbourConfig(),
     "relative_magnitude": RelativeMagnitudeConfig(),
@@ -94,8 +97,6 @@ def _read_span(survey: Survey, day: Day) -> tuple[float, float]:
     config, (start, end) = survey.config, _span(survey, day)
     around = max(survey.recordings_margin(phase) + config.phases[phase].padding for phase in config.phases)
     around += config.interval
-    if config.amplitudes is not None:
-        around = max(around, amplitude_reach(survey, config.amplitudes))
     return start - around, end + around
 
 
@@ -168,6 +169,7 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
         ``detections``; ``live``, share of the time with a beam; ``null``, peaks of the shifted stations;
         ``problems``, what could not be used.
     """
+    survey = survey.of(day)
     project = survey.project
     task = beam_task(survey, day)
     done = project.done(task)
@@ -187,8 +189,7 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
             problems.append("too little was recorded for a threshold by rate; nothing was detected")
         elif alive.any():
             limits = threshold(beam.maximum, alive, beam.interval, survey.config.threshold, searched.null)
-        found = _located(survey, day, features, searched, limits, lambda part: progress(0.8 + 0.1 * part))
-    found = tuple(sized(survey, found, lambda part: progress(0.9 + 0.1 * part)))
+        found = _located(survey, day, features, searched, limits, lambda part: progress(0.8 + 0.2 * part))
     null = searched.null
     heights, duration = (np.zeros(0), 0.0) if null is None else (null.heights, null.duration)
     write_beam(beam_path(survey, day), StoredBeam(beam, limits, heights, duration))
@@ -199,7 +200,7 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
         "detections": len(found),
         "live": round(float(alive.mean()), 4),
         "null": 0 if searched.null is None else int(searched.null.heights.size),
-        "problems": problems,
+        "problems": [*survey.whole_problems(day), *problems],
     }
     project.record(task, [beam_path(survey, day), found_path(survey, day)], results, begun)
     return results

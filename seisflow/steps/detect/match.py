@@ -31,7 +31,8 @@ from seisflow.io.catalog_files import save_catalog
 from seisflow.io.template_files import read_templates
 from seisflow.records import Task
 from seisflow.steps.detect.day import named
-from seisflow.steps.detect.survey import Survey, counted, day_name
+from seisflow.steps.detect.days import day_name
+from seisflow.steps.detect.survey import Survey, counted
 from seisflow.steps.detect.templates import templates_path
 
 __all__ = ["match_day", "match_task", "matched_path"]
@@ -53,6 +54,7 @@ def matched_path(survey: Survey, day: Day) -> Path:
 
 def match_task(survey: Survey, config: MatchingConfig, day: Day) -> Task:
     """What decides the matches of a day."""
+    survey = survey.of(day)
     settings = {
         "start": day.start,
         "end": survey.end_of(day),
@@ -92,6 +94,7 @@ def match_day(
     dict
         ``matches``; ``null``, those of reversed templates above the threshold; ``problems``; ``refused`` templates.
     """
+    survey = survey.of(day)
     project, task = survey.project, match_task(survey, config, day)
     done = project.done(task)
     if done is not None:
@@ -291,9 +294,7 @@ def _arrivals(
 def _magnitude(
     survey: Survey, data: Continuous, template: Template, shifts: ChannelCorrelations, place: int, time: float
 ) -> Magnitude | None:
-    """Size of a match relative to its template."""
-    if template.magnitude is None:
-        return None
+    """How much larger a match is than its template; the catalog adds the size of that."""
     windows = np.zeros(template.waveforms.shape)
     live = np.zeros(template.weights.shape, dtype=np.bool_)
     noise = np.full(template.weights.shape, np.nan)
@@ -315,7 +316,7 @@ def _magnitude(
         quiet = data.data[row, column, max(0, first - (end - begin)) : first]
         if first > 0 and data.live[row, column, max(0, first - (end - begin)) : first].all() and quiet.size:
             noise[station, channel] = float((quiet.astype(np.float64) ** 2).mean())
-    reference = Magnitude(template.magnitude, 0.0, "Mrel", int(live.any(axis=1).sum()))
+    reference = Magnitude(0.0, 0.0, "Mrel", int(live.any(axis=1).sum()))
     return relative_magnitude(
         windows, template.waveforms, live, noise, reference, survey.config.relative_magnitude
     )

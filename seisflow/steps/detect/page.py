@@ -26,7 +26,8 @@ from seisflow.report import (
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.steps.detect.catalog import catalog_path
 from seisflow.steps.detect.day import beam_path, features_of
-from seisflow.steps.detect.survey import Survey, day_name
+from seisflow.steps.detect.days import day_name
+from seisflow.steps.detect.survey import Survey
 
 __all__ = ["chosen", "draw_event", "make_page", "page_path", "write_events"]
 

@@ -17,16 +17,29 @@ from seisflow.config import digest
 from seisflow.detection.backprojection import Delays, delays_of
 from seisflow.detection.lookup import resample, slowness_at_points
 from seisflow.detection.travel_time_cache import cached_table
+from seisflow.detection.travel_times import beyond, station_positions
 from seisflow.detection_config import DetectionConfig
-from seisflow.domain import Continuous, Detection, FloatArray, Grid, Projection, Station, TravelTimeTable
+from seisflow.domain import (
+    Continuous,
+    Detection,
+    FloatArray,
+    Grid,
+    Model,
+    Projection,
+    Station,
+    TravelTimeTable,
+)
 from seisflow.errors import ConfigError, InputError, MissingError
-from seisflow.io.archive import Archive, Day, days
+from seisflow.io.archive import Archive, Day
+from seisflow.io.archive_index import Span
 from seisflow.io.responses import project_inventory
 from seisflow.project import CONFIG_NAME, Project
 from seisflow.records import DETECTION_CODE, code_version
 from seisflow.signal.continuous import prepare, prepare_stations
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickAxis, load_picker
+from seisflow.steps.detect.days import EVERYTHING, Spans, asked, day_name, day_parts, joined
+from seisflow.steps.detect.sources import source_days
 from seisflow.steps.inputs import model_of, stations_of
 
 __all__ = ["Survey", "counted", "day_name", "parts_of", "reading_lock", "spans_of"]
@@ -38,11 +51,6 @@ _LONG = 3600.0
 """s from which on recordings are read station by station."""
 
 
-def day_name(day: Day) -> str:
-    """``2009-01-21`` for a day."""
-    return str(np.datetime64(int(day.start), "s").astype("datetime64[D]"))
-
-
 @dataclass(frozen=True, eq=False)
 class Survey:
     """A project as detection sees it.
@@ -52,12 +60,21 @@ class Survey:
     project : Project
     config : DetectionConfig
     stations : tuple of Station
+        That recorded something on the days of the survey, within the model.
     archive : Archive
     model_path : Path
     table : TravelTimeTable
         On its own grid, which holds stations and the nodes that are searched.
-    start, end : float
-        What is searched, s since 1970-01-01 UTC.
+    asked : dict of str to (float, float)
+        From when to when is searched, by day, s since 1970-01-01 UTC.
+    parts : tuple of Day
+        The days that are searched, as far as something was recorded.
+    sources : tuple of Day
+        The days whose events make templates.
+    uncovered : tuple of (str, str)
+        Stations that the model does not cover, and a sentence that says so.
+    whole : Survey, optional
+        That of all days, for one of a single day.
     """
 
     project: Project
@@ -66,8 +83,11 @@ class Survey:
     archive: Archive
     model_path: Path
     table: TravelTimeTable
-    start: float
-    end: float
+    asked: Spans
+    parts: tuple[Day, ...]
+    sources: tuple[Day, ...] = ()
+    uncovered: tuple[tuple[str, str], ...] = ()
+    whole: Survey | None = None
 
     @classmethod
     def open(
@@ -79,7 +99,7 @@ class Survey:
     ) -> Survey:
         """Look at all that detection reads, bring the index of the archive up to date, and make travel times.
 
-        Without a span, all that was recorded is searched.
+        Searched is what was searched before, and the span; without a span and a search before, all that was recorded.
 
         Raises
         ------
@@ -89,34 +109,74 @@ class Survey:
         config = detection_of(project)
         if config.picker is not None:
             load_picker(config.picker, project.root)
-        stations = stations_of(project)
         model_path = newest_model(project)
         archive = Archive.open(
             [project.root / folder for folder in config.archive], project.archive_index_path, monitor
         )
-        start, end = span or _recorded(archive, config)
-        recorded = {(found.network, found.station) for found in archive.spans(start, end)}
-        used = tuple(each for each in stations if (each.network, each.code) in recorded)
-        if not used:
-            raise InputError(_nothing(archive, config, start, end))
-        grid = search_grid(project)
+        model = model_of(model_path)
+        stations, uncovered = _covered(project, model, model_path)
+        recorded = _of_stations(archive.spans(), stations)
+        before = asked(project)
+        spans = before
+        for more in _wanted(config, span, before):
+            grown = joined(spans, more, recorded)
+            if not joined({}, more, recorded):
+                raise InputError(_nothing(archive, config, more))
+            spans = grown
+        parts = day_parts(spans, recorded)
+        sources = source_days(project, config, parts, recorded)
+        used = _recording(stations, recorded, (*parts, *sources))
         table = cached_table(
             project.travel_time_folder,
-            model_of(model_path),
+            model,
             used,
             tuple(config.phases),
             None,
             config.travel_times,
             threads,
+            float(station_positions(stations, model.projection)[:, 2].min()),
         )
+        survey = cls(project, config, used, archive, model_path, table, spans, parts, sources, uncovered)
+        survey.check_search()
+        return survey
+
+    def check_search(self) -> None:
+        """Refuse nodes beyond the travel times.
+
+        Raises
+        ------
+        InputError
+            Naming the axis and both extents.
+        """
+        grid, inside = self.grid, self.table.grid
         for axis, name in enumerate("xyz"):
-            if not (table.grid.origin[axis] <= grid.origin[axis] and grid.end[axis] <= table.grid.end[axis]):
+            if not (inside.origin[axis] <= grid.origin[axis] and grid.end[axis] <= inside.end[axis]):
                 raise InputError(
-                    f"{project.root / CONFIG_NAME}: detection.search reaches from {name} = {grid.origin[axis]:g} to "
-                    f"{grid.end[axis]:g} m, {project.relative(model_path)} from {table.grid.origin[axis]:g} to "
-                    f"{table.grid.end[axis]:g} m; search less, or use a larger model"
+                    f"{self.project.root / CONFIG_NAME}: detection.search reaches from {name} = "
+                    f"{grid.origin[axis]:g} to {grid.end[axis]:g} m, {self.project.relative(self.model_path)} from "
+                    f"{inside.origin[axis]:g} to {inside.end[axis]:g} m; search less, or use a larger model"
                 )
-        return cls(project, config, used, archive, model_path, table, start, end)
+
+    def of(self, day: Day) -> Survey:
+        """The survey of one of its days alone: with the stations that recorded something then."""
+        if self.whole is not None:
+            return self
+        spans = self.archive.spans(day.start, self.end_of(day))
+        used = _recording(self.stations, spans, (day,))
+        table = self.table if used == self.stations else _rows(self.table, used)
+        name = day_name(day)
+        of_day = {name: self.asked[name]} if name in self.asked else {}
+        return replace(self, stations=used, table=table, asked=of_day, parts=(day,), whole=self)
+
+    @property
+    def start(self) -> float:
+        """From when on is searched, s since 1970-01-01 UTC."""
+        return self.parts[0].start
+
+    @property
+    def end(self) -> float:
+        """Until when is searched, s since 1970-01-01 UTC."""
+        return self.end_of(self.parts[-1])
 
     @property
     def projection(self) -> Projection:
@@ -135,18 +195,35 @@ class Survey:
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """Stations of the project that recorded nothing in that time."""
-        return tuple(each.id for each in stations_of(self.project) if each not in self.stations)
+        """Stations within the model that recorded nothing in that time."""
+        known = {each.id for each in self.stations} | {name for name, _ in self.uncovered}
+        return tuple(each.id for each in stations_of(self.project) if each.id not in known)
+
+    def whole_problems(self, day: Day) -> list[str]:
+        """Stations that recorded on a day and that the model does not cover, a sentence each."""
+        spans = self.archive.spans(day.start, self.end_of(day)) if self.uncovered else []
+        there = {f"{each.network}.{each.station}" for each in spans}
+        return [text for name, text in self.uncovered if name in there]
 
     @cached_property
     def delays(self) -> Delays:
         """Travel times from the nodes that are searched, in samples of the features."""
+        if self.whole is not None:
+            return self.whole.delays.select(tuple(each.id for each in self.stations), self.phases)
         return delays_of(resample(self.table, self.grid), self.config.interval, self.projection)
 
     @cached_property
+    def reach(self) -> dict[str, int]:
+        """Longest travel time from a node that is searched to each station, in samples of the features."""
+        if self.whole is not None:
+            return {each.id: self.whole.reach[each.id] for each in self.stations}
+        most = self.delays.samples.max(axis=(0, 2))
+        return {each.id: int(value) for each, value in zip(self.stations, most, strict=True)}
+
+    @property
     def longest(self) -> float:
         """Longest travel time from a node that is searched, in s."""
-        return float(self.delays.samples.max()) * self.config.interval
+        return max(self.reach.values()) * self.config.interval
 
     @cached_property
     def inventory(self) -> Any:
@@ -158,9 +235,8 @@ class Survey:
         return slowness_at_points(self.table, points)
 
     def days(self) -> list[Day]:
-        """The days that are searched: those on which something was recorded."""
-        found = list(days(self.start, self.end, 0.0))
-        return [day for day in found if len(found) == 1 or self.archive.spans(day.start, self.end_of(day))]
+        """The days that are searched."""
+        return list(self.parts)
 
     def end_of(self, day: Day) -> float:
         """End of the origin times that a day owns."""
@@ -287,28 +363,95 @@ def newest_model(project: Project) -> Path:
     return path
 
 
-def _recorded(archive: Archive, config: DetectionConfig) -> tuple[float, float]:
-    """From the first sample of the archive to the last."""
-    spans = archive.spans()
-    if not spans:
-        raise InputError(_nothing(archive, config, 0.0, 0.0))
-    return min(each.start for each in spans), max(each.end for each in spans)
+def _covered(
+    project: Project, model: Model, path: Path
+) -> tuple[tuple[Station, ...], tuple[tuple[str, str], ...]]:
+    """Stations within the model, and of the others the id and why they are left out.
+
+    Raises
+    ------
+    InputError
+        If too few are left.
+    """
+    stations = stations_of(project)
+    positions = station_positions(stations, model.projection)
+    outside = beyond(positions, model.grid)
+    low, high = model.grid.origin, model.grid.end
+    extent = (
+        f"{project.relative(path)} reaches from x = {low[0]:.0f}, y = {low[1]:.0f} to x = {high[0]:.0f}, y = "
+        f"{high[1]:.0f} m and down to z = {high[2]:.0f} m"
+    )
+    reasons = tuple(
+        (
+            each.id,
+            f"{each.id}: left out; it lies at x = {x:.0f}, y = {y:.0f}, z = {z:.0f} m, beyond the model",
+        )
+        for each, (x, y, z), is_outside in zip(stations, positions, outside, strict=True)
+        if is_outside
+    )
+    left = tuple(each for each, is_outside in zip(stations, outside, strict=True) if not is_outside)
+    least = detection_of(project).backprojection.min_stations
+    if reasons and len(left) < least:
+        lines = "\n".join(f"  {text}" for _, text in reasons)
+        raise InputError(
+            f"{len(left)} of {len(stations)} stations lie within the model, backprojection.min_stations is {least}; "
+            f"{extent}; use a larger model\n{lines}"
+        )
+    return left, tuple((name, f"{text} ({extent})") for name, text in reasons)
 
 
-def _nothing(archive: Archive, config: DetectionConfig, start: float, end: float) -> str:
+def _recording(
+    stations: Sequence[Station], recorded: Sequence[Span], parts: Sequence[Day]
+) -> tuple[Station, ...]:
+    """Stations that recorded something on some days, in their order."""
+    there = {
+        (each.network, each.station)
+        for each in recorded
+        if any(each.end >= day.start and each.start < day.read_to for day in parts)
+    }
+    return tuple(each for each in stations if (each.network, each.code) in there)
+
+
+def _of_stations(recorded: Sequence[Span], stations: Sequence[Station]) -> list[Span]:
+    """Recordings of some stations."""
+    names = {(each.network, each.code) for each in stations}
+    return [each for each in recorded if (each.network, each.station) in names]
+
+
+def _rows(table: TravelTimeTable, stations: Sequence[Station]) -> TravelTimeTable:
+    """Travel times of some of the stations."""
+    rows = [table.stations.index(each) for each in stations]
+    positions = None if table.positions is None else table.positions[rows]
+    return replace(table, stations=tuple(stations), times=table.times[rows], positions=positions)
+
+
+def _wanted(
+    config: DetectionConfig, span: tuple[float, float] | None, before: Spans
+) -> list[tuple[float, float]]:
+    """Spans that are searched beside what was searched before."""
+    wanted = [span] if span is not None else [] if before else [EVERYTHING]
+    if config.matching is not None and config.matching.templates.source == "beam":
+        starts = [float(np.datetime64(day, "s").astype(int)) for day in config.matching.templates.days or ()]
+        wanted += [(start, start + 86400) for start in starts]
+    return wanted
+
+
+def _nothing(archive: Archive, config: DetectionConfig, span: tuple[float, float]) -> str:
     spans = archive.spans()
-    when = [str(np.datetime64(round(time * 1000), "ms")) for time in (start, end)]
     if not spans:
         faults = "\n".join(f"  {fault}" for fault in archive.problems()[:10])
         return f"detection.archive: no recordings in {', '.join(config.archive)}" + (
             f"\n{faults}" if faults else ""
         )
     known = ", ".join(sorted({f"{span.network}.{span.station}" for span in spans})[:5])
-    first, last = min(span.start for span in spans), max(span.end for span in spans)
-    there = [str(np.datetime64(round(time * 1000), "ms")) for time in (first, last)]
+    first, last = min(each.start for each in spans), max(each.end for each in spans)
+    begin, end = max(span[0], first), min(span[1], last)
+    if begin > end:
+        begin, end = span
+    when = [str(np.datetime64(round(time * 1000), "ms")) for time in (begin, end, first, last)]
     return (
         f"nothing was recorded from {when[0]} to {when[1]} at stations of the project; the archive holds {known} and "
-        f"others, from {there[0]} to {there[1]}"
+        f"others, from {when[2]} to {when[3]}"
     )
 
 
