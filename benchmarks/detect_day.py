@@ -127,6 +127,7 @@ def measure(folder):
     (only,), threads = found.days(), project.config.compute.cores_now()
     results = day.run_day(found, only, threads, lambda part: None)
     seconds = dict(clock.seconds)
+    templates.cut_day(found, found.config.matching, survey.day_name(only), lambda part: None)
     made = templates.make_templates(found, found.config.matching, lambda part: None)
     clock.seconds.clear()
     matched = match.match_day(found, found.config.matching, only, threads, lambda part: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ from rich.progress import (
 
 __all__ = ["Terminal", "print_gain", "print_spread", "print_status", "print_taylor"]
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 class Terminal:
     """Progress with time left on a terminal, plain lines elsewhere; a ``Monitor`` of flows."""
@@ -31,6 +34,7 @@ class Terminal:
         self._progress: Progress | None = None
         self._done: dict[str, float] = {}
         self._title, self._began, self._said = "", 0.0, 0
+        self._what = "events"
 
     def __enter__(self) -> Terminal:
         return self
@@ -45,13 +49,15 @@ class Terminal:
         with self._guard:
             self._done = dict.fromkeys(names, 0.0)
             self._title, self._began, self._said = title, time.monotonic(), 0
+            days = all(_DAY.fullmatch(name) for name in names)
+            self._what = "days" if days else "step" if list(names) == [title] else "events"
             if not self.console.is_terminal:
                 return
             self._progress = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=30),
-                TextColumn("{task.fields[events]} events"),
+                TextColumn("{task.fields[events]} " + self._what),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
@@ -72,7 +78,7 @@ class Terminal:
             elif not self.console.is_terminal and ready > self._said and time.monotonic() - self._began > 5:
                 self._said = ready
                 left = (time.monotonic() - self._began) * (len(self._done) / total - 1)
-                self._line(f"{self._title}: {ready}/{len(self._done)} events, {left:.0f} s left")
+                self._line(f"{self._title}: {ready}/{len(self._done)} {self._what}, {left:.0f} s left")
 
     def end(self) -> None:
         """The work has ended."""

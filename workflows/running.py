@@ -8,6 +8,7 @@ and outlive a killed one.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -32,6 +33,7 @@ __all__ = [
     "server_is_set",
 ]
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 Result = TypeVar("Result")
 Stage = Callable[[str, Callable[[], None]], None]
 Work = Callable[[str, Stage, Callable[[float], None]], Any]
@@ -241,7 +243,10 @@ def gather(
 def failure(title: str, count: int, faults: Sequence[tuple[str, SeisflowError]]) -> SeisflowError:
     """One error for all events that failed; of their kind if they share one, else a ``WorkError``."""
     lines = "\n".join(f"  {name}: {error}" for name, error in faults)
+    if count == 1 and title == faults[0][0]:  # one step, not one of many events
+        return type(faults[0][1])(f"{title} failed: {faults[0][1]}")
+    what = "days" if all(_DAY.fullmatch(name) for name, _ in faults) else "events"
     kind = type(faults[0][1]) if all(type(e) is type(faults[0][1]) for _, e in faults) else WorkError
     return kind(
-        f"{title}: {len(faults)} of {count} events failed; the others are done and will not be repeated\n{lines}"
+        f"{title}: {len(faults)} of {count} {what} failed; the others are done and will not be repeated\n{lines}"
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "draw_catalog",
     "draw_magnitude_frequency",
+    "of_one_kind",
     "draw_seismicity",
     "duration",
     "label_time_axis",
@@ -226,6 +227,14 @@ def _symbol(mark: str, colour: str, label: str, size: float) -> Line2D:
     return Line2D([], [], marker=mark, color=colour, markersize=size, label=label, **look)
 
 
+def of_one_kind(catalog: Catalog) -> tuple[str, Catalog]:
+    """The kind of magnitude that most events have, and the catalog of these alone: two kinds are no one population."""
+    kinds = [each.magnitude.kind for each in catalog if each.magnitude is not None]
+    kind = max(sorted(set(kinds)), key=kinds.count, default="M")
+    chosen = (each for each in catalog if each.magnitude is not None and each.magnitude.kind == kind)
+    return kind, catalog.with_detections(tuple(chosen))
+
+
 def _kinds(catalog: Catalog) -> str:
     """The kind of magnitude, ``M`` where there are several."""
     kinds = {each.magnitude.kind for each in catalog if each.magnitude is not None}
@@ -347,6 +356,8 @@ def draw_magnitude_frequency(
 ) -> Figure:
     """Draw how many events there are of each magnitude, with completeness and b-value where there are enough.
 
+    Only the kind of magnitude that most events have is counted.
+
     Parameters
     ----------
     catalog : Catalog
@@ -359,11 +370,12 @@ def draw_magnitude_frequency(
     -------
     Figure
     """
-    found = frequency if frequency is not None else magnitude_frequency(magnitudes(catalog))
+    kind, alike = of_one_kind(catalog)
+    found = frequency if frequency is not None else magnitude_frequency(magnitudes(alike))
     with styled():
         figure = new_figure(5.6, 4.2)
         axes = figure.subplots()
-        axes.set_xlabel(f"magnitude {_kinds(catalog)}")
+        axes.set_xlabel(f"magnitude {kind}")
         axes.set_ylabel("number of events")
         if found.bins.size:
             _plot_frequency(axes, found)

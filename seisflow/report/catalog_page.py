@@ -20,7 +20,13 @@ from seisflow.errors import InputError
 from seisflow.io.atomic import publish
 from seisflow.io.catalog_quakeml import why_kept
 from seisflow.io.catalog_table import catalog_rows, iso_time
-from seisflow.report.catalog import draw_catalog, draw_magnitude_frequency, draw_seismicity, duration
+from seisflow.report.catalog import (
+    draw_catalog,
+    draw_magnitude_frequency,
+    draw_seismicity,
+    duration,
+    of_one_kind,
+)
 from seisflow.report.catalog_comparison import draw_catalog_comparison
 from seisflow.report.style import styled
 
@@ -168,7 +174,8 @@ def catalog_html(catalog: Catalog, page: CatalogPage) -> str:
         raise InputError(
             f"there are pictures of detection {unknown[0]}, which is not in the catalog; give those of its detections"
         )
-    frequency = magnitude_frequency(magnitudes(catalog))
+    _, alike = of_one_kind(catalog)
+    frequency = magnitude_frequency(magnitudes(alike))
     table = catalog_rows(catalog)
     known = sum(bool(np.isfinite(each.false_alarm_rate)) for each in catalog)
     source = files("seisflow.report").joinpath("catalog_page.html").read_text(encoding="utf-8")
@@ -272,10 +279,13 @@ def _figures(catalog: Catalog, page: CatalogPage, frequency: MagnitudeFrequency)
         ),
     ]
     if frequency.bins.size:
+        kind, alike = of_one_kind(catalog)
+        others = sum(each.magnitude is not None for each in catalog) - len(alike)
         told.append(
             (
                 "Magnitude-frequency relation",
-                "Events of each magnitude (bars) and of that and above (dots), completeness and b-value.",
+                "Events of each magnitude (bars) and of that and above (dots), completeness and b-value; of magnitudes "
+                f"{kind}" + (f" alone, {others} of other kinds left out." if others else "."),
                 draw_magnitude_frequency(catalog, frequency),
             )
         )

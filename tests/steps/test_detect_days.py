@@ -11,11 +11,16 @@ import pytest
 import tiny
 import tiny_network as tn
 
+from seisflow.domain import Arrival, Detection, Event, Gather, MomentTensor
 from seisflow.errors import InputError
 from seisflow.io.archive_index import Span
 from seisflow.io.catalog_files import load_catalog
+from seisflow.io.catalog_table import write_csv
+from seisflow.io.event_file import EventFile, write_event
+from seisflow.io.provenance import Provenance
 from seisflow.io.template_files import read_templates
 from seisflow.steps.detect.days import EVERYTHING, day_parts, joined
+from seisflow.steps.detect.sources import picked
 
 FIRST, SECOND = "2026-02-28", "2026-03-01"
 RESULTS = ("catalog.h5", "catalog.csv", "catalog.xml", "catalog.parquet", "templates.h5")
@@ -190,3 +195,69 @@ def test_the_last_sample_before_midnight_leaves_no_hole_between_days():
     recorded = [span(0.005, 86399.995), span(86400.005, 90000)]
     parts = day_parts(joined({}, EVERYTHING, recorded), recorded)
     assert np.isclose(parts[0].read_to, parts[1].start)
+
+
+# --- templates from elsewhere
+
+
+def test_templates_from_a_catalog_find_the_repeats_of_its_events(run, network, tmp_path):
+    tiny.change_config(network, "templates:\n", "templates:\n      source: catalog\n      path: agency.csv\n")
+    agency = tn.truth([quake for quake in tn.QUAKES if quake.strong and quake.time < 0][:2])
+    write_csv(network / "agency.csv", agency)
+    search(run, network, "--day", SECOND)  # its events are of the day before, which is not searched
+    templates, _ = read_templates(network / "detection" / "templates.h5")
+    assert {each.id for each in templates} == {each.id for each in agency}
+    catalog = load_catalog(network / "detection" / "catalog.h5")
+    wanted = np.array([quake.time for quake in tn.QUAKES if quake.time > 0]) + tn.MIDNIGHT
+    assert len(catalog) == wanted.size and np.abs(catalog.times - wanted).max() < 0.15
+    weak = [each for each in catalog if each.method == "template"]
+    assert weak and all(each.template in {one.id for one in agency} for each in weak)
+    assert all(each.magnitude is not None for each in weak)  # relative to those of the list
+    assert not (network / "detection" / FIRST / "beam.json").exists()
+
+
+def test_picks_of_a_catalog_say_where_windows_are_cut():
+    stations = tn.stations()[:3]
+    times = np.array([[1.0, 2.0], [1.5, 2.5], [2.0, 3.5]])
+    arrivals = (
+        Arrival("XX.T0", "Pg", 100.9),
+        Arrival("XX.T0", "Pn", 101.4),
+        Arrival("T1", "S", 102.7),
+        Arrival("YY.T2", "P", 105.0),
+    )
+    event = Detection("a", 100.0, 0.0, 0.0, 5000.0, "import", arrivals=arrivals)
+    found = picked(event, times, stations, ("P", "S"))
+    np.testing.assert_allclose(found, [[0.9, 2.0], [1.5, 2.7], [2.0, 3.5]])
+
+
+def test_templates_from_synthetics_find_the_earthquakes_that_they_foretell(run, network):
+    tiny.change_config(network, "templates:\n", "templates:\n      source: synthetics\n")
+    code, _, error = run("detect", "-p", network)
+    assert code != 0 and "simulations/m00: no synthetics for templates there; `seisflow simulate" in error
+    for family in tn.FAMILIES:
+        quake = tn.Quake(0.0, family, 1e-9)  # m/s
+        data = tn.seismograms([quake], noise=0.0)
+        first = round((tn.BEFORE - 5.0) * tn.RATE)
+        gather = Gather(
+            tuple(tn.stations()),
+            ("E", "N", "Z"),
+            data[..., first : first + 1000],
+            -5.0,
+            1 / tn.RATE,
+            "velocity",
+        )
+        latitude, longitude = tn.projection().to_geographic(*quake.place[:2])
+        source = MomentTensor(1e13, 1e13, 1e13, 0.0, 0.0, 0.0)
+        event = Event(family, 0.0, float(latitude), float(longitude), float(quake.place[2]), source)
+        path = network / "simulations" / "m00" / f"{family}.h5"
+        write_event(path, EventFile(event, Provenance("simulate", "", "", ()), {"synthetic": gather}))
+    search(run, network)
+    templates, _ = read_templates(network / "detection" / "templates.h5")
+    assert [each.id for each in templates] == ["A", "B"]
+    for day in (FIRST, SECOND):
+        for match in load_catalog(network / "detection" / day / "matched.h5"):
+            near = min(tn.QUAKES, key=lambda quake: abs(quake.time + tn.MIDNIGHT - match.time))
+            assert abs(near.time + tn.MIDNIGHT - match.time) < 0.15 and match.template == near.family
+    catalog = load_catalog(network / "detection" / "catalog.h5")
+    assert len(catalog) == len(tn.QUAKES)
+    assert all(each.magnitude is None for each in catalog if each.method == "template")
