@@ -24,8 +24,6 @@ __all__ = [
     "window_slice",
 ]
 
-FEWEST_SAMPLES = 5
-
 Band = tuple[float, float]
 """Shortest and longest period in s."""
 
@@ -201,7 +199,7 @@ def window_slice(window: Window, start: float, interval: float, samples: int) ->
     Raises
     ------
     InputError
-        If the window leaves the trace or holds under five samples.
+        If the window leaves the trace.
     """
     first = round((window.start - start) / interval)
     last = round((window.end - start) / interval)
@@ -210,9 +208,5 @@ def window_slice(window: Window, start: float, interval: float, samples: int) ->
         end = start + interval * (samples - 1)
         raise InputError(
             f"{where} leaves the trace, which runs from {start:g} to {end:g} s; select windows anew"
-        )
-    if last - first + 1 < FEWEST_SAMPLES:
-        raise InputError(
-            f"{where} holds {last - first + 1} samples; a window needs at least {FEWEST_SAMPLES}"
         )
     return slice(first, last + 1)

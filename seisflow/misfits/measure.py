@@ -14,6 +14,7 @@ from seisflow.signal.alike import check_alike
 __all__ = ["measure_gather", "measure_traces"]
 
 STAGE = "misfit"
+FEWEST_SAMPLES = 5
 
 
 def measure_gather(
@@ -98,8 +99,8 @@ def measure_traces(
 
 
 def _measured(misfit: Misfit, cuts: Sequence[Cut]) -> list[Comparison | PhysicsError]:
-    """What the misfit says; NaN on either side of it is a fault, and those windows have no part."""
-    faults = [_not_finite(cut, cut.observed, cut.synthetic) for cut in cuts]
+    """What the misfit says; too few samples and NaN on either side of it are faults, and such windows have no part."""
+    faults = [_too_short(cut) or _not_finite(cut, cut.observed, cut.synthetic) for cut in cuts]
     good = [cut for cut, fault in zip(cuts, faults, strict=True) if fault is None]
     found = iter(misfit.measure(good))
     results: list[Comparison | PhysicsError] = [fault or next(found) for fault in faults]
@@ -107,6 +108,14 @@ def _measured(misfit: Misfit, cuts: Sequence[Cut]) -> list[Comparison | PhysicsE
         if isinstance(result, Comparison):
             results[number] = _not_finite(cut, np.array([result.value]), result.source) or result
     return results
+
+
+def _too_short(cut: Cut) -> PhysicsError | None:
+    if cut.samples >= FEWEST_SAMPLES:
+        return None
+    return PhysicsError(
+        f"window {cut.where} holds {cut.samples} samples; a misfit needs at least {FEWEST_SAMPLES}"
+    )
 
 
 def _not_finite(cut: Cut, *arrays: FloatArray) -> PhysicsError | None:
