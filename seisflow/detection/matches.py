@@ -12,7 +12,7 @@ from seisflow.detection.threshold import ThresholdConfig
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError
 
-__all__ = ["Match", "MatchConfig", "merge_matches"]
+__all__ = ["Match", "MatchConfig", "match_covariance", "merge_matches", "top_between_samples"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,61 @@ class Match:
         Network correlation.
     threshold : float
         That it had to pass.
+    shift : float
+        s from ``time``, a sample, to the top of the correlation.
     """
 
     time: float
     template: int
     value: float
     threshold: float
+    shift: float = 0.0
+
+
+def top_between_samples(values: FloatArray, place: int) -> float:
+    """Offset in samples of the top of the parabola through a maximum and its neighbours; within half a sample.
+
+    Parameters
+    ----------
+    values : ndarray (n,)
+    place : int
+        Of the maximum; at either end the offset is 0.
+
+    Returns
+    -------
+    float
+    """
+    if not 0 < place < values.size - 1:
+        return 0.0
+    left, top, right = values[place - 1 : place + 2].astype(np.float64)
+    bend = left - 2 * top + right
+    return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def match_covariance(template: FloatArray, slowness: float, frequency: float) -> FloatArray:
+    """Covariance of a match that has the place of its template.
+
+    Waveforms are alike while sources are within a quarter of a wavelength (Geller & Mueller 1980), so what a match
+    may be away is taken as that in each direction, and the time that S takes for it; the errors of the template are
+    added, because they are shared.
+
+    Parameters
+    ----------
+    template : ndarray (4, 4)
+        Of x, y, z in m and time in s.
+    slowness : float
+        Of S at the source in s/m.
+    frequency : float
+        Of the middle of the band in Hz.
+
+    Returns
+    -------
+    ndarray (4, 4)
+    """
+    quarter = 0.25 / (slowness * frequency)
+    spread = np.diag([quarter, quarter, quarter, slowness * quarter]) ** 2
+    result: FloatArray = template + spread
+    return result
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from seisflow.detection.matches import Match, MatchConfig, merge_matches
+from seisflow.detection.matches import (
+    Match,
+    MatchConfig,
+    match_covariance,
+    merge_matches,
+    top_between_samples,
+)
 from seisflow.errors import InputError
 
 CONFIG = MatchConfig(same_time=1.0, same_distance=1000.0, same_similarity=0.3)
@@ -92,3 +98,18 @@ def test_nothing_gives_nothing():
 def test_negative_limits_are_refused():
     with pytest.raises(InputError, match="same_distance = -1 m"):
         MatchConfig(same_distance=-1)
+
+
+@pytest.mark.parametrize("shift", [-0.45, -0.2, 0.0, 0.13, 0.4])
+def test_the_top_of_a_correlation_lies_between_samples(shift):
+    axis = np.arange(-40, 41) - shift
+    values = np.cos(2 * np.pi * 0.15 * axis) * np.exp(-((axis / 15) ** 2))  # five samples a period and a half
+    place = int(values.argmax())
+    assert place - 40 + top_between_samples(values, place) == pytest.approx(shift, abs=0.06)
+    assert top_between_samples(values, 0) == top_between_samples(values, 80) == 0.0
+
+
+def test_a_match_is_less_certain_than_its_template_by_a_quarter_of_a_wavelength():
+    home = np.diag([100.0, 100.0, 200.0, 0.02]) ** 2
+    found = match_covariance(home, slowness=1 / 3000, frequency=5.0)
+    np.testing.assert_allclose(np.sqrt(np.diag(found - home)), [150.0, 150.0, 150.0, 0.05])

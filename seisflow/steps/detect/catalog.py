@@ -11,7 +11,7 @@ import numpy as np
 
 from seisflow.config import digest
 from seisflow.detection.differential_times import DifferentialTimes, catalog_times, joined, neighbours
-from seisflow.detection.matches import Match, merge_matches
+from seisflow.detection.matches import Match, match_covariance, merge_matches
 from seisflow.detection.relocation import Relocation, relocate
 from seisflow.detection_config import DetectionConfig, MatchingConfig
 from seisflow.domain import Catalog, Detection, FloatArray, Magnitude
@@ -95,6 +95,7 @@ def make_catalog(survey: Survey, progress: Callable[[float], None]) -> dict[str,
     if survey.config.relocation is not None and len(joint) > 1:
         joint, told = _relocated(survey, joint)
         results |= told
+    joint = _with_errors(survey, joint)
     progress(0.6)
     ordered = tuple(sorted(joint, key=lambda one: (one.time, one.id)))
     catalog = Catalog(survey.projection, ordered, survey.start, survey.end, live)
@@ -192,6 +193,29 @@ def _joint(beams: list[Detection], matches: list[Detection], config: DetectionCo
             size = each.magnitude or also.magnitude  # relative, where amplitudes do not stand above the noise
             joint.append(replace(each, template=also.template, magnitude=size, remark=remark))
     return sorted(joint, key=lambda one: one.time)
+
+
+def _with_errors(survey: Survey, detections: list[Detection]) -> list[Detection]:
+    """Detections whose matches have the errors of their templates, and those of the relocation against them.
+
+    Where a match was not relocated, how far away from its template it may be stands in for those.
+    """
+    if survey.config.matching is None:
+        return detections
+    middle = float(np.sqrt(np.prod(survey.config.matching.recordings.band)))
+    known = {each.id: each.covariance for each in detections if each.method == "beam"}
+    result = []
+    for found in detections:
+        each = found
+        home = known.get(each.template or "")
+        if each.method == "template" and home is not None:
+            slopes = survey.travel_times(np.array([each.place]))[1][..., 0, :]
+            slowness = float(np.median(np.linalg.norm(slopes, axis=-1).max(axis=1)))
+            apart = match_covariance(np.zeros((4, 4)), slowness, middle)
+            moved = each.covariance if each.covariance is not None else apart
+            each = replace(found, covariance=home + moved)
+        result.append(each)
+    return result
 
 
 def _relocated(survey: Survey, detections: list[Detection]) -> tuple[list[Detection], dict[str, Any]]:

@@ -21,7 +21,7 @@ from seisflow.detection.correlation import (
     time_reversed,
 )
 from seisflow.detection.magnitude import relative_magnitude
-from seisflow.detection.matches import Match, MatchConfig, merge_matches
+from seisflow.detection.matches import Match, MatchConfig, merge_matches, top_between_samples
 from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
 from seisflow.detection_config import MatchingConfig
 from seisflow.domain import Arrival, Catalog, Continuous, Detection, FloatArray, Magnitude, Template
@@ -189,7 +189,13 @@ def _peaks(
     series = np.where(alive, cc, 0)
     places = peaks(series, np.where(alive, limit, np.inf), max(1, round(config.separation / data.interval)))
     return [
-        Match(data.start + place * data.interval, number, float(cc[place]), float(limit[place] / part))
+        Match(
+            data.start + place * data.interval,
+            number,
+            float(cc[place]),
+            float(limit[place] / part),
+            top_between_samples(series, place) * data.interval,
+        )
         for place in places.tolist()
     ]
 
@@ -241,7 +247,7 @@ def _detection(
 ) -> Detection:
     """One match; its origin time is that of the template, which need not lie on a sample."""
     match, place, shifts = found
-    time = match.time + _off_sample(template)
+    time = match.time + match.shift + _off_sample(template)
     return Detection(
         id="",
         time=time,
@@ -253,7 +259,7 @@ def _detection(
         threshold=match.threshold,
         magnitude=_magnitude(survey, data, template, shifts, place, match.time),
         template=template.id,
-        arrivals=_arrivals(survey, template, shifts, place, time, config.matches),
+        arrivals=_arrivals(survey, template, (shifts, place, match.shift), time, config.matches),
         remark=f"correlation {match.value:.2f} above its threshold {match.threshold:.2f}",
     )
 
@@ -267,8 +273,7 @@ def _off_sample(template: Template) -> float:
 def _arrivals(
     survey: Survey,
     template: Template,
-    shifts: ChannelCorrelations,
-    place: int,
+    found_shifts: tuple[ChannelCorrelations, int, float],
     time: float,
     config: MatchConfig,
 ) -> tuple[Arrival, ...]:
@@ -276,7 +281,8 @@ def _arrivals(
     times = survey.travel_times(np.array([[template.x, template.y, template.z]]))[0][..., 0]
     rows = {each.id: number for number, each in enumerate(survey.stations)}
     found: dict[tuple[str, str], Arrival] = {}
-    peak, shift = shifts.peak[place], shifts.shift[place]
+    shifts, place, apart = found_shifts
+    peak, shift = shifts.peak[place], shifts.shift[place] - apart  # lags were measured from the sample
     for station, channel in np.argwhere((template.weights > 0) & (peak >= config.min_arrival)):
         name, phase = template.stations[station].id, str(template.phases[station, channel])
         value, late = float(peak[station, channel]), float(shift[station, channel])
