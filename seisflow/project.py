@@ -117,6 +117,14 @@ class Project(Records):
         """Pictures of an iteration."""
         return self.iteration_folder(iteration) / "pictures"
 
+    def measurements_path(self, iteration: int) -> Path:
+        """Parquet table of all that was measured in an iteration; made from the event files."""
+        return self.iteration_folder(iteration) / "measurements.parquet"
+
+    def report_path(self, iteration: int) -> Path:
+        """Page of an iteration."""
+        return self.iteration_folder(iteration) / "report.html"
+
     # ------------------------------------------------------------------ paths of detection
 
     @property

@@ -329,6 +329,10 @@ class EventStep:
             outputs.append(path)
         if self.rows:
             results["shifts"] = [None if row.shift is None else round(row.shift, 6) for row in self.rows]
+            if self.step:  # the event file holds those of step 0
+                results["misfits"] = [row.value for row in self.rows]
+                results["dlnas"] = [row.dlna for row in self.rows]
+                results["correlations"] = [row.correlation for row in self.rows]
         self.project.record(self.task, outputs, results, begun)
         return results
 

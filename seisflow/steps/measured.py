@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name, step_name
 
-__all__ = ["Measured", "accepted_trial", "band_name", "finished", "is_measured", "measured"]
+__all__ = ["Measured", "accepted_trial", "after", "band_name", "finished", "is_measured", "measured"]
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,10 @@ def measured(project: Project, iteration: int) -> list[Measured]:
         if not is_measured(project, iteration, event):
             continue
         found = read_event(project.event_file(iteration, 0, event), waveforms=False).measurements
-        after = _after(project, iteration, event, len(found))
+        nothing: list[float | None] = [None] * len(found)
+        shifts = after(project, iteration, event, len(found)).get("shift_after", nothing)
         stations = project.held_stations(event)
-        for each, later in zip(found, after, strict=True):
+        for each, later in zip(found, shifts, strict=True):
             window = each.window
             rows.append(
                 Measured(
@@ -135,16 +136,37 @@ def measured(project: Project, iteration: int) -> list[Measured]:
     return rows
 
 
-def _after(project: Project, iteration: int, event: str, count: int) -> list[float | None]:
-    """Lags at the accepted trial; None each if there are none for these very windows."""
-    nothing: list[float | None] = [None] * count
+_AFTER = {"shifts": "shift", "misfits": "misfit", "dlnas": "dlna", "correlations": "correlation"}
+"""Lists in the record of a trial, and what they hold."""
+
+
+def after(project: Project, iteration: int, event: str, count: int) -> dict[str, list[float | None]]:
+    """What was measured at the accepted trial in the windows of an iteration.
+
+    Parameters
+    ----------
+    project : Project
+    iteration : int
+    event : str
+    count : int
+        Number of its windows.
+
+    Returns
+    -------
+    dict of str to list
+        ``shift_after``, ``misfit_after``, ``dlna_after``, ``correlation_after``, in the order of the windows;
+        empty if these very windows were not measured there.
+    """
     trial = accepted_trial(project, iteration)
     if trial is None:
-        return nothing
+        return {}
     record = project.record_of(f"{iteration_name(iteration)}/{step_name(trial)}/{event}")
     if record is None or len(record["results"].get("shifts", ())) != count:
-        return nothing
+        return {}
     windows = project.event_file(iteration, 0, event)
     if record["inputs"].get("windows") != project.hash_of(windows):
-        return nothing  # of an earlier run
-    return [None if value is None else float(value) for value in record["results"]["shifts"]]
+        return {}  # of an earlier run
+    lists = {name: record["results"][key] for key, name in _AFTER.items() if key in record["results"]}
+    return {
+        f"{name}_after": [None if v is None else float(v) for v in found] for name, found in lists.items()
+    }

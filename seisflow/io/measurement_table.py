@@ -1,0 +1,99 @@
+"""Parquet table of what was measured in the windows of an iteration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from seisflow.io.atomic import publish
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["COLUMNS", "measurement_schema", "write_measurement_table"]
+
+_ROWS = 20_000
+"""Rows that are held in memory and written as one row group."""
+
+COLUMNS: dict[str, tuple[type, str]] = {
+    "iteration": (int, "from 1; measured at the model before it"),
+    "step": (
+        int,
+        "trial of the line search that it accepted, where the columns _after are measured; empty if none",
+    ),
+    "event": (str, "name of the event"),
+    "station": (str, "NET.STA"),
+    "network": (str, "NET"),
+    "component": (str, "Z, R, T, N or E; * for the whole station"),
+    "stage": (int, "stage of the inversion, from 1"),
+    "band": (str, "periods of the stage, for people"),
+    "shortest_period": (float, "s"),
+    "longest_period": (float, "s"),
+    "misfit_kind": (str, "misfit of the stage, such as multitaper"),
+    "held_out": (bool, "whether it is measured only: the event or the station is held out"),
+    "kept": (bool, "whether it is a window that was measured; else why not"),
+    "rejected_by": (str, "stage of preparation, selection or measurement that refused it"),
+    "reason": (str, "why, with the value that decided"),
+    "candidates": (int, "how many windows the row stands for: 1 if kept; else those that fell at that stage"),
+    "window_start": (float, "s from the origin time"),
+    "window_end": (float, "s from the origin time"),
+    "weight": (float, "factor of the window in the sum"),
+    "misfit": (float, "weight included"),
+    "misfit_after": (float, "at the accepted model, in the same window"),
+    "shift": (float, "lag in s that the misfit measures, positive where the observed comes late"),
+    "shift_after": (float, "s"),
+    "dlna": (float, "ln(amplitude observed / synthetic) that the misfit measures; exp(dlna) is the ratio"),
+    "dlna_after": (float, "ln of the ratio"),
+    "correlation": (float, "of observed and synthetic, as the misfit measures it"),
+    "correlation_after": (float, "at the accepted model"),
+    "error": (float, "standard error of the lag in s, or of dlna if that is what the misfit compares"),
+    "selected_shift": (float, "s, when the window was selected, be it in an earlier iteration"),
+    "selected_dlna": (float, "when the window was selected"),
+    "selected_correlation": (float, "when the window was selected"),
+}
+"""Kind and meaning of each column; what is not known is null."""
+
+
+def measurement_schema() -> pa.Schema:
+    """Arrow schema of the table.
+
+    Returns
+    -------
+    pyarrow.Schema
+    """
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), float: pa.float64(), int: pa.int32(), bool: pa.bool_()}
+    return pa.schema([(name, kinds[kind]) for name, (kind, _) in COLUMNS.items()])
+
+
+def write_measurement_table(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write the table of an iteration, whole or not at all; few rows are in memory at a time.
+
+    Parameters
+    ----------
+    path : path
+    rows : iterable of mapping
+        Values by column; a column that a row lacks is null.
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    WorkError
+        If the disk is full; the old file stays.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema, left, count = measurement_schema(), iter(rows), 0
+    with publish(path) as temporary, pq.ParquetWriter(str(temporary), schema) as writer:
+        while batch := list(islice(left, _ROWS)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return count

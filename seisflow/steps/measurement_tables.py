@@ -1,0 +1,121 @@
+"""All measurements of an iteration as one Parquet file, made from the event files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from seisflow.domain import Measurement, Rejection, Window
+from seisflow.io.event_file import read_event
+from seisflow.io.measurement_table import write_measurement_table
+from seisflow.project import Project, iteration_name, step_name
+from seisflow.records import Task
+from seisflow.steps.measured import accepted_trial, after, band_name, is_measured
+
+__all__ = ["measurement_rows", "measurement_tables", "table_task"]
+
+
+def measurement_tables(project: Project) -> list[Path]:
+    """The tables of all iterations in which something was measured; what is missing or out of date is made.
+
+    Returns
+    -------
+    list of Path
+        In the order of the iterations.
+    """
+    found = []
+    for iteration in range(1, project.iterations + 1):
+        task = table_task(project, iteration)
+        if not any(name.startswith("event ") for name in task.inputs):
+            continue
+        path = project.measurements_path(iteration)
+        if project.why(task):
+            begun = project.begin(task)
+            count = write_measurement_table(path, measurement_rows(project, iteration))
+            project.record(task, [path], {"rows": count}, begun)
+        found.append(path)
+    project.save_hashes()
+    return found
+
+
+def table_task(project: Project, iteration: int) -> Task:
+    """What decides the table of an iteration: the records of its events, which name all that they read and wrote."""
+    name, stage = iteration_name(iteration), project.config.stages[project.stage_of(iteration)[0]]
+    inputs = {"model": project.model_path(iteration - 1), "update": project.record_path(f"{name}/update")}
+    trial = accepted_trial(project, iteration)
+    for event in project.event_ids:
+        inputs[f"event {event}"] = project.record_path(f"{name}/{step_name(0)}/{event}")
+        if trial is not None:
+            inputs[f"after {event}"] = project.record_path(f"{name}/{step_name(trial)}/{event}")
+    settings = {
+        "band": band_name(project, iteration),
+        "misfit": stage.misfit.kind,
+        "hold_out": sorted(project.config.hold_out),
+    }
+    there = {name: path for name, path in inputs.items() if path.is_file()}
+    return Task(f"{name}/measurements", there, settings)
+
+
+def measurement_rows(project: Project, iteration: int) -> Iterator[dict[str, Any]]:
+    """What was measured in an iteration and what was refused, event by event; one event is in memory at a time.
+
+    Yields
+    ------
+    dict
+        Values by column of ``seisflow.io.measurement_table.COLUMNS``.
+    """
+    number, _ = project.stage_of(iteration)
+    stage = project.config.stages[number]
+    shared = {
+        "iteration": iteration,
+        "stage": number + 1,
+        "band": band_name(project, iteration),
+        "shortest_period": stage.periods[0],
+        "longest_period": stage.periods[1],
+        "misfit_kind": stage.misfit.kind,
+    }
+    trial = accepted_trial(project, iteration)
+    for event in project.event_ids:
+        if not is_measured(project, iteration, event):
+            continue
+        content = read_event(project.event_file(iteration, 0, event), waveforms=False)
+        later = after(project, iteration, event, len(content.measurements))
+        held = event in project.held_out, set(project.held_stations(event))
+        known = {**shared, "event": event}
+        for index, row in enumerate(content.measurements):
+            found = {name: values[index] for name, values in later.items()}
+            yield known | _place(row.window, held) | _kept(row) | found | ({"step": trial} if later else {})
+        for refused in content.rejections:
+            yield known | _place(refused, held) | _refused(refused)
+
+
+def _place(row: Window | Rejection, held: tuple[bool, set[str]]) -> dict[str, Any]:
+    return {
+        "station": row.station,
+        "network": row.station.partition(".")[0],
+        "component": row.component,
+        "held_out": held[0] or row.station in held[1],
+        "window_start": row.start,
+        "window_end": row.end,
+    }
+
+
+def _kept(row: Measurement) -> dict[str, Any]:
+    return {
+        "kept": True,
+        "candidates": 1,
+        "weight": row.window.weight,
+        "misfit": row.value,
+        "shift": row.shift,
+        "dlna": row.dlna,
+        "correlation": row.correlation,
+        "error": row.error,
+        "selected_shift": row.window.shift,
+        "selected_dlna": row.window.dlna,
+        "selected_correlation": row.window.correlation,
+    }
+
+
+def _refused(row: Rejection) -> dict[str, Any]:
+    return {"kept": False, "rejected_by": row.stage, "reason": row.reason, "candidates": row.count}

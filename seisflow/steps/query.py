@@ -1,0 +1,208 @@
+"""Questions in SQL to all measurements, events and stations of a project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seisflow.domain import MomentTensor
+from seisflow.errors import InputError, MissingError
+from seisflow.io.atomic import publish
+from seisflow.io.measurement_table import COLUMNS, measurement_schema
+from seisflow.project import Project
+from seisflow.steps.inputs import event_of, stations_of
+from seisflow.steps.measurement_tables import measurement_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["TABLES", "ask", "write_answer"]
+
+_BATCH = 10_000
+_MEMORY = "2GB"
+
+TABLES: dict[str, dict[str, str]] = {
+    "measurements": {name: meaning for name, (_, meaning) in COLUMNS.items()},
+    "events": {
+        "event": "name of the event",
+        "time": "origin time, UTC",
+        "latitude": "degrees",
+        "longitude": "degrees",
+        "depth": "m",
+        "magnitude": "moment magnitude; empty for forces",
+        "held_out": "whether it is measured only",
+    },
+    "stations": {
+        "station": "NET.STA",
+        "network": "NET",
+        "latitude": "degrees",
+        "longitude": "degrees",
+        "elevation": "m",
+        "burial": "m",
+        "held_out": "whether it is measured only, for all events",
+    },
+}
+"""Columns of each table and what they mean."""
+
+
+@contextmanager
+def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
+    """Ask a question; the answer is read batch by batch, and is the same to the bit each time.
+
+    The tables are ``measurements``, ``events`` and ``stations``, see ``TABLES``. A question cannot reach or write any
+    file, nor change a setting.
+
+    Parameters
+    ----------
+    project : Project
+    sql : str
+        One SELECT statement of DuckDB (also WITH, DESCRIBE, SUMMARIZE, SHOW, PIVOT).
+
+    Yields
+    ------
+    pyarrow.RecordBatchReader
+
+    Raises
+    ------
+    InputError
+        If it is not one statement, not one that only reads, or not understood; also if it needs over 2 GB of memory.
+    MissingError
+        If nothing was measured yet.
+    """
+    import duckdb
+
+    with _faults(sql), duckdb.connect(":memory:", config={"threads": 1}) as database:
+        _check(database.extract_statements(sql), sql)
+        for name, table in _tables(project).items():
+            database.register(name, table)
+        for setting in (
+            "temp_directory = ''",
+            f"memory_limit = '{_MEMORY}'",
+            "python_enable_replacements = false",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            database.execute(f"SET {setting}")
+        yield database.sql(sql).to_arrow_reader(_BATCH)
+
+
+@contextmanager
+def _faults(sql: str) -> Iterator[None]:
+    """Turn what DuckDB says, several lines with arrows, into one sentence."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        told = str(error).partition("\n\nLINE")[0].partition(": ")[2]
+        told = "; ".join(part.strip(" !.\n") for part in told.split("\n") if part.strip())
+        if isinstance(error, duckdb.PermissionException):
+            told += (
+                ". A query sees the tables of the project and no file; --csv and --parquet write its answer"
+            )
+        elif isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
+            told += "; `seisflow query` without a question lists tables and columns"
+        raise InputError(f"query {sql!r}: {told}") from None
+
+
+def _check(statements: list[Any], sql: str) -> None:
+    """Refuse what is not one statement that only reads."""
+    import duckdb
+
+    if len(statements) != 1:
+        raise InputError(f"query {sql!r}: holds {len(statements)} statements; ask one question")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise InputError(
+            f"query {sql!r}: is a {statements[0].type.name} statement; only SELECT is taken, a query changes nothing"
+        )
+
+
+def _tables(project: Project) -> dict[str, Any]:
+    """What can be asked, by the name in SQL; the measurements stay on disk."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    paths = measurement_tables(project)
+    if not paths:
+        raise MissingError(f"{project.root}: nothing was measured yet; `seisflow iterate --iteration 1` does")
+    kinds = {"time": pa.timestamp("us"), "held_out": pa.bool_()}
+    texts = ("event", "station", "network")
+    found: dict[str, Any] = {
+        "measurements": ds.dataset([str(path) for path in paths], measurement_schema(), format="parquet")
+    }
+    for name, rows in (("events", _events(project)), ("stations", _stations(project))):
+        fields = [
+            (column, kinds.get(column, pa.string() if column in texts else pa.float64()))
+            for column in TABLES[name]
+        ]
+        found[name] = pa.Table.from_pylist(rows, schema=pa.schema(fields))
+    return found
+
+
+def _events(project: Project) -> list[dict[str, Any]]:
+    held = set(project.held_out)
+    return [
+        {
+            "event": each.id,
+            "time": each.utc.astimezone(UTC).replace(tzinfo=None),
+            "latitude": each.latitude,
+            "longitude": each.longitude,
+            "depth": each.depth,
+            "magnitude": each.source.magnitude if isinstance(each.source, MomentTensor) else None,
+            "held_out": each.id in held,
+        }
+        for each in (event_of(project, event) for event in project.event_ids)
+    ]
+
+
+def _stations(project: Project) -> list[dict[str, Any]]:
+    held = set(project.config.hold_out)
+    return [
+        {
+            "station": each.id,
+            "network": each.network,
+            "latitude": each.latitude,
+            "longitude": each.longitude,
+            "elevation": each.elevation,
+            "burial": each.burial,
+            "held_out": each.id in held,
+        }
+        for each in stations_of(project)
+    ]
+
+
+def write_answer(answer: pa.RecordBatchReader, path: str | os.PathLike[str], kind: str) -> int:
+    """Write an answer to a file, whole or not at all; a batch is in memory at a time.
+
+    Parameters
+    ----------
+    answer : pyarrow.RecordBatchReader
+    path : path
+    kind : {"csv", "parquet"}
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    WorkError
+        If the disk is full; the old file stays.
+    """
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    make = pyarrow.csv.CSVWriter if kind == "csv" else pyarrow.parquet.ParquetWriter
+    count = 0
+    with publish(Path(path)) as temporary, make(str(temporary), answer.schema) as writer:
+        for batch in answer:
+            writer.write_batch(batch)
+            count += batch.num_rows
+    return count
