@@ -30,11 +30,17 @@ typedef long long int64_t;
 #include <stdint.h>
 #endif
 
+#ifndef ELASTIC3D_ORDER
+#define ELASTIC3D_ORDER 4 /* of the derivatives in the interior */
+#endif
+#define ELASTIC3D_HALO (ELASTIC3D_ORDER / 2) /* points that a stencil reaches */
+
 #include "elastic3d_closure.h"
 
 #define ELASTIC3D_C1 (9.0 / 8)
 #define ELASTIC3D_C2 (-1.0 / 24)
-#define ELASTIC3D_HALO 2   /* points that a stencil reaches */
+#define ELASTIC3D_STENCIL {ELASTIC3D_C1, ELASTIC3D_C2}
+#define ELASTIC3D_SWEEP 8  /* time steps of one passage through the grid, at most */
 #define ELASTIC3D_ALIGN 16 /* elements; rows and the slab at the bottom start on multiples of it */
 
 /* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2
@@ -48,6 +54,7 @@ typedef struct {
     int64_t cells;                     /* width of the absorbing layer on four sides and at the bottom */
     int64_t bottom; /* first level of the slab of memory variables at the bottom, a multiple of 16 */
     int64_t block;  /* rows of a block along y, 0 for whole planes */
+    int64_t sweep;  /* time steps of one passage through the grid, at most ELASTIC3D_SWEEP */
     int64_t threads;
     void *fields;      /* ARRAYS arrays */
     void *psi_x;       /* memory variables [2 cells + 1][ny][6][row] */
@@ -59,24 +66,27 @@ typedef struct {
 } elastic3d_grid;
 
 /* What is added to fields: weight[e] samples[step][signal[e]] to element offset[e] of the arena. Entries are
- * sorted by plane; first[x] is the first entry of plane x. */
+ * sorted by row; first[x ny + y] is the first entry of row (x, y). */
 typedef struct {
     int64_t signals;
-    const int64_t *first; /* [nx + 1] */
+    const int64_t *first; /* [nx ny + 1] */
     const int64_t *offset;
-    const int64_t *y;
     const int64_t *signal;
     const double *weight;
     const double *samples;
 } elastic3d_sources;
 
-/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r +
- * 1]. */
+/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r + 1].
+ * entry lists the velocity entries by row, then the stress entries by row; row[s][x ny + y] is where those of a row
+ * begin. held keeps the terms of a sweep. */
 typedef struct {
-    int64_t count;
+    int64_t count, entries;
     const int64_t *first; /* [count + 1] */
     const int64_t *offset;
     const double *weight;
+    const int64_t *entry;  /* [entries] */
+    const int64_t *row[2]; /* velocity, stress: [nx ny + 1] */
+    double *held;          /* [ELASTIC3D_SWEEP][entries] */
     double *out;
 } elastic3d_receivers;
 

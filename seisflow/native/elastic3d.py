@@ -28,6 +28,9 @@ HALO = 2
 ALIGN = 16
 _STAGGER = 35 * 64
 _HUGE = 2 << 20
+MOST_STEPS = 8
+SWEEP = 4
+"""Time steps of one passage through the grid; at most MOST_STEPS, a divisor of 48."""
 _Integer = ctypes.c_int64
 _Pointer = ctypes.c_void_p
 
@@ -47,6 +50,7 @@ class _Grid(ctypes.Structure):
                 "cells",
                 "bottom",
                 "block",
+                "sweep",
                 "threads",
             ]
         ),
@@ -57,14 +61,17 @@ class _Grid(ctypes.Structure):
 class _Sources(ctypes.Structure):
     _fields_: ClassVar = [
         ("signals", _Integer),
-        *((name, _Pointer) for name in ["first", "offset", "y", "signal", "weight", "samples"]),
+        *((name, _Pointer) for name in ["first", "offset", "signal", "weight", "samples"]),
     ]
 
 
 class _Receivers(ctypes.Structure):
     _fields_: ClassVar = [
-        ("count", _Integer),
-        *((name, _Pointer) for name in ["first", "offset", "weight", "out"]),
+        *((name, _Integer) for name in ["count", "entries"]),
+        *(
+            (name, _Pointer)
+            for name in ["first", "offset", "weight", "entry", "velocity", "stress", "held", "out"]
+        ),
     ]
 
 
@@ -192,6 +199,8 @@ class Elastic3DGrid:
     threads : int
     block : int
         Rows of a block along y; 0 for whole planes. Speed only.
+    sweep : int
+        Time steps of one passage through the grid, a divisor of 48, at most 8. Speed only.
 
     Raises
     ------
@@ -208,6 +217,7 @@ class Elastic3DGrid:
         profiles: tuple[FloatArray, ...] | None = None,
         threads: int = 1,
         block: int = 64,
+        sweep: int = SWEEP,
     ) -> None:
         self.shape, self.dtype, self.cells, self.threads = shape, np.dtype(dtype), cells, threads
         if shape[2] < ALIGN + cells or min(shape[:2]) < 2 * cells + 2:
@@ -217,6 +227,8 @@ class Elastic3DGrid:
             )
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise InputError(f"the elastic kernel has single and double precision, not {self.dtype}")
+        if not 1 <= sweep <= MOST_STEPS or 48 % sweep:
+            raise InputError(f"a sweep has 1, 2, 3, 4, 6 or 8 time steps, not {sweep}")
         sizes = _sizes(shape, cells, self.dtype.itemsize)
         self._sizes = sizes
         self._origin = HALO * sizes["plane"] + HALO * sizes["row"] + ALIGN
@@ -227,7 +239,7 @@ class Elastic3DGrid:
         self._raw("imu")[...] = np.inf
         self._grid = _Grid(
             *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"], block,
-            max(1, threads), self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
+            sweep, max(1, threads), self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
         )  # fmt: skip
         self._keep: list[Any] = []
         suffix = "f32" if self.dtype == np.float32 else "f64"
@@ -298,6 +310,14 @@ class Elastic3DGrid:
         place = self._origin + entries.x * sizes["plane"] + entries.y * sizes["row"] + entries.z
         return np.ascontiguousarray(entries.field * sizes["array"] + place)
 
+    def _rows(self, entries: Entries) -> npt.NDArray[np.int64]:
+        """Number of the row (x, y) of each entry."""
+        return entries.x * self.shape[1] + entries.y
+
+    def _begins(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where the entries of each row begin; ``rows`` is sorted."""
+        return np.searchsorted(rows, np.arange(self.shape[0] * self.shape[1] + 1)).astype(np.int64)
+
     def sources(self, entries: Entries, samples: FloatArray) -> Any:
         """Prepare what ``advance`` adds to fields: ``weight * samples[step, signal]`` of every entry.
 
@@ -306,19 +326,18 @@ class Elastic3DGrid:
         entries : Entries
         samples : ndarray (steps, signals)
         """
-        order = np.argsort(entries.x, kind="stable")
+        rows = self._rows(entries)
+        order = np.argsort(rows, kind="stable")
         ordered = Entries(*(np.ascontiguousarray(getattr(entries, name)[order]) for name in _COLUMNS))
         samples = np.ascontiguousarray(samples, dtype=np.float64)
         if ordered.signal.size and int(ordered.signal.max()) >= samples.shape[1]:
             raise InputError(f"a source entry has signal {ordered.signal.max()} of {samples.shape[1]}")
-        first = np.searchsorted(ordered.x, np.arange(self.shape[0] + 1)).astype(np.int64)
-        offset, count = self._offsets(ordered), (ordered.x.size,)
+        first, offset, count = self._begins(rows[order]), self._offsets(ordered), (ordered.x.size,)
         self._keep += [first, offset, ordered, samples]
         return _Sources(
             samples.shape[1],
-            pointer(first, np.int64, (self.shape[0] + 1,), "first"),
+            pointer(first, np.int64, first.shape, "first"),
             pointer(offset, np.int64, count, "offset"),
-            pointer(ordered.y, np.int64, count, "y"),
             pointer(ordered.signal, np.int64, count, "signal"),
             pointer(ordered.weight, np.float64, count, "weight"),
             pointer(samples, np.float64, samples.shape, "samples"),
@@ -338,12 +357,23 @@ class Elastic3DGrid:
             raise InputError("the entries of receivers must be sorted by record")
         first = np.searchsorted(entries.signal, np.arange(out.shape[1] + 1)).astype(np.int64)
         offset, weight = self._offsets(entries), np.ascontiguousarray(entries.weight)
-        self._keep += [first, offset, weight, out]
+        rows, stress = self._rows(entries), entries.field >= FIELDS.index("sxx")
+        parts = [np.flatnonzero(stress == late) for late in (False, True)]
+        parts = [part[np.argsort(rows[part], kind="stable")] for part in parts]
+        entry = np.concatenate(parts).astype(np.int64)
+        begins = [self._begins(rows[part]) for part in parts]
+        begins[1] += parts[0].size
+        held = np.zeros((self._grid.sweep, max(entry.size, 1)))
+        self._keep += [first, offset, weight, entry, *begins, held, out]
         return _Receivers(
             out.shape[1],
+            entry.size,
             pointer(first, np.int64, (out.shape[1] + 1,), "first"),
             pointer(offset, np.int64, entries.x.shape, "offset"),
             pointer(weight, np.float64, entries.x.shape, "weight"),
+            pointer(entry, np.int64, entries.x.shape, "entry"),
+            *(pointer(begin, np.int64, begin.shape, "row") for begin in begins),
+            pointer(held, np.float64, held.shape, "held"),
             pointer(out, np.float64, out.shape, "out"),
         )
 

@@ -109,6 +109,8 @@ class Twin:
         for n in range(steps):
             self.velocity()
             self.inject(forces, force_samples[n])
+            self.stress()
+            self.inject(moments, moment_samples[n])
             for f, x, y, z, w, i in zip(
                 receivers.field,
                 receivers.x,
@@ -119,8 +121,6 @@ class Twin:
                 strict=True,
             ):
                 out[n, i] += w * self.fields[NAMES[f]][x, y, z]
-            self.stress()
-            self.inject(moments, moment_samples[n])
         return out
 
     def energy(self, previous):

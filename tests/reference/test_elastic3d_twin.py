@@ -57,10 +57,8 @@ def initial(shape, seed=5):
     return result
 
 
-def compiled(shape, dtype, cells, steps, *, threads=1, block=0, chunks=(), snapshots=None):
-    grid = Elastic3DGrid(
-        shape, dtype, cells=cells, profiles=profiles(shape, cells), threads=threads, block=block
-    )
+def compiled(shape, dtype, cells, steps, *, chunks=(), snapshots=None, **choices):
+    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=profiles(shape, cells), **choices)
     grid.set_material(*medium(shape), RATIO)
     for name, values in initial(shape).items():
         grid.view(name)[...] = values
@@ -69,7 +67,7 @@ def compiled(shape, dtype, cells, steps, *, threads=1, block=0, chunks=(), snaps
     out = np.zeros((steps, 4))
     forces = grid.sources(entries(shape, [0, 1, 2], 3, 11), f)
     moments = grid.sources(entries(shape, [3, 4, 6, 7, 8], 2, 12), m)
-    receivers = grid.receivers(entries(shape, [0, 1, 2], 4, 13, sort=True), out)
+    receivers = grid.receivers(entries(shape, range(9), 4, 13, sort=True), out)
     first = 0
     for count in (*chunks, steps - sum(chunks)):
         assert grid.advance(forces, moments, receivers, grid.snapshots(snapshots), first, count) == 0
@@ -92,7 +90,7 @@ def test_compiled_agrees_with_the_twin(shape, cells):
     twin.fields = {name: values.copy() for name, values in initial(shape).items()}
     expected = twin.run(
         steps, entries(shape, [0, 1, 2], 3, 11), f, entries(shape, [3, 4, 6, 7, 8], 2, 12), m,
-        entries(shape, [0, 1, 2], 4, 13, sort=True), 4,
+        entries(shape, range(9), 4, 13, sort=True), 4,
     )  # fmt: skip
     for name in NAMES:
         error = np.abs(grid.view(name) - twin.fields[name]).max() / np.abs(twin.fields[name]).max()
@@ -126,6 +124,10 @@ def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype):
         {"block": 5},
         {"block": 1},
         {"chunks": (1, 7, 3)},
+        {"sweep": 1},
+        {"sweep": 8},
+        {"sweep": 3, "threads": 3, "chunks": (5, 2)},
+        {"sweep": 2, "threads": 2, "block": 5},
     ):
         assert run(**choices) == expected, choices
     best = native.simd_level()
@@ -149,6 +151,16 @@ def test_snapshots_hold_the_velocity_of_their_step():
     shorter, *_ = compiled(shape, np.float64, cells, 6)
     assert not np.array_equal(stored.data[1, 0], stored.data[3, 0])
     del shorter
+
+
+@pytest.mark.parametrize(("threads", "sweep"), [(1, 1), (2, 4)])
+def test_snapshots_without_absorbing_layers_hold_zeros_around_the_grid(threads, sweep):
+    shape = (20, 21, 30)
+    stored = Snapshots(2, 1, np.full((2, 3, 24, 25, 32), np.nan, np.float32))
+    grid, *_ = compiled(shape, np.float32, 0, 4, snapshots=stored, threads=threads, sweep=sweep)
+    inside = stored.data[1, 0, 2:-2, 2:-2, :-2]
+    assert np.array_equal(inside, grid.view("vx"))
+    assert np.abs(stored.data).sum() == pytest.approx(np.abs(stored.data[:, :, 2:-2, 2:-2, :-2]).sum())
 
 
 def test_energy_is_conserved_without_absorbing_layers():

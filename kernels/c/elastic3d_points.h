@@ -1,0 +1,203 @@
+/* One vector of points of a row: the arithmetic of velocity and stress on LANES points at once. Included once for
+ * each number of lanes; every point sees the same operations in the same order whatever the width of the vectors,
+ * the block or the thread. */
+
+#define JOIN_(name, lanes) name##_##lanes
+#define JOIN(name, lanes) JOIN_(name, lanes)
+#define AT(name) JOIN(name, LANES)
+#define vec AT(vec)
+#define loose AT(loose)
+#define FULL (LANES * sizeof(real) == 64) /* a vector is a cache line: shifts along z need no split load */
+
+typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
+typedef real loose __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+INLINE vec AT(load)(const real *p) { return (vec) * (const loose *)p; }
+INLINE void AT(store)(real *p, vec v) { *(loose *)p = (loose)v; }
+INLINE void AT(add)(real *p, vec v) { *(loose *)p = (loose)((vec) * (const loose *)p + v); }
+INLINE void AT(prefetch)(const real *p, int64_t i) {
+    if (FULL || i % LINE == 0)
+        __builtin_prefetch(p, 0, 2);
+}
+
+/* w holds f from -R to R - 1 points away (half = 0), or from -R + 1 to R (half = 1). */
+INLINE vec AT(difference)(const vec *w) {
+    vec d = (real)ELASTIC3D_C1 * (w[R] - w[R - 1]) + (real)ELASTIC3D_C2 * (w[R + 1] - w[R - 2]);
+#if ELASTIC3D_ORDER == 8
+    d = d + ((real)ELASTIC3D_C3 * (w[R + 2] - w[R - 3]) + (real)ELASTIC3D_C4 * (w[R + 3] - w[R - 4]));
+#endif
+    return d;
+}
+
+INLINE vec AT(derivative)(const real *f, int64_t stride, const int half) {
+    vec w[2 * R];
+    UNROLL for (int k = 0; k < 2 * R; k++) w[k] = AT(load)(f + (k - R + half) * stride);
+    return AT(difference)(w);
+}
+
+/* The same along z for three fields, row by row from the top: whole lines are loaded once and shifted against each
+ * other; w keeps the line before and the one here. */
+typedef struct {
+    vec before[3], here[3];
+} AT(window);
+
+INLINE void AT(open)(AT(window) * w, const real *f0, const real *f1, const real *f2) {
+#if LANES == SHIFT_LANES
+    w->before[0] = AT(load)(f0 - LANES), w->here[0] = AT(load)(f0);
+    w->before[1] = AT(load)(f1 - LANES), w->here[1] = AT(load)(f1);
+    w->before[2] = AT(load)(f2 - LANES), w->here[2] = AT(load)(f2);
+#endif
+    (void)w, (void)f0, (void)f1, (void)f2;
+}
+
+INLINE vec AT(along)(const real *f, const int half, AT(window) * z, const int k) {
+#if LANES == SHIFT_LANES
+    const vec before = z->before[k], here = z->here[k], after = AT(load)(f + LANES);
+    z->before[k] = here, z->here[k] = after;
+#if ELASTIC3D_ORDER == 4
+    const vec far = half ? SHIFT(after, here, 2) : SHIFT(here, before, LANES - 2);
+    const vec left = SHIFT(here, before, LANES - 1), right = SHIFT(after, here, 1);
+    const vec w[4] = {half ? left : far, half ? here : left, half ? right : here, half ? far : right};
+#else
+    const vec far = half ? SHIFT(after, here, 4) : SHIFT(here, before, LANES - 4);
+    const vec l3 = SHIFT(here, before, LANES - 3), l2 = SHIFT(here, before, LANES - 2),
+              l1 = SHIFT(here, before, LANES - 1), r1 = SHIFT(after, here, 1), r2 = SHIFT(after, here, 2),
+              r3 = SHIFT(after, here, 3);
+    const vec w[8] = {half ? l3 : far,  half ? l2 : l3, half ? l1 : l2, half ? here : l1,
+                      half ? r1 : here, half ? r2 : r1, half ? r3 : r2, half ? far : r3};
+#endif
+    return AT(difference)(w);
+#else
+    (void)z, (void)k;
+    return AT(derivative)(f, 1, half);
+#endif
+}
+
+INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b) {
+    vec m = b * AT(load)(psi) + a * d;
+    AT(store)(psi, m);
+    return d + m;
+}
+
+#define SPLAT(c) ((vec){0} + (c))
+#define ABSORB_X(d, m, at)                                                                                   \
+    d = c.px ? AT(absorb)(d, l->qx + (m) * row + i, SPLAT(l->ax##at), SPLAT(l->bx##at)) : d
+#define ABSORB_Y(d, m, at)                                                                                   \
+    d = c.py ? AT(absorb)(d, l->qy + (m) * row + i, SPLAT(l->ay##at), SPLAT(l->by##at)) : d
+#define ABSORB_Z(d, m, at)                                                                                   \
+    d = c.pz ? AT(absorb)(d, l->qz + (m) * (row - l->bottom) + i - l->bottom, AT(load)(l->az##at + i),       \
+                          AT(load)(l->bz##at + i))                                                           \
+             : d
+#define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
+
+INLINE void AT(velocity)(const line *l, int64_t i, const cases c, AT(window) * w) {
+    const int64_t sx = l->plane, row = l->row, sf = l->array;
+    real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
+    const real *xx = vz + sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf,
+               *r = yz + sf;
+    FETCH(vx + i + sx);
+    FETCH(vy + i + sx);
+    FETCH(vz + i + sx);
+    FETCH(r + i + 2 * sx);
+    FETCH(yy + i + sx);
+    FETCH(yz + i + sx);
+    FETCH(zz + i + sx);
+    vec r0 = AT(load)(r + i), dx = AT(derivative)(xx + i, sx, 1), dy = AT(derivative)(xy + i, row, 0),
+        dz = AT(along)(xz + i, 0, w, 0);
+    ABSORB_X(dx, 0, h);
+    ABSORB_Y(dy, 0, n);
+    ABSORB_Z(dz, 0, n);
+    AT(add)(vx + i, (real)2 / (r0 + AT(load)(r + i + sx)) * (dx + dy + dz));
+    dx = AT(derivative)(xy + i, sx, 0), dy = AT(derivative)(yy + i, row, 1), dz = AT(along)(yz + i, 0, w, 1);
+    ABSORB_X(dx, 1, n);
+    ABSORB_Y(dy, 1, h);
+    ABSORB_Z(dz, 1, n);
+    AT(add)(vy + i, (real)2 / (r0 + AT(load)(r + i + row)) * (dx + dy + dz));
+    dx = AT(derivative)(xz + i, sx, 0), dy = AT(derivative)(yz + i, row, 0), dz = AT(along)(zz + i, 1, w, 2);
+    ABSORB_X(dx, 2, n);
+    ABSORB_Y(dy, 2, n);
+    ABSORB_Z(dz, 2, h);
+    AT(add)(vz + i, (real)2 / (r0 + AT(load)(r + i + 1)) * (dx + dy + dz));
+}
+
+INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) {
+    const int64_t sx = l->plane, row = l->row, sf = l->array, ahead = (2 * R + 2) * sx + R * row;
+    const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
+    real *xx = l->f + 3 * sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf;
+    const real *lam = yz + 2 * sf, *mu2 = lam + sf, *im = mu2 + sf;
+    FETCH(lam + i + sx);
+    FETCH(mu2 + i + sx);
+    FETCH(im + i + 2 * sx);
+    FETCH(xx + i + ahead);
+    FETCH(xy + i + ahead - sx);
+    FETCH(xz + i + ahead - sx);
+    vec dx = AT(derivative)(vx + i, sx, 0), dy = AT(derivative)(vy + i, row, 0), dz = AT(along)(vz + i, 0, w, 2),
+        m = AT(load)(mu2 + i);
+    ABSORB_X(dx, 3, n);
+    ABSORB_Y(dy, 3, n);
+    ABSORB_Z(dz, 3, n);
+    vec t = AT(load)(lam + i) * (dx + dy + dz);
+    AT(add)(xx + i, t + m * dx);
+    AT(add)(yy + i, t + m * dy);
+    AT(add)(zz + i, t + m * dz);
+    vec m0 = AT(load)(im + i), mx = m0 + AT(load)(im + i + sx), my = AT(load)(im + i + row),
+        mz = AT(load)(im + i + 1);
+    dx = AT(derivative)(vy + i, sx, 1), dy = AT(derivative)(vx + i, row, 1);
+    ABSORB_X(dx, 4, h);
+    ABSORB_Y(dy, 4, h);
+    AT(add)(xy + i, (real)4 / (mx + (my + AT(load)(im + i + sx + row))) * (dx + dy));
+    dx = AT(derivative)(vz + i, sx, 1), dz = AT(along)(vx + i, 1, w, 0);
+    ABSORB_X(dx, 5, h);
+    ABSORB_Z(dz, 4, h);
+    AT(add)(xz + i, (real)4 / (mx + (mz + AT(load)(im + i + sx + 1))) * (dx + dz));
+    dy = AT(derivative)(vz + i, row, 1), dz = AT(along)(vy + i, 1, w, 1);
+    ABSORB_Y(dy, 5, h);
+    ABSORB_Z(dz, 5, h);
+    AT(add)(yz + i, (real)4 / ((m0 + my) + (mz + AT(load)(im + i + row + 1))) * (dy + dz));
+}
+
+/* What the closure of the free surface changes in the derivative at levels from i on, of the row f. */
+INLINE vec AT(change)(const real *f, int64_t i, const closure *c) {
+    vec d = AT(load)(c->change[0] + i) * f[0];
+    UNROLL for (int l = 1; l < ELASTIC3D_TAPS; l++) d = d + AT(load)(c->change[l] + i) * f[l];
+    return d;
+}
+
+INLINE void AT(close_velocity)(const line *l, int64_t i) {
+    const int64_t sx = l->plane, row = l->row, sf = l->array;
+    real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
+    const real *zz = l->f + ZZ * sf, *xz = l->f + XZ * sf, *yz = xz + sf, *r = yz + sf;
+    const vec r0 = AT(load)(r + i);
+    AT(add)(vx + i, (real)2 / (r0 + AT(load)(r + i + sx)) * AT(change)(xz, i, &l->top->stress_node));
+    AT(add)(vy + i, (real)2 / (r0 + AT(load)(r + i + row)) * AT(change)(yz, i, &l->top->stress_node));
+    AT(add)(vz + i, (real)2 / (r0 + AT(load)(r + i + 1)) * AT(change)(zz, i, &l->top->stress_half));
+}
+
+INLINE void AT(close_stress)(const line *l, int64_t i) {
+    const int64_t sx = l->plane, row = l->row, sf = l->array;
+    const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
+    real *xx = l->f + XX * sf, *yy = xx + sf, *zz = yy + sf, *xz = l->f + XZ * sf, *yz = xz + sf;
+    const real *lam = l->f + LAM * sf, *mu2 = lam + sf, *im = mu2 + sf;
+    const vec d = AT(change)(vz, i, &l->top->velocity_node), t = AT(load)(lam + i) * d;
+    AT(add)(xx + i, t);
+    AT(add)(yy + i, t);
+    AT(add)(zz + i, t + AT(load)(mu2 + i) * d);
+    const vec m = AT(load)(im + i) + AT(load)(im + i + 1);
+    const vec mx = m + (AT(load)(im + i + sx) + AT(load)(im + i + sx + 1));
+    const vec my = m + (AT(load)(im + i + row) + AT(load)(im + i + row + 1));
+    AT(add)(xz + i, (real)4 / mx * AT(change)(vx, i, &l->top->velocity_half));
+    AT(add)(yz + i, (real)4 / my * AT(change)(vy, i, &l->top->velocity_half));
+}
+
+#undef SPLAT
+#undef ABSORB_X
+#undef ABSORB_Y
+#undef ABSORB_Z
+#undef FETCH
+#undef FULL
+#undef vec
+#undef loose
+#undef AT
+#undef JOIN
+#undef JOIN_
+#undef LANES
