@@ -1,9 +1,10 @@
 /* The 3D elastic wave equation on the CPU; the scheme is drawn in elastic3d.h.
  *
- * What makes it fast: several time steps in one sweep over x (each stage, velocity and stress by turns, follows
- * the one before a few planes behind, in y the blocks are skewed by a few rows, so the update stays in place),
- * prefetch of the next plane (thirteen streams are too many for the hardware), averages of the material on the fly,
- * explicit vectors. Threads share the rows of each plane. The bits do not depend on threads, blocks or steps.
+ * What makes it fast: several time steps in one sweep over x (each stage, velocity and stress by turns,
+ * follows the one before a few planes behind, in y the blocks are skewed by a few rows, so the update stays
+ * in place), prefetch of the next plane (thirteen streams are too many for the hardware), averages of the
+ * material on the fly, explicit vectors. Threads share the rows of each plane. The bits do not depend on
+ * threads, blocks or steps.
  *
  * Compiled once for each type (REAL_BITS) and instruction set (LEVEL); dispatch.c chooses.
  */
@@ -75,7 +76,8 @@ static void hold(const elastic3d_grid *g, const elastic3d_receivers *c, int stre
     }
 }
 
-/* Copy rows y0 to y1 of the velocity in plane x into the slot of step n; those of the halo go with the edge. */
+/* Copy rows y0 to y1 of the velocity in plane x into the slot of step n; those of the halo go with the edge.
+ */
 static void keep(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t x, int64_t y0, int64_t y1,
                  int64_t n) {
     const int64_t nx = s->x1 - s->x0, ny = s->y1 - s->y0;
@@ -93,9 +95,9 @@ static void keep(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t 
 /* Velocity or stress of rows y0 to y1 of plane x. */
 static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, int64_t y1) {
     const elastic3d_grid *g = r->g;
-    const int64_t slabs = 2 * g->cells + 1, px = slab(x, g->nx, g->cells), height = g->row - g->bottom;
+    const int64_t slabs = 2 * g->cells + 1, px = slab(x, g->nx, g->cells);
     const real *ax = g->pml_x, *ay = g->pml_y, *az = g->pml_z;
-    line l = {g->plane, g->row, g->array, g->nz, g->bottom, .top = r->top};
+    line l = {g->plane, g->row, g->array, g->nz, g->bottom, g->depth, .top = r->top};
     l.axn = ax[x], l.bxn = ax[g->nx + x], l.axh = ax[2 * g->nx + x], l.bxh = ax[3 * g->nx + x];
     l.azn = az, l.bzn = az + g->row, l.azh = az + 2 * g->row, l.bzh = az + 3 * g->row;
     for (int64_t y = y0, next; y < y1; y = next) {
@@ -106,14 +108,14 @@ static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, i
         l.f = (real *)g->fields + g->origin + x * g->plane + y * g->row;
         l.qx = px < 0 ? g->psi_x : (real *)g->psi_x + (px * g->ny + y) * 6 * g->row;
         l.qy = py < 0 ? g->psi_y : (real *)g->psi_y + (x * slabs + py) * 6 * g->row;
-        l.qz = (real *)g->psi_z + (x * g->ny + y) * 6 * height;
+        l.qz = (real *)g->psi_z + (x * g->ny + y) * 6 * g->depth;
         l.ayn = ay[y], l.byn = ay[g->ny + y], l.ayh = ay[2 * g->ny + y], l.byh = ay[3 * g->ny + y];
         rows[stress][px >= 0][py >= 0][fetch](l, next - y, px < 0 ? 0 : 6 * g->row);
     }
 }
 
-/* The share of thread t of rows y0 to y1 of plane x in one stage of step n, the step-th of its sweep: velocity and
- * forces, or stress and moments, and what is recorded and stored of them. */
+/* The share of thread t of rows y0 to y1 of plane x in one stage of step n, the step-th of its sweep:
+ * velocity and forces, or stress and moments, and what is recorded and stored of them. */
 static void stage(const run *r, int stress, int64_t x, int64_t y0, int64_t y1, int64_t n, int64_t step) {
     const elastic3d_grid *g = r->g;
     update(r, stress, step == 0, x, y0, y1);
@@ -124,9 +126,10 @@ static void stage(const run *r, int stress, int64_t x, int64_t y0, int64_t y1, i
         keep(g, r->snapshots, x, y0, y1, n);
 }
 
-/* Steps n to n + steps in one passage through the grid: each stage (velocity, stress, velocity, ...) follows the one
- * before so many planes and rows behind that nothing is read after it has been overwritten, and the stages of a
- * moment don't depend on each other. Thread t of `threads` takes its share of the rows of each. */
+/* Steps n to n + steps in one passage through the grid: each stage (velocity, stress, velocity, ...) follows
+ * the one before so many planes and rows behind that nothing is read after it has been overwritten, and the
+ * stages of a moment don't depend on each other. Thread t of `threads` takes its share of the rows of each.
+ */
 static void sweep(const run *r, int64_t n, int64_t steps, int64_t t, int64_t threads) {
     const elastic3d_grid *g = r->g;
     const int64_t lag = ELASTIC3D_HALO, last = (2 * steps - 1) * lag, ny = g->ny + last;
@@ -219,8 +222,7 @@ int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sourc
                                   const elastic3d_sources *moments, const elastic3d_receivers *receivers,
                                   const elastic3d_snapshots *snapshots, int64_t first, int64_t steps) {
     enum { MOST = 1024 };
-    int64_t threads = least(least(g->threads, MOST), g->ny / 8), bad[MOST] = {0},
-            result = 0;
+    int64_t threads = least(least(g->threads, MOST), g->ny / 8), bad[MOST] = {0}, result = 0;
     if (threads < 1)
         threads = 1;
     if (g->nx < 2 || g->ny < 2 || g->nz < ELASTIC3D_ALIGN || g->bottom < ELASTIC3D_ALIGN ||

@@ -1,6 +1,6 @@
-/* One vector of points of a row: the arithmetic of velocity and stress on LANES points at once. Included once for
- * each number of lanes; every point sees the same operations in the same order whatever the width of the vectors,
- * the block or the thread. */
+/* One vector of points of a row: the arithmetic of velocity and stress on LANES points at once. Included once
+ * for each number of lanes; every point sees the same operations in the same order whatever the width of the
+ * vectors, the block or the thread. */
 
 #define JOIN_(name, lanes) name##_##lanes
 #define JOIN(name, lanes) JOIN_(name, lanes)
@@ -35,8 +35,8 @@ INLINE vec AT(derivative)(const real *f, int64_t stride, const int half) {
     return AT(difference)(w);
 }
 
-/* The same along z for three fields, row by row from the top: whole lines are loaded once and shifted against each
- * other; w keeps the line before and the one here. */
+/* The same along z for three fields, row by row from the top: whole lines are loaded once and shifted against
+ * each other; w keeps the line before and the one here. */
 typedef struct {
     vec before[3], here[3];
 } AT(window);
@@ -85,7 +85,7 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b) {
 #define ABSORB_Y(d, m, at)                                                                                   \
     d = c.py ? AT(absorb)(d, l->qy + (m) * row + i, SPLAT(l->ay##at), SPLAT(l->by##at)) : d
 #define ABSORB_Z(d, m, at)                                                                                   \
-    d = c.pz ? AT(absorb)(d, l->qz + (m) * (row - l->bottom) + i - l->bottom, AT(load)(l->az##at + i),       \
+    d = c.pz ? AT(absorb)(d, l->qz + (m) * l->depth + i - l->bottom, AT(load)(l->az##at + i),                \
                           AT(load)(l->bz##at + i))                                                           \
              : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
@@ -131,8 +131,8 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     FETCH(xx + i + ahead);
     FETCH(xy + i + ahead - sx);
     FETCH(xz + i + ahead - sx);
-    vec dx = AT(derivative)(vx + i, sx, 0), dy = AT(derivative)(vy + i, row, 0), dz = AT(along)(vz + i, 0, w, 2),
-        m = AT(load)(mu2 + i);
+    vec dx = AT(derivative)(vx + i, sx, 0), dy = AT(derivative)(vy + i, row, 0),
+        dz = AT(along)(vz + i, 0, w, 2), m = AT(load)(mu2 + i);
     ABSORB_X(dx, 3, n);
     ABSORB_Y(dy, 3, n);
     ABSORB_Z(dz, 3, n);

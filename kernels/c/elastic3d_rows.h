@@ -1,4 +1,5 @@
-/* Rows of the 3D elastic grid, for the type `real` and the vectors of the instruction set that this is compiled for.
+/* Rows of the 3D elastic grid, for the type `real` and the vectors of the instruction set that this is
+ * compiled for.
  */
 #ifndef SEISFLOW_ELASTIC3D_ROWS_H
 #define SEISFLOW_ELASTIC3D_ROWS_H
@@ -30,8 +31,8 @@
 #define SHIFT_LANES 0 /* split loads are cheap */
 #endif
 
-/* Closure of the free surface: the derivative at level k < ELASTIC3D_ROWS is the sum of tap[l][k] times level l;
- * change is tap less the stencil of the interior, and zero below. */
+/* Closure of the free surface: the derivative at level k < ELASTIC3D_ROWS is the sum of tap[l][k] times level
+ * l; change is tap less the stencil of the interior, and zero below. */
 typedef struct {
     real tap[ELASTIC3D_TAPS][ELASTIC3D_ALIGN], change[ELASTIC3D_TAPS][ELASTIC3D_ALIGN];
 } closure;
@@ -43,7 +44,7 @@ typedef struct {
 
 /* What one row needs beside its fields. */
 typedef struct {
-    int64_t plane, row, array, nz, bottom; /* of the grid */
+    int64_t plane, row, array, nz, bottom, depth; /* of the grid */
     const surface *top;
     real *f;                 /* field VX at (x, y, 0) */
     real *qx, *qy, *qz;      /* memory variables of this row, [6][...] */
@@ -112,7 +113,7 @@ typedef struct {
             for (i = 0; i < TOP; i += NARROW)                                                                \
                 ROW_PASTE(close_##body, NARROW)(&l, i);                                                      \
             *top = kept; /* szz is zero at the surface */                                                    \
-            l.f += l.row, l.qx += next_x, l.qz += 6 * (l.row - l.bottom);                                    \
+            l.f += l.row, l.qx += next_x, l.qz += 6 * l.depth;                                               \
         }                                                                                                    \
     }
 ROW(velocity_000, velocity, XZ, YZ, ZZ, 0, 0, 0)
@@ -134,22 +135,25 @@ ROW(stress_111, stress, VX, VY, VZ, 1, 1, 1)
 
 /* By: stress, in the layer along x, in the layer along y, fetch the next plane. */
 typedef void row_kernel(line, int64_t, int64_t);
-static row_kernel *const rows[2][2][2][2] = {
-    {{{velocity_000, velocity_001}, {velocity_010, velocity_011}},
-     {{velocity_100, velocity_101}, {velocity_110, velocity_111}}},
-    {{{stress_000, stress_001}, {stress_010, stress_011}},
-     {{stress_100, stress_101}, {stress_110, stress_111}}}};
+static row_kernel *const rows[2][2][2][2] = {{{{velocity_000, velocity_001}, {velocity_010, velocity_011}},
+                                              {{velocity_100, velocity_101}, {velocity_110, velocity_111}}},
+                                             {{{stress_000, stress_001}, {stress_010, stress_011}},
+                                              {{stress_100, stress_101}, {stress_110, stress_111}}}};
 
-/* The tables of one derivative: at level k, Q[k][l] / h[k], or -Q[l][k] / h[k] of a transpose; `half` is 1 if level
- * l = k + 1 lies ahead of the derivative, as level k does. */
-static void fill_closure(closure *c, const double q[][ELASTIC3D_TAPS], const double *h, int transposed, int half) {
+/* The tables of one derivative: at level k, Q[k][l] / h[k], or -Q[l][k] / h[k] of a transpose; `half` is 1 if
+ * level l = k + 1 lies ahead of the derivative, as level k does. */
+static void fill_closure(closure *c, const double q[][ELASTIC3D_TAPS], const double *h, int transposed,
+                         int half) {
     static const double stencil[] = ELASTIC3D_STENCIL;
     for (int k = 0; k < ELASTIC3D_ROWS; k++)
         for (int l = 0; l < ELASTIC3D_TAPS; l++) {
             const int from = l - k - half; /* points from the first one ahead */
-            const double inside = from >= 0 && from < R ? stencil[from] : from < 0 && from >= -R ? -stencil[-1 - from] : 0;
+            const double inside = from >= 0 && from < R    ? stencil[from]
+                                  : from < 0 && from >= -R ? -stencil[-1 - from]
+                                                           : 0;
             /* rows of a transpose beyond the closure are those of the interior stencil */
-            const double tap = transposed ? (l < ELASTIC3D_ROWS ? -q[l][k] / h[k] : inside / h[k]) : q[k][l] / h[k];
+            const double tap =
+                transposed ? (l < ELASTIC3D_ROWS ? -q[l][k] / h[k] : inside / h[k]) : q[k][l] / h[k];
             c->tap[l][k] = (real)tap;
             c->change[l][k] = (real)(tap - inside);
         }

@@ -41,7 +41,7 @@ typedef long long int64_t;
 #define ELASTIC3D_C2 (-1.0 / 24)
 #define ELASTIC3D_STENCIL {ELASTIC3D_C1, ELASTIC3D_C2}
 #define ELASTIC3D_SWEEP 8  /* time steps of one passage through the grid, at most */
-#define ELASTIC3D_ALIGN 16 /* elements; rows and the slab at the bottom start on multiples of it */
+#define ELASTIC3D_ALIGN 16 /* elements; rows start on multiples of it */
 
 /* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2
  * (twice mu) are dt/h times the moduli, imu is h/(dt mu); lam holds 2 lambda mu / (lambda + 2 mu) at k = 0.
@@ -52,14 +52,15 @@ typedef struct {
     int64_t nx, ny, nz;                /* points */
     int64_t row, plane, array, origin; /* strides in elements; where point (0, 0, 0) is in an array */
     int64_t cells;                     /* width of the absorbing layer on four sides and at the bottom */
-    int64_t bottom; /* first level of the slab of memory variables at the bottom, a multiple of 16 */
+    int64_t bottom; /* first level of the slab of memory variables at the bottom, a multiple of 8 */
+    int64_t depth;  /* levels that the slab has room for, a multiple of 16 */
     int64_t block;  /* rows of a block along y, 0 for whole planes */
     int64_t sweep;  /* time steps of one passage through the grid, at most ELASTIC3D_SWEEP */
     int64_t threads;
     void *fields;      /* ARRAYS arrays */
     void *psi_x;       /* memory variables [2 cells + 1][ny][6][row] */
     void *psi_y;       /* [nx][2 cells + 1][6][row] */
-    void *psi_z;       /* [nx][ny][6][row - bottom] */
+    void *psi_z;       /* [nx][ny][6][depth] */
     const void *pml_x; /* a at nodes, b at nodes, a at half nodes, b at half nodes: [4][nx] */
     const void *pml_y; /* [4][ny] */
     const void *pml_z; /* [4][row] */
@@ -76,9 +77,9 @@ typedef struct {
     const double *samples;
 } elastic3d_sources;
 
-/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r + 1].
- * entry lists the velocity entries by row, then the stress entries by row; row[s][x ny + y] is where those of a row
- * begin. held keeps the terms of a sweep. */
+/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r +
+ * 1]. entry lists the velocity entries by row, then the stress entries by row; row[s][x ny + y] is where
+ * those of a row begin. held keeps the terms of a sweep. */
 typedef struct {
     int64_t count, entries;
     const int64_t *first; /* [count + 1] */

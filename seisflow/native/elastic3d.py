@@ -49,6 +49,7 @@ class _Grid(ctypes.Structure):
                 "origin",
                 "cells",
                 "bottom",
+                "depth",
                 "block",
                 "sweep",
                 "threads",
@@ -157,11 +158,12 @@ def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int) -> dict[str, 
     plane = row * (ny + HALO)
     length = (nx + 2 * HALO) * plane + 2 * HALO * row + 8 * ALIGN
     array = -(-length * itemsize // 4096) * 4096 // itemsize + _STAGGER // itemsize
-    bottom = max((nz - 1 - cells) // ALIGN * ALIGN, ALIGN) if cells else row
+    bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else row
+    depth = max(0, _rounded(nz - bottom))
     slabs = 2 * cells + 1 if cells else 0
     return {
-        "row": row, "plane": plane, "array": array, "bottom": bottom,
-        "psi_x": slabs * ny * 6 * row, "psi_y": nx * slabs * 6 * row, "psi_z": nx * ny * 6 * (row - bottom),
+        "row": row, "plane": plane, "array": array, "bottom": bottom, "depth": depth,
+        "psi_x": slabs * ny * 6 * row, "psi_y": nx * slabs * 6 * row, "psi_z": nx * ny * 6 * depth,
     }  # fmt: skip
 
 
@@ -238,7 +240,8 @@ class Elastic3DGrid:
         self._raw("rho")[...] = np.inf
         self._raw("imu")[...] = np.inf
         self._grid = _Grid(
-            *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"], block,
+            *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"],
+            sizes["depth"], block,
             sweep, max(1, threads), self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
         )  # fmt: skip
         self._keep: list[Any] = []
