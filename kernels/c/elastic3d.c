@@ -6,7 +6,8 @@
  * material on the fly, explicit vectors. Threads share the rows of each plane. The bits do not depend on
  * threads, blocks or steps.
  *
- * Compiled once for each type (REAL_BITS) and instruction set (LEVEL); dispatch.c chooses.
+ * Compiled once for each order (ELASTIC3D_ORDER), type (REAL_BITS) and instruction set (LEVEL); dispatch.c
+ * chooses.
  */
 #include <string.h>
 
@@ -29,9 +30,9 @@ typedef float real;
 #error "no -ffast-math: outside the grid density is infinite, and the check for NaN would be removed"
 #endif
 
-#define PASTE_(name, bits, level) name##_f##bits##_##level
-#define PASTE(name, bits, level) PASTE_(name, bits, level)
-#define EXPORT(name) PASTE(name, REAL_BITS, LEVEL)
+#define PASTE_(name, order, bits, level) name##_o##order##_f##bits##_##level
+#define PASTE(name, order, bits, level) PASTE_(name, order, bits, level)
+#define EXPORT(name) PASTE(name, ELASTIC3D_ORDER, REAL_BITS, LEVEL)
 #define CHECK_EVERY 48 /* a multiple of each number of steps that a sweep may have */
 
 #ifdef _OPENMP
@@ -246,6 +247,14 @@ int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sourc
     restore_denormals(old);
 #endif
     return result;
+}
+
+/* Weights of the closure's integer and half levels; returns their number. */
+int64_t EXPORT(elastic3d_weights)(double *node, double *half) {
+    static const double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH;
+    memcpy(node, hi, sizeof hi);
+    memcpy(half, hh, sizeof hh);
+    return ELASTIC3D_ROWS;
 }
 
 #include "elastic3d_gradient.h"

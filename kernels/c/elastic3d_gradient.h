@@ -13,6 +13,16 @@
 #ifndef SEISFLOW_ELASTIC3D_GRADIENT_H
 #define SEISFLOW_ELASTIC3D_GRADIENT_H
 
+INLINE real d_point(const real *s, int64_t stride, int half) {
+    s += half * stride;
+    real d = (real)ELASTIC3D_C1 * (s[0] - s[-stride]) + (real)ELASTIC3D_C2 * (s[stride] - s[-2 * stride]);
+#if ELASTIC3D_ORDER == 8
+    d += (real)ELASTIC3D_C3 * (s[2 * stride] - s[-3 * stride]) +
+         (real)ELASTIC3D_C4 * (s[3 * stride] - s[-4 * stride]);
+#endif
+    return d;
+}
+
 /* d/dz by closure near the surface, else interior; s is the start of the row (k = 0). */
 INLINE real dz_point(const real *s, int64_t k, const closure *c, int half, int near) {
     if (near) {
@@ -21,13 +31,7 @@ INLINE real dz_point(const real *s, int64_t k, const closure *c, int half, int n
             d += c->tap[l][k] * s[l];
         return d;
     }
-    s += k + half;
-    return (real)ELASTIC3D_C1 * (s[0] - s[-1]) + (real)ELASTIC3D_C2 * (s[1] - s[-2]);
-}
-
-INLINE real d_point(const real *s, int64_t stride, int half) {
-    s += half * stride;
-    return (real)ELASTIC3D_C1 * (s[0] - s[-stride]) + (real)ELASTIC3D_C2 * (s[stride] - s[-2 * stride]);
+    return d_point(s + k, 1, half);
 }
 
 typedef struct {

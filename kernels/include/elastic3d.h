@@ -10,8 +10,8 @@
  *
  *   v(n+1/2) = v(n-1/2) + dt/rho (div s(n) + f(n)),    s(n+1) = s(n) + dt C D v(n+1/2) - dt m(n+1/2)
  *
- * Interior derivatives are of order 4. The free surface is a summation-by-parts closure of the levels below
- * it: with diagonal weights H_I (integer levels) and H_H (half levels)
+ * Interior derivatives are of order 4 or 8. The free surface is a summation-by-parts closure of the levels
+ * below it: with diagonal weights H_I (integer levels) and H_H (half levels)
  *
  *   d/dz of vx, vy at half levels    Q1 / H_H          d/dz of vz at integer levels        Q2 / H_I
  *   d/dz of sxz, syz                -Q1' / H_I         d/dz of szz                        -Q2' / H_H
@@ -37,9 +37,17 @@ typedef long long int64_t;
 
 #include "elastic3d_closure.h"
 
+#if ELASTIC3D_ORDER == 8
+#define ELASTIC3D_C1 (1225.0 / 1024)
+#define ELASTIC3D_C2 (-245.0 / 3072)
+#define ELASTIC3D_C3 (49.0 / 5120)
+#define ELASTIC3D_C4 (-5.0 / 7168)
+#define ELASTIC3D_STENCIL {ELASTIC3D_C1, ELASTIC3D_C2, ELASTIC3D_C3, ELASTIC3D_C4}
+#else
 #define ELASTIC3D_C1 (9.0 / 8)
 #define ELASTIC3D_C2 (-1.0 / 24)
 #define ELASTIC3D_STENCIL {ELASTIC3D_C1, ELASTIC3D_C2}
+#endif
 #define ELASTIC3D_SWEEP 8  /* time steps of one passage through the grid, at most */
 #define ELASTIC3D_ALIGN 16 /* elements; rows start on multiples of it */
 

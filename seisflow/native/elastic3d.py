@@ -18,13 +18,23 @@ from seisflow.domain import FloatArray
 from seisflow.errors import InputError
 from seisflow.native.library import library, pointer
 
-__all__ = ["level_weights", "ARRAYS", "FIELDS", "SUMS", "Entries", "Elastic3DGrid", "Snapshots", "memory"]
+__all__ = [
+    "ORDERS",
+    "level_weights",
+    "ARRAYS",
+    "FIELDS",
+    "SUMS",
+    "Entries",
+    "Elastic3DGrid",
+    "Snapshots",
+    "memory",
+]
 
 FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
 ARRAYS = (*FIELDS, "rho", "lam", "mu2", "imu")
 SUMS = ("lam", "mu", "xy", "xz", "yz", "rho", "forward", "adjoint")
 _COLUMNS = ("field", "x", "y", "z", "weight", "signal")
-HALO = 2
+ORDERS = (4, 8)
 ALIGN = 16
 _STAGGER = 35 * 64
 _HUGE = 2 << 20
@@ -130,8 +140,8 @@ class Snapshots:
     ----------
     every, phase : int
         Step n is stored if n % every == phase.
-    data : ndarray (slots, 3, bx + 4, by + 4, bz + 2)
-        Of the nodes of a box and two points around it.
+    data : ndarray (slots, 3, bx + order, by + order, bz + order / 2)
+        Of the nodes of a box and as many points around it as a derivative reaches.
     """
 
     every: int
@@ -139,10 +149,11 @@ class Snapshots:
     data: FloatArray
 
 
-def level_weights(levels: npt.NDArray[np.int64], *, half: bool) -> FloatArray:
+def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> FloatArray:
     """Weights of the summation-by-parts rule at integer levels, or at half levels; 1 below the closure."""
     tables = np.ones((2, ALIGN))
-    library().elastic3d_weights(_Pointer(tables[0].ctypes.data), _Pointer(tables[1].ctypes.data))
+    find = getattr(library(), f"elastic3d_weights_o{order}_f64")
+    find(_Pointer(tables[0].ctypes.data), _Pointer(tables[1].ctypes.data))
     result: FloatArray = tables[int(half)][np.minimum(levels, ALIGN - 1)]
     return result
 
@@ -151,12 +162,12 @@ def _rounded(number: int) -> int:
     return (number + ALIGN - 1) // ALIGN * ALIGN
 
 
-def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int) -> dict[str, int]:
+def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int, halo: int) -> dict[str, int]:
     """Strides, the first level of the bottom slab, and lengths of the arrays, in elements."""
     nx, ny, nz = shape
-    row = _rounded(nz + HALO)
-    plane = row * (ny + HALO)
-    length = (nx + 2 * HALO) * plane + 2 * HALO * row + 8 * ALIGN
+    row = _rounded(nz + halo)
+    plane = row * (ny + halo)
+    length = (nx + 2 * halo) * plane + 2 * halo * row + 8 * ALIGN
     array = -(-length * itemsize // 4096) * 4096 // itemsize + _STAGGER // itemsize
     bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else row
     depth = max(0, _rounded(nz - bottom))
@@ -167,9 +178,9 @@ def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int) -> dict[str, 
     }  # fmt: skip
 
 
-def memory(shape: tuple[int, int, int], cells: int, itemsize: int) -> int:
+def memory(shape: tuple[int, int, int], cells: int, itemsize: int, order: int) -> int:
     """Bytes that the fields, the material and the absorbing layer of a grid take."""
-    sizes = _sizes(shape, cells, itemsize)
+    sizes = _sizes(shape, cells, itemsize, order // 2)
     elements = sizes["array"] * len(ARRAYS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]
     return elements * itemsize + 2 * _HUGE
 
@@ -199,6 +210,8 @@ class Elastic3DGrid:
         Coefficients of the absorbing layers along x, y, z, each (4, n): a and b at nodes, a and b at half
         nodes. Needed where ``cells`` is above 0.
     threads : int
+    order : {4, 8}
+        Of the derivatives.
     block : int
         Rows of a block along y; 0 for whole planes. Speed only.
     sweep : int
@@ -218,6 +231,7 @@ class Elastic3DGrid:
         cells: int = 0,
         profiles: tuple[FloatArray, ...] | None = None,
         threads: int = 1,
+        order: int = 4,
         block: int = 64,
         sweep: int = SWEEP,
     ) -> None:
@@ -231,9 +245,12 @@ class Elastic3DGrid:
             raise InputError(f"the elastic kernel has single and double precision, not {self.dtype}")
         if not 1 <= sweep <= MOST_STEPS or 48 % sweep:
             raise InputError(f"a sweep has 1, 2, 3, 4, 6 or 8 time steps, not {sweep}")
-        sizes = _sizes(shape, cells, self.dtype.itemsize)
+        if order not in ORDERS:
+            raise InputError(f"the elastic kernel has order 4 and 8, not {order}")
+        self.halo = halo = order // 2
+        sizes = _sizes(shape, cells, self.dtype.itemsize, halo)
         self._sizes = sizes
-        self._origin = HALO * sizes["plane"] + HALO * sizes["row"] + ALIGN
+        self._origin = halo * sizes["plane"] + halo * sizes["row"] + ALIGN
         self._fields = _arena(sizes["array"] * len(ARRAYS), self.dtype)
         self._psi = [_arena(sizes[name], self.dtype) for name in ("psi_x", "psi_y", "psi_z")]
         self._pml = self._padded_profiles(profiles)
@@ -245,7 +262,7 @@ class Elastic3DGrid:
             sweep, max(1, threads), self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
         )  # fmt: skip
         self._keep: list[Any] = []
-        suffix = "f32" if self.dtype == np.float32 else "f64"
+        suffix = f"o{order}_" + ("f32" if self.dtype == np.float32 else "f64")
         self._advance = getattr(library(), f"elastic3d_advance_{suffix}")
         self._correlate = getattr(library(), f"elastic3d_correlate_{suffix}")
         self._advance.restype = self._correlate.restype = _Integer
@@ -389,18 +406,18 @@ class Elastic3DGrid:
     def snapshot_shape(self, slots: int) -> tuple[int, int, int, int, int]:
         """Shape of ``Snapshots.data``."""
         bx, by, bz = self.box
-        return slots, 3, bx + 2 * HALO, by + 2 * HALO, bz + HALO
+        return slots, 3, bx + 2 * self.halo, by + 2 * self.halo, bz + self.halo
 
     def snapshots(self, stored: Snapshots | None) -> Any:
         """Say where ``advance`` stores the velocity and ``correlate`` finds it; None stores nothing."""
         if stored is None:
             return _Snapshots(0, 0, 0, 0, 0, 0, 0, None)
         nx, ny, nz = self.shape
-        cells = self.cells
+        cells, halo = self.cells, self.halo
         address = pointer(stored.data, self.dtype, self.snapshot_shape(stored.data.shape[0]), "snapshots")
         return _Snapshots(
-            stored.every, stored.phase, cells - HALO, nx - cells + HALO, cells - HALO, ny - cells + HALO,
-            nz - cells + HALO, address,
+            stored.every, stored.phase, cells - halo, nx - cells + halo, cells - halo, ny - cells + halo,
+            nz - cells + halo, address,
         )  # fmt: skip
 
     def advance(

@@ -52,7 +52,7 @@ def surface_terms(
     lam, mu = (m[dipole.x, dipole.y, 0] for m in material[1:])
     plane = 2 * lam * mu / (lam + 2 * mu)
     strain = (rate @ records[:-1]) / (2 * plane + 2 * mu)
-    return dipole, -level_weights(dipole.z, half=False) * dipole.weight * strain
+    return dipole, -level_weights(dipole.z, half=False, order=setup.order) * dipole.weight * strain
 
 
 def model_kernel(

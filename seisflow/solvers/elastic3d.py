@@ -1,6 +1,6 @@
 """The built-in solver: 3D isotropic elastic waves under a flat free surface, with the exact discrete adjoint.
 
-Velocity and stress on a staggered grid, order 4 in space, summation-by-parts free surface, CPML; see
+Velocity and stress on a staggered grid, order 4 or 8 in space, summation-by-parts free surface, CPML; see
 docs/solver.md.
 """
 
@@ -33,8 +33,10 @@ from seisflow.solvers.time_function import sample_source
 
 __all__ = ["Elastic3D", "Elastic3DConfig", "Elastic3DForward"]
 
-_COURANT = 0.4949
-"""Largest vp dt / h of the interior scheme of order 4: 1 / (sqrt(3) (9/8 + 1/24))."""
+_COURANT = {4: 0.4949, 8: 0.4488}
+"""Largest vp dt / h of the interior scheme by order: 1 / (sqrt(3) sum |c|)."""
+_POINTS = {4: 8.0, 8: 5.5}
+"""Points per shortest S wavelength by order, unless the user says."""
 _SAFETY, _MOST = 0.9, 0.96
 _LEAST_POINTS = 4.0
 
@@ -47,12 +49,15 @@ class Elastic3DConfig:
     ----------
     kind : str
         ``elastic3d``.
+    order : {4, 8}
+        Of the derivatives in space.
     spacing : float, optional
         Spacing of the simulation grid in m; chosen from the shortest wavelength if left out.
     time_step : float, optional
         s; 0.9 of the stable one if left out.
-    points_per_wavelength : float
-        Grid points per shortest S wavelength (slowest vs times shortest period) when the spacing is chosen.
+    points_per_wavelength : float, optional
+        Grid points per shortest S wavelength (slowest vs times shortest period) when the spacing is chosen; if left
+        out 8 at order 4, 5.5 at order 8.
     cpml_cells : int
         Width of the absorbing layers, which lie outside the model.
     absorbed_speed : float, optional
@@ -70,9 +75,10 @@ class Elastic3DConfig:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     kind: Literal["elastic3d"] = "elastic3d"
+    order: Literal[4, 8] = 4
     spacing: float | None = None
     time_step: float | None = None
-    points_per_wavelength: float = 8.0
+    points_per_wavelength: float | None = None
     cpml_cells: int = 10
     absorbed_speed: float | None = None
     precision: Literal["single", "double"] = "single"
@@ -81,6 +87,7 @@ class Elastic3DConfig:
 
     def __post_init__(self) -> None:
         wanted = (
+            ("order", self.order in _POINTS, "4 or 8"),
             ("spacing", self.spacing is None or 0 < self.spacing < np.inf, "a positive number of metres"),
             (
                 "time_step",
@@ -89,7 +96,7 @@ class Elastic3DConfig:
             ),
             (
                 "points_per_wavelength",
-                self.points_per_wavelength >= _LEAST_POINTS,
+                self.points >= _LEAST_POINTS,
                 f"at least {_LEAST_POINTS:g}",
             ),
             ("cpml_cells", 0 <= self.cpml_cells <= 100, "from 0 to 100"),
@@ -110,6 +117,16 @@ class Elastic3DConfig:
             if not good:
                 raise InputError(f"elastic3d: {name} = {getattr(self, name)!r}; it must be {remedy}")
 
+    @property
+    def points(self) -> float:
+        """Points per shortest wavelength."""
+        return self.points_per_wavelength or _POINTS.get(self.order, 0.0)
+
+    @property
+    def courant(self) -> float:
+        """Largest stable vp dt / h."""
+        return _COURANT[self.order]
+
     def steps(self, slowest: float, fastest: float, period: float) -> tuple[float, float]:
         """Choose spacing (m) and time step (s) for slowest vs and fastest vp (m/s) and a shortest period (s).
 
@@ -119,15 +136,15 @@ class Elastic3DConfig:
             If those that are set would be unstable or too coarse, with the values that would do.
         """
         wavelength = slowest * period
-        spacing = self.spacing or wavelength / self.points_per_wavelength
+        spacing = self.spacing or wavelength / self.points
         if wavelength / spacing < _LEAST_POINTS:
             raise InputError(
                 f"elastic3d: spacing = {spacing:g} m gives {wavelength / spacing:.1f} points per shortest "
                 f"wavelength ({wavelength:g} m: slowest vs {slowest:g} m/s, shortest period {period:g} s); use "
                 f"at most {wavelength / _LEAST_POINTS:.4g} m, better "
-                f"{wavelength / self.points_per_wavelength:.4g} m"
+                f"{wavelength / self.points:.4g} m"
             )
-        stable = _COURANT * spacing / fastest
+        stable = self.courant * spacing / fastest
         step = self.time_step or _SAFETY * stable
         if step > _MOST * stable:
             raise InputError(
@@ -152,8 +169,10 @@ class Elastic3DConfig:
         """Whether the spacing and time step of ``pinned`` still suit a model, with half of their margin left."""
         if self.spacing is None or self.time_step is None:
             return False
-        fine = slowest * period / self.spacing >= 0.9 * self.points_per_wavelength
-        return fine and self.time_step <= 0.5 * (_SAFETY * 0.95 + _MOST) * _COURANT * self.spacing / fastest
+        fine = slowest * period / self.spacing >= 0.9 * self.points
+        return (
+            fine and self.time_step <= 0.5 * (_SAFETY * 0.95 + _MOST) * self.courant * self.spacing / fastest
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -275,16 +294,15 @@ class Elastic3D:
         item = config.dtype.itemsize
         sums = len(SUMS) * item + 12 * 8
         inside = int(np.prod([s.stop - s.start for s in layout.inside]))
-        forward = memory(layout.shape, layout.cells, item) + 48 * layout.points
+        forward = memory(layout.shape, layout.cells, item, config.order) + 48 * layout.points
         forward += steps * (3 * len(simulation.stations) * 8 * 2 + 16)
         slots = -(-steps // every)
-        around = np.prod(
-            [s.stop - s.start + extra for s, extra in zip(layout.inside, (4, 4, 2), strict=True)]
-        )
+        extra = (config.order, config.order, config.order // 2)
+        around = np.prod([s.stop - s.start + more for s, more in zip(layout.inside, extra, strict=True)])
         gradient = forward + int(slots * 3 * item * around) + sums * inside
         work = 2.0 * layout.points * steps
         plan = Plan(spacing, step, steps, layout.shape, every, forward, gradient, work)
-        return Setup(simulation, plan, layout, source, first, every // 2, fastest)
+        return Setup(simulation, plan, layout, source, first, every // 2, fastest, config.order)
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
         allowed = self.config.memory_gb * 1e9
@@ -308,7 +326,12 @@ class Elastic3D:
             0.5 / setup.simulation.shortest_period,
         )
         grid = Elastic3DGrid(
-            layout.shape, self.config.dtype, cells=layout.cells, profiles=layers, threads=self.threads
+            layout.shape,
+            self.config.dtype,
+            cells=layout.cells,
+            profiles=layers,
+            threads=self.threads,
+            order=self.config.order,
         )
         material = Regrid(setup.simulation.model.grid, layout).material(setup.simulation.model)
         grid.set_material(*material, ratio)

@@ -66,7 +66,7 @@ def _levels(depth: float, half: int) -> tuple[_Indices, FloatArray]:
     return _polynomial(depth - 0.5 * half, 4)
 
 
-def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
+def entries(name: str, place: Place, signal: int, *, source: bool, order: int = 4) -> Entries:
     """List the points of one field that a source adds to, or a receiver sums over, with their weights.
 
     Parameters
@@ -78,12 +78,14 @@ def entries(name: str, place: Place, signal: int, *, source: bool) -> Entries:
         Which time series or record they belong to.
     source : bool
         Divide by the weight of the level, as the adjoint of recording needs.
+    order : {4, 8}
+        Of the derivatives.
     """
     half = _HALF[name]
     (ix, wx), (iy, wy) = _sinc(place.x - 0.5 * half[0]), _sinc(place.y - 0.5 * half[1])
     iz, wz = _levels(place.z, half[2])
     if source:
-        wz = wz / level_weights(iz, half=bool(half[2]))
+        wz = wz / level_weights(iz, half=bool(half[2]), order=order)
     weight = (wx[:, None, None] * wy[None, :, None] * wz[None, None, :]).ravel()
     x, y, z = (np.ascontiguousarray(a.ravel()) for a in np.meshgrid(ix, iy, iz, indexing="ij"))
     constant = np.ones(weight.size, dtype=np.int64)

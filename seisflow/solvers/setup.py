@@ -44,6 +44,8 @@ class Setup:
         The first step that is stored.
     fastest : float
         Largest vp in m/s.
+    order : {4, 8}
+        Of the derivatives in space.
     """
 
     simulation: Simulation
@@ -53,6 +55,7 @@ class Setup:
     first: int
     phase: int
     fastest: float
+    order: int
 
     @property
     def times(self) -> FloatArray:
@@ -158,12 +161,12 @@ def source_entries(setup: Setup, material: Material) -> tuple[Entries, Entries, 
     """Entries of the source in velocity and in stress, and its samples (steps, 1)."""
     plan, source = setup.plan, setup.simulation.event.source
     place, turn = _source_place(setup)
-    unit = plan.time_step / plan.spacing**3
     if isinstance(source, MomentTensor):
         tensor = turn.T @ source.cartesian() @ turn
-        return Entries.join([]), _moment_entries(tensor, place, material, unit), moment_rate(setup)[:, None]
+        moment = _moment_entries(setup, tensor, place, material)
+        return Entries.join([]), moment, moment_rate(setup)[:, None]
     samples = setup.source(setup.times - 0.5 * plan.time_step)[:, None]
-    return _force_entries(source, turn, place, material[0], unit), Entries.join([]), samples
+    return _force_entries(setup, source, turn, place, material[0]), Entries.join([]), samples
 
 
 def moment_rate(setup: Setup) -> FloatArray:
@@ -171,10 +174,10 @@ def moment_rate(setup: Setup) -> FloatArray:
     return setup.source(setup.times)
 
 
-def _moment_entries(tensor: FloatArray, place: Place, material: Material, unit: float) -> Entries:
-    parts = []
+def _moment_entries(setup: Setup, tensor: FloatArray, place: Place, material: Material) -> Entries:
+    parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
     for name, i, j in _STRESSES:
-        part = entries(name, place, 0, source=True)
+        part = entries(name, place, 0, source=True, order=setup.order)
         parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
     # szz is zero at the surface: a vertical dipole there acts through plane stress, on sxx and syy
     vertical = parts[2]
@@ -203,18 +206,18 @@ def surface_dipole(setup: Setup) -> Entries:
     place, turn = _source_place(setup)
     if not isinstance(source, MomentTensor):
         return Entries.join([])
-    part = entries("szz", place, 0, source=True)
+    part = entries("szz", place, 0, source=True, order=setup.order)
     top = part.select((part.z == 0) & (part.weight != 0))
     tensor = turn.T @ source.cartesian() @ turn
     unit = setup.plan.time_step / setup.plan.spacing**3
     return replace(top, weight=unit * tensor[2, 2] * top.weight, signal=np.arange(top.x.size, dtype=np.int64))
 
 
-def _force_entries(force: Force, turn: FloatArray, place: Place, rho: FloatArray, unit: float) -> Entries:
+def _force_entries(setup: Setup, force: Force, turn: FloatArray, place: Place, rho: FloatArray) -> Entries:
     vector = turn.T @ np.array([force.east, force.north, -force.up])
-    parts = []
+    parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
     for axis, name in enumerate(_VELOCITIES):
-        part = entries(name, place, 0, source=True)
+        part = entries(name, place, 0, source=True, order=setup.order)
         parts.append(replace(part, weight=unit * vector[axis] * _buoyancy(rho, part, axis) * part.weight))
     return Entries.join(parts)
 
@@ -238,7 +241,7 @@ def receiver_forces(setup: Setup, rho: FloatArray) -> Entries:
     for axis in range(3):
         mine = recorded.field == axis
         part = recorded.select(mine)
-        density = _buoyancy(rho, part, axis) / level_weights(part.z, half=axis == 2)
+        density = _buoyancy(rho, part, axis) / level_weights(part.z, half=axis == 2, order=setup.order)
         weight[mine] *= setup.plan.time_step * density
     return replace(recorded, weight=weight)
 

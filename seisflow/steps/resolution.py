@@ -100,7 +100,7 @@ class ResolutionTest:
             return config
         return replace(
             config,
-            points_per_wavelength=REFINED * config.points_per_wavelength,
+            points_per_wavelength=REFINED * config.points,
             spacing=None if config.spacing is None else config.spacing / REFINED,
             time_step=None if config.time_step is None else config.time_step / REFINED,
         )

@@ -13,21 +13,24 @@ POSITION = {
     "sxx": "NNN", "syy": "NNN", "szz": "NNN", "sxy": "HHN", "sxz": "HNH", "syz": "NHH",
 }  # fmt: skip
 NAMES = tuple(POSITION)
+STENCILS = {4: (9 / 8, -1 / 24), 8: (1225 / 1024, -245 / 3072, 49 / 5120, -5 / 7168)}
 
 
-def matrices(n, surface):
+def matrices(n, surface, order=4):
     """Derivatives along one axis of n nodes (h = 1): velocity to half, to node, stress to node, to half; weights."""
     q1 = np.zeros((n, n))
     for i in range(n - 1):  # the last half node lies outside
-        for tap, value in ((0, -9 / 8), (1, 9 / 8), (-1, 1 / 24), (2, -1 / 24)):
-            if 0 <= i + tap < n:
-                q1[i, i + tap] = value
+        for m, value in enumerate(STENCILS[order]):
+            for tap, signed in ((-m, -value), (1 + m, value)):
+                if 0 <= i + tap < n:
+                    q1[i, i + tap] = signed
     q2 = -q1.T.copy()
     node, half = np.ones(n), np.ones(n)
     if surface:
-        rows = CLOSURE["rows"]
-        q1[:rows, : rows + 2], q2[:rows, : rows + 2] = CLOSURE["to_half"], CLOSURE["to_node"]
-        node[:rows], half[:rows] = CLOSURE["node"], CLOSURE["half"]
+        closure = CLOSURE[str(order)]
+        rows, taps = closure["rows"], closure["rows"] + order // 2
+        q1[:rows, :taps], q2[:rows, :taps] = closure["to_half"], closure["to_node"]
+        node[:rows], half[:rows] = closure["node"], closure["half"]
     return q1 / half[:, None], q2 / node[:, None], -q1.T / node[:, None], -q2.T / half[:, None], node, half
 
 
@@ -38,9 +41,9 @@ def apply(matrix, array, axis):
 class Twin:
     """profiles[axis] is (4, n): a, b at nodes, a, b at half nodes; material in scaled units (dt/h included)."""
 
-    def __init__(self, rho, lam, mu, ratio, profiles):
+    def __init__(self, rho, lam, mu, ratio, profiles, order=4):
         self.shape = rho.shape
-        self.m = [matrices(n, axis == 2) for axis, n in enumerate(self.shape)]
+        self.m = [matrices(n, axis == 2, order) for axis, n in enumerate(self.shape)]
         self.profiles = profiles
         self.fields = {name: np.zeros(self.shape) for name in NAMES}
         self.psi = {}

@@ -1,43 +1,81 @@
-"""How the closure of the free surface was found; run it to make its tables anew (a minute).
+"""How the closures of the free surface were found; run it to make their tables anew (some minutes).
 
 On a staggered axis with nodes 0, 1, 2, ... and half nodes between them, Q1 (nodes to half nodes) and Q2 (half nodes to
-nodes) follow the interior stencil of order 4 beyond the first rows; there, with diagonal weights H, Q1 / H_half, Q2 /
-H_node and, for stress, minus their transposes are exact for quadratic functions (stress vanishing at node 0). That
-leaves 26 free parameters for six rows. They are fitted so that P and S waves that come from below at normal incidence
-see the right phase of reflection and the right motion and stress at each of the first levels, from 5.5 points per
-wavelength on, and that Rayleigh waves have the right speed for vp/vs from 1.6 to 3. A closure that is fitted to
-Rayleigh waves alone may hold trapped waves near the surface: resonances at which shallow sources and receivers fail.
+nodes) follow the interior stencil of order 4 or 8 beyond the first rows; there, with diagonal weights H, Q1 / H_half,
+Q2 / H_node and, for stress, minus their transposes are exact for quadratic functions (stress vanishing at node 0). That
+leaves 26 free parameters for the six rows of order 4. They are fitted so that P and S waves that come from below at
+normal incidence see the right phase of reflection and the right motion and stress at each of the first levels, from few
+points per wavelength on, and that Rayleigh waves have the right speed for vp/vs from 1.6 to 3. A closure that is fitted
+to Rayleigh waves alone may hold trapped waves near the surface: resonances at which shallow sources and receivers fail.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import brentq, least_squares
 
-C1, C2 = 9 / 8, -1 / 24
-ROWS, DEGREE, NODES, LEVELS = 6, 2, 40, 6
-PERIODS = (5.5, 6, 7, 8, 9, 10, 11, 12, 14, 17, 22)
+NODES = 40
 
 
-def interior(n):
+@dataclass(frozen=True)
+class Scheme:
+    """An order of the interior, and what is asked of its closure."""
+
+    order: int
+    stencil: tuple[float, ...]
+    rows: int
+    degree: int
+    levels: int
+    usual: float  # points per wavelength that it is made for
+    periods: tuple[float, ...]
+    rayleigh: tuple[float, ...]
+
+    @property
+    def reach(self):
+        """Points that the stencil reaches."""
+        return len(self.stencil)
+
+    @property
+    def taps(self):
+        """Levels that the closed rows read."""
+        return self.rows + self.reach
+
+    def symbol(self, k):
+        """Of the interior derivative."""
+        return 2 * sum(c * np.sin((m + 0.5) * k) for m, c in enumerate(self.stencil))
+
+
+SCHEMES = (
+    Scheme(4, (9 / 8, -1 / 24), 6, 2, 6, 8, (5.5, 6, 7, 8, 9, 10, 11, 12, 14, 17, 22), (5, 6, 7, 8, 10, 14)),
+    Scheme(
+        8, (1225 / 1024, -245 / 3072, 49 / 5120, -5 / 7168), 8, 2, 8, 5.5,
+        (4.2, 4.6, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 12, 14, 17, 22), (4.2, 5, 5.5, 6, 7, 8, 10, 14),
+    ),
+)  # fmt: skip
+
+
+def interior(scheme, n):
     """The interior stencil from n + 1 nodes to n half nodes; values beyond the ends are zero."""
     q = np.zeros((n, n + 1))
     for j in range(n):
-        for place, value in ((j, -C1), (j + 1, C1), (j - 1, -C2), (j + 2, C2)):
-            if 0 <= place <= n:
-                q[j, place] += value
+        for m, value in enumerate(scheme.stencil):
+            for place, signed in ((j - m, -value), (j + 1 + m, value)):
+                if 0 <= place <= n:
+                    q[j, place] += signed
     return q
 
 
 class Family:
-    """All closures that are exact to DEGREE: a particular one and the directions that keep exactness."""
+    """All closures that are exact to a degree: a particular one and the directions that keep exactness."""
 
-    def __init__(self):
-        self.q1, self.r = interior(NODES), ROWS
+    def __init__(self, scheme):
+        self.scheme = scheme
+        self.q1, self.r = interior(scheme, NODES), scheme.rows
         self.q2 = -self.q1.T.copy()
         r = self.r
         self.size = r * r + (r - 1) * r + 2 * r
@@ -67,7 +105,7 @@ class Family:
             (p2.T, q2.T, half, zi, zh, 0, 1, -1),
         )
         for places, known, weight, source, target, first, low, sign in cases:
-            for power in range(low, DEGREE + 1):
+            for power in range(low, self.scheme.degree + 1):
                 f = (source / r) ** power
                 for row in range(first, r):
                     a = np.zeros(self.size)
@@ -91,28 +129,28 @@ class Family:
         return q1, q2, hi, hh
 
 
-def standing(operator, k, z):
+def standing(scheme, operator, k, z):
     """The wave cos(k z) + b sin(k z) far below, continued to the surface by ``operator``; its values, b, frequency."""
-    m, omega = len(z), 2 * (C1 * np.sin(k / 2) + C2 * np.sin(1.5 * k))
+    m, omega, far = len(z), scheme.symbol(k), 2 * scheme.reach - 1
     a, right = np.zeros((m + 1, m + 1)), np.zeros(m + 1)
-    a[: m - 3, :m] = operator[: m - 3, :m] + omega**2 * np.eye(m)[: m - 3]
-    for row, place in enumerate(range(m - 4, m), m - 3):
+    a[: m - far, :m] = operator[: m - far, :m] + omega**2 * np.eye(m)[: m - far]
+    for row, place in enumerate(range(m - far - 1, m), m - far):
         a[row, place], a[row, m], right[row] = 1, -np.sin(k * z[place]), np.cos(k * z[place])
     x = np.linalg.solve(a, right)
     return x[:m], x[m], omega
 
 
-def wave_errors(q1, q2, hi, hh, points):
+def wave_errors(scheme, q1, q2, hi, hh, points):
     """Errors of S and of P waves of so many points a wavelength: reflection phase, velocity and stress by level."""
-    m, k = 26, 2 * np.pi / points
+    m, k, levels = 20 + scheme.rows + 2 * (scheme.reach - 2), 2 * np.pi / points, scheme.levels
     zi, zh = np.arange(m + 0.0), np.arange(m) + 0.5
     d1, d2 = q1 / hh[:, None], q2 / hi[:, None]
     back1, back2 = -q1.T / hi[:, None], -q2.T / hh[:, None]
-    v, b, w = standing((back1 @ d1)[:m, :m], k, zi)
-    s = d1[:LEVELS, :m] @ v / w + np.sin(k * zh[:LEVELS])
-    u, c, w = standing((back2 @ d2)[:m, :m], k, zh)
-    t = d2[1:LEVELS, :m] @ u / w + np.sin(k * zi[1:LEVELS])
-    return b, v[:LEVELS] - np.cos(k * zi[:LEVELS]), s, c, u[:LEVELS] - np.cos(k * zh[:LEVELS]), t
+    v, b, w = standing(scheme, (back1 @ d1)[:m, :m], k, zi)
+    s = d1[:levels, :m] @ v / w + np.sin(k * zh[:levels])
+    u, c, w = standing(scheme, (back2 @ d2)[:m, :m], k, zh)
+    t = d2[1:levels, :m] @ u / w + np.sin(k * zi[1:levels])
+    return b, v[:levels] - np.cos(k * zi[:levels]), s, c, u[:levels] - np.cos(k * zh[:levels]), t
 
 
 def rayleigh_error(q1, q2, hi, hh, points, vp):
@@ -138,62 +176,69 @@ def rayleigh_error(q1, q2, hi, hh, points, vp):
 
 def residuals(y, family):
     """What is fitted, in percent, with weights."""
+    scheme = family.scheme
     q1, q2, hi, hh = family.closure(y)
     least = min(hi.min(), hh.min())
     hi, hh = np.maximum(hi, 0.1), np.maximum(hh, 0.1)
     parts = []
-    for points in PERIODS:
-        weight = 35 * ((points / 8) ** 1.5 if points < 12 else 1.8)
-        b, v, s, c, u, t = wave_errors(q1, q2, hi, hh, points)
+    for points in scheme.periods:
+        weight = 35 * min((points / scheme.usual) ** 1.5, 1.8)
+        b, v, s, c, u, t = wave_errors(scheme, q1, q2, hi, hh, points)
         parts.append(weight * np.concatenate([[2 * b], v, 0.7 * s, [2 * c], u, 0.7 * t]))
     for vp in (1.6, 1.732, 2.2, 3.0):
-        parts.append(
-            [50 * points * rayleigh_error(q1, q2, hi, hh, points, vp) for points in (5, 6, 7, 8, 10, 14)]
-        )
+        parts.append([50 * points * rayleigh_error(q1, q2, hi, hh, points, vp) for points in scheme.rayleigh])
     norm = max(
         np.linalg.norm(q1 / np.sqrt(hh[:, None] * hi), 2), np.linalg.norm(q2 / np.sqrt(hi[:, None] * hh), 2)
-    ) / (2 * (C1 - C2))
+    ) / scheme.symbol(np.pi)
     parts.append([300 * max(0, norm - 1.03), 300 * max(0, 0.2 - least)])
     fitted = np.concatenate(parts)
     return np.concatenate([np.clip(fitted, -200, 200), 1e-3 * y])
 
 
-def header(q1, q2, hi, hh):
+def header(scheme, closure):
     """The tables as C."""
-
-    def number(value):
-        return {0: "0", C1: "ELASTIC3D_C1", C2: "ELASTIC3D_C2"}.get(float(value), repr(float(value)))
+    q1, q2, hi, hh = closure
+    known = {value: f"ELASTIC3D_C{m}" for m, value in enumerate(scheme.stencil, 1)} | {0.0: "0"}
 
     def row(values):
-        return "{" + ", ".join(number(v) for v in values) + "}"
+        return "{" + ", ".join(known.get(float(v), repr(float(v))) for v in values) + "}"
 
-    lines = [f"#define ELASTIC3D_ROWS {ROWS} /* levels that the closure changes */"]
-    lines += [f"#define ELASTIC3D_TAPS {ROWS + 2} /* levels that it reads */"]
-    lines += [f"#define ELASTIC3D_{n} \\\n    {row(h[:ROWS])}" for n, h in (("HI", hi), ("HH", hh))]
+    lines = [f"#define ELASTIC3D_ROWS {scheme.rows} /* levels that the closure changes */"]
+    lines += [f"#define ELASTIC3D_TAPS {scheme.taps} /* levels that it reads */"]
+    lines += [f"#define ELASTIC3D_{n} \\\n    {row(h[: scheme.rows])}" for n, h in (("HI", hi), ("HH", hh))]
     for name, q in (("Q1", q1), ("Q2", q2)):
-        body = ", \\\n    ".join(row(q[i, : ROWS + 2]) for i in range(ROWS))
+        body = ", \\\n    ".join(row(q[i, : scheme.taps]) for i in range(scheme.rows))
         lines.append(f"#define ELASTIC3D_{name} {{ \\\n    {body}}}")
     return "\n".join(lines) + "\n"
 
 
+def fit(scheme):
+    """The closure of a scheme, its weights, and a line on the fit."""
+    family = Family(scheme)
+    start = np.zeros(family.free.shape[1])
+    found = least_squares(residuals, start, args=(family,), loss="soft_l1", max_nfev=60)
+    told = f"order {scheme.order}: {start.size} free parameters, cost {found.cost:.4g}\n"
+    return family.closure(found.x), told
+
+
 def main():
     """Fit, and replace the tables in the header and in the file of the twin."""
-    family = Family()
-    fit = least_squares(
-        residuals, np.zeros(family.free.shape[1]), args=(family,), loss="soft_l1", max_nfev=60
-    )
-    closure = family.closure(fit.x)
     path = Path(__file__).parents[2] / "kernels" / "include" / "elastic3d_closure.h"
+    parts, tables = [], {}
+    for scheme in SCHEMES:
+        closure, told = fit(scheme)
+        parts.append(f"#if ELASTIC3D_ORDER == {scheme.order}\n{header(scheme, closure)}#endif\n")
+        rows, taps = scheme.rows, scheme.taps
+        arrays = {
+            n: (a[:rows, :taps] if a.ndim == 2 else a[:rows]).tolist()
+            for n, a in zip(("to_half", "to_node", "node", "half"), closure, strict=True)
+        }
+        tables[str(scheme.order)] = {"rows": rows, **arrays}
+        sys.stdout.write(told)
     text = path.read_text()
-    start, end = text.index("#define ELASTIC3D_ROWS"), text.index("/* clang-format on */")
-    path.write_text(text[:start] + header(*closure) + text[end:])
-    names = ("to_half", "to_node", "node", "half")
-    tables = {
-        n: (a[:ROWS, : ROWS + 2] if a.ndim == 2 else a[:ROWS]).tolist()
-        for n, a in zip(names, closure, strict=True)
-    }
-    Path(__file__).with_suffix(".json").write_text(json.dumps({"rows": ROWS, **tables}, indent=1) + "\n")
-    sys.stdout.write(f"{family.free.shape[1]} free parameters, cost {fit.cost:.4g}\n")
+    start, end = text.index("/* clang-format off */\n"), text.index("/* clang-format on */")
+    path.write_text(text[:start] + "/* clang-format off */\n" + "".join(parts) + text[end:])
+    Path(__file__).with_suffix(".json").write_text(json.dumps(tables, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from elastic3d_twin import NAMES, POSITION, Twin, matrices
+from elastic3d_twin import NAMES, POSITION, STENCILS, Twin, matrices
 
 from seisflow import native
-from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots, level_weights
+from seisflow.native.elastic3d import ORDERS, Elastic3DGrid, Entries, Snapshots, level_weights
 from seisflow.solvers.absorb import profiles as damping_profiles
 
 RATIO = 0.27
@@ -79,14 +79,15 @@ def state(grid):
     return b"".join(np.ascontiguousarray(grid.view(name)).tobytes() for name in NAMES)
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("shape", "cells"),
     [((17, 19, 27), 4), ((14, 25, 49), 5), ((11, 9, 16), 0), ((23, 22, 33), 10), ((9, 8, 45), 1)],
 )
-def test_compiled_agrees_with_the_twin(shape, cells):
+def test_compiled_agrees_with_the_twin(shape, cells, order):
     steps = 40
-    grid, out, f, m = compiled(shape, np.float64, cells, steps, block=7)
-    twin = Twin(*medium(shape), RATIO, profiles(shape, cells))
+    grid, out, f, m = compiled(shape, np.float64, cells, steps, block=7, order=order)
+    twin = Twin(*medium(shape), RATIO, profiles(shape, cells), order)
     twin.fields = {name: values.copy() for name, values in initial(shape).items()}
     expected = twin.run(
         steps, entries(shape, [0, 1, 2], 3, 11), f, entries(shape, [3, 4, 6, 7, 8], 2, 12), m,
@@ -107,13 +108,14 @@ def test_single_precision_agrees_with_double():
     assert np.abs(out32 - out64).max() < 1e-5 * np.abs(out64).max()
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype):
+def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype, order):
     shape, cells, steps = (37, 29, 43), 5, 25
 
     def run(**choices):
-        stored = Snapshots(4, 1, np.zeros((7, 3, 31, 23, 40), dtype))
-        grid, out, *_ = compiled(shape, dtype, cells, steps, snapshots=stored, **choices)
+        stored = Snapshots(4, 1, np.zeros((7, 3, 27 + order, 19 + order, 38 + order // 2), dtype))
+        grid, out, *_ = compiled(shape, dtype, cells, steps, snapshots=stored, order=order, **choices)
         return state(grid) + out.tobytes() + stored.data.tobytes()
 
     expected = run()
@@ -163,10 +165,11 @@ def test_snapshots_without_absorbing_layers_hold_zeros_around_the_grid(threads, 
     assert np.abs(stored.data).sum() == pytest.approx(np.abs(stored.data[:, :, 2:-2, 2:-2, :-2]).sum())
 
 
-def test_energy_is_conserved_without_absorbing_layers():
+@pytest.mark.parametrize("order", ORDERS)
+def test_energy_is_conserved_without_absorbing_layers(order):
     shape, steps = (12, 13, 18), 200
-    grid = Elastic3DGrid(shape, np.float64)
-    twin = Twin(*medium(shape), RATIO, profiles(shape, 0))
+    grid = Elastic3DGrid(shape, np.float64, order=order)
+    twin = Twin(*medium(shape), RATIO, profiles(shape, 0), order)
     grid.set_material(*medium(shape), RATIO)
     for name, values in initial(shape).items():
         grid.view(name)[...] = values
@@ -194,15 +197,16 @@ def test_a_field_that_overflows_is_reported_with_its_step():
     assert 0 < step < 400
 
 
-def test_closure_is_exact_for_quadratics_and_traction_free():
-    n = 24
-    to_half, to_node, stress_node, stress_half, node, half = matrices(n, True)
-    zi, zh, rows = np.arange(n), np.arange(n) + 0.5, slice(0, n - 3)
+@pytest.mark.parametrize("order", ORDERS)
+def test_closure_is_exact_for_quadratics_and_traction_free(order):
+    n, far = 32, order - 1
+    to_half, to_node, stress_node, stress_half, node, half = matrices(n, True, order)
+    zi, zh, rows = np.arange(n), np.arange(n) + 0.5, slice(0, n - far)
     for power in range(3):
         slope = power * zh ** max(power - 1, 0)
         assert np.allclose((to_half @ zi**power)[rows], slope[rows], atol=1e-9)
         slope = power * zi ** float(max(power - 1, 0))
-        assert np.allclose((to_node @ zh**power)[1 : n - 3], slope[1 : n - 3], atol=1e-9)
+        assert np.allclose((to_node @ zh**power)[1 : n - far], slope[1 : n - far], atol=1e-9)
         if power:
             assert np.allclose((stress_node @ zh**power)[rows], slope[rows], atol=1e-9)
             assert np.allclose((stress_half @ zi**power)[rows], (power * zh ** (power - 1))[rows], atol=1e-9)
@@ -210,29 +214,34 @@ def test_closure_is_exact_for_quadratics_and_traction_free():
     assert np.allclose(node[:, None] * stress_node, -(half[:, None] * to_half).T)
 
 
-@pytest.mark.parametrize("points", [6, 7, 8, 9, 9.3, 10, 12])
-def test_closure_holds_no_trapped_waves(points):
+@pytest.mark.parametrize(
+    ("order", "points"),
+    [*((4, p) for p in (6, 7, 8, 9, 9.3, 10, 12)), *((8, p) for p in (5.5, 6, 7, 8, 9.3, 12))],
+)
+def test_closure_holds_no_trapped_waves(order, points):
     """S waves from below: motion at the first levels and phase of reflection, for any points per wavelength."""
-    n, k = 30, 2 * np.pi / points
-    to_half, _, stress_node, *_ = matrices(60, True)
+    n, k, far = 34, 2 * np.pi / points, order - 1
+    to_half, _, stress_node, *_ = matrices(60, True, order)
     operator, z = (stress_node @ to_half)[:n, :n], np.arange(n)
-    omega = 2 * (9 / 8 * np.sin(k / 2) - np.sin(1.5 * k) / 24)
+    omega = 2 * sum(c * np.sin((m + 0.5) * k) for m, c in enumerate(STENCILS[order]))
     a, right = np.zeros((n + 1, n + 1)), np.zeros(n + 1)
-    a[: n - 3, :n] = operator[: n - 3] + omega**2 * np.eye(n)[: n - 3]
-    for row, place in enumerate(range(n - 4, n), n - 3):
+    a[: n - far, :n] = operator[: n - far] + omega**2 * np.eye(n)[: n - far]
+    for row, place in enumerate(range(n - far - 1, n), n - far):
         a[row, place], a[row, n], right[row] = 1, -np.sin(k * z[place]), np.cos(k * z[place])
     solution = np.linalg.solve(a, right)
     assert np.abs(solution[:n] - np.cos(k * z)).max() < 0.03
     assert abs(solution[n]) < 0.02
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("dtype", "limit"), [(np.float64, 1e-12), (np.float32, 1e-5)])
-def test_the_kernel_is_its_own_adjoint(dtype, limit):
+def test_the_kernel_is_its_own_adjoint(dtype, limit, order):
     """Forces through the kernel to receivers, and records back to the sources, reversed in time."""
     shape, cells, steps = (30, 28, 33), 5, 120
     rho, lam, mu = medium(shape)
     rng = np.random.default_rng(3)
-    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=damping_profiles(shape, cells, 0.5, 1.0, 0.02))
+    layers = damping_profiles(shape, cells, 0.5, 1.0, 0.02)
+    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=layers, order=order)
     grid.set_material(rho, lam, mu, RATIO)
 
     def points(seed, count):
@@ -246,7 +255,9 @@ def test_the_kernel_is_its_own_adjoint(dtype, limit):
 
     def force(e):
         one = rho[e.x + (e.field == 0), e.y + (e.field == 1), e.z + (e.field == 2)]
-        level = np.where(e.field == 2, level_weights(e.z, half=True), level_weights(e.z, half=False))
+        level = np.where(
+            e.field == 2, *(level_weights(e.z, half=half, order=order) for half in (True, False))
+        )
         return Entries(e.field, e.x, e.y, e.z, e.weight * 2 / (rho[e.x, e.y, e.z] + one) / level, e.signal)
 
     def through(sources, samples, receivers, count):

@@ -127,18 +127,18 @@ def test_short_time_functions_keep_their_moment(half, start):
 
 
 @pytest.mark.parametrize("depth", [0.0, 0.3, 0.5, 1.0, 2.7, 3.99])
-@pytest.mark.parametrize(("name", "half"), [("vx", 0), ("vz", 1), ("sxz", 1)])
-def test_shallow_weights_keep_moments(name, half, depth):
+@pytest.mark.parametrize(("name", "half", "order"), [("vx", 0, 4), ("vz", 1, 4), ("sxz", 1, 4), ("vz", 1, 8)])
+def test_shallow_weights_keep_moments(name, half, order, depth):
     place = Place(20.4, 21.7, depth)
-    points = entries(name, place, 0, source=False)
+    points = entries(name, place, 0, source=False, order=order)
     z = points.z + 0.5 * half
     total = points.weight.sum()
     assert points.z.min() >= 0
     for power in range(3 if depth == 0 and half else 4):
         moment = np.sum(points.weight * z**power) / total
         assert moment == pytest.approx(depth**power, abs=1e-9)
-    source = entries(name, place, 0, source=True)
-    assert np.allclose(source.weight * level_weights(source.z, half=bool(half)), points.weight)
+    source = entries(name, place, 0, source=True, order=order)
+    assert np.allclose(source.weight * level_weights(source.z, half=bool(half), order=order), points.weight)
 
 
 def test_deep_weights_interpolate_waves():
