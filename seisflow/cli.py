@@ -139,6 +139,11 @@ def _print_plan(project: Any, iteration: int, plans: list[Any]) -> None:
         f"memory {at_once * plan.gradient_bytes / 1e9:.2g} GB ({at_once} events at once, {threads} threads each), "
         f"about {_duration(expected_seconds(project, iteration, plans))} for the iteration"
     )
+    if plan.segments > 1:
+        print(
+            f"to stay below memory_gb = {project.config.solver.memory_gb:g}, forward runs are done twice, "
+            f"the second time in {plan.segments} segments"
+        )
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,8 @@
  * Compiled once for each order (ELASTIC3D_ORDER), type (REAL_BITS) and instruction set (LEVEL); dispatch.c
  * chooses.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #if REAL_BITS == 64
@@ -35,11 +37,38 @@ typedef float real;
 #define EXPORT(name) PASTE(name, ELASTIC3D_ORDER, REAL_BITS, LEVEL)
 #define CHECK_EVERY 48 /* a multiple of each number of steps that a sweep may have */
 
-#ifdef _OPENMP
-#define BARRIER _Pragma("omp barrier")
-#else
-#define BARRIER
+/* Where threads wait for each other, every few ten microseconds: awake for a while, then asleep. */
+typedef struct {
+    atomic_int arrived, round;
+    pthread_mutex_t lock;
+    pthread_cond_t next;
+} gate;
+
+static void meet(gate *w, int64_t threads) {
+    enum { AWAKE = 2000 };
+    const int now = atomic_load(&w->round);
+    if (threads == 1)
+        return;
+    if (atomic_fetch_add(&w->arrived, 1) + 1 == threads) {
+        atomic_store(&w->arrived, 0);
+        pthread_mutex_lock(&w->lock);
+        atomic_fetch_add(&w->round, 1);
+        pthread_cond_broadcast(&w->next);
+        pthread_mutex_unlock(&w->lock);
+        return;
+    }
+    for (int tries = 0; tries < AWAKE; tries++) {
+        if (atomic_load(&w->round) != now)
+            return;
+#if defined(__SSE2__)
+        _mm_pause();
 #endif
+    }
+    pthread_mutex_lock(&w->lock);
+    while (atomic_load(&w->round) == now)
+        pthread_cond_wait(&w->next, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -57,6 +86,7 @@ typedef struct {
     const elastic3d_sources *forces, *moments;
     const elastic3d_receivers *receivers;
     const elastic3d_snapshots *snapshots;
+    gate *gate;
 } run;
 
 static void inject(const elastic3d_grid *g, const elastic3d_sources *s, int64_t from, int64_t to, int64_t n) {
@@ -84,7 +114,7 @@ static void keep(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t 
     const int64_t nx = s->x1 - s->x0, ny = s->y1 - s->y0;
     const int64_t xa = x ? x : s->x0, xb = x < g->nx - 1 ? x + 1 : s->x1;
     y0 = y0 ? y0 : s->y0, y1 = y1 < g->ny ? y1 : s->y1;
-    real *slot = (real *)s->data + n / s->every * 3 * nx * ny * s->z1;
+    real *slot = (real *)s->data + (n / s->every - s->from) * 3 * nx * ny * s->z1;
     for (int k = VX; k <= VZ; k++)
         for (x = most(xa, s->x0); x < least(xb, s->x1); x++)
             for (int64_t y = most(y0, s->y0); y < least(y1, s->y1); y++)
@@ -144,9 +174,7 @@ static void sweep(const run *r, int64_t n, int64_t steps, int64_t t, int64_t thr
                     stage(r, s % 2, plane, y0 + many * t / threads, y0 + many * (t + 1) / threads, n + s / 2,
                           s / 2);
             }
-            if (threads > 1) {
-                BARRIER
-            }
+            meet(r->gate, threads);
         }
 }
 
@@ -204,12 +232,12 @@ static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, 
     for (int64_t n = first, many; n < end; n += many) {
         many = least(most_steps - n % most_steps, end - n); /* sweeps end where the field is looked at */
         sweep(r, n, many, t, threads);
-        BARRIER
+        meet(r->gate, threads);
         record(r->receivers, count * t / threads, count * (t + 1) / threads, n, many);
         if (((n + many) % CHECK_EVERY == 0 || n + many == end) &&
             !all_finite(g, nx * t / threads, nx * (t + 1) / threads))
             bad[t] = n + many;
-        BARRIER
+        meet(r->gate, threads);
         for (int64_t i = 0; i < threads; i++)
             if (bad[i])
                 return bad[i];
@@ -231,7 +259,8 @@ int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sourc
         return -1;
     surface top;
     fill_surface(&top);
-    const run r = {g, &top, forces, moments, receivers, snapshots};
+    gate door = {.lock = PTHREAD_MUTEX_INITIALIZER, .next = PTHREAD_COND_INITIALIZER};
+    const run r = {g, &top, forces, moments, receivers, snapshots, &door};
 #ifdef _OPENMP
 #pragma omp parallel num_threads((int)threads)
     {

@@ -88,7 +88,7 @@ class _Receivers(ctypes.Structure):
 
 class _Snapshots(ctypes.Structure):
     _fields_: ClassVar = [
-        *((name, _Integer) for name in ["every", "phase", "x0", "x1", "y0", "y1", "z1"]),
+        *((name, _Integer) for name in ["every", "phase", "from", "x0", "x1", "y0", "y1", "z1"]),
         ("data", _Pointer),
     ]
 
@@ -142,11 +142,14 @@ class Snapshots:
         Step n is stored if n % every == phase.
     data : ndarray (slots, 3, bx + order, by + order, bz + order / 2)
         Of the nodes of a box and as many points around it as a derivative reaches.
+    first : int
+        Number of the stored step in slot 0.
     """
 
     every: int
     phase: int
     data: FloatArray
+    first: int = 0
 
 
 def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> FloatArray:
@@ -183,6 +186,12 @@ def memory(shape: tuple[int, int, int], cells: int, itemsize: int, order: int) -
     sizes = _sizes(shape, cells, itemsize, order // 2)
     elements = sizes["array"] * len(ARRAYS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]
     return elements * itemsize + 2 * _HUGE
+
+
+def state_memory(shape: tuple[int, int, int], cells: int, itemsize: int, order: int) -> int:
+    """Bytes of what ``Elastic3DGrid.save`` copies."""
+    sizes = _sizes(shape, cells, itemsize, order // 2)
+    return (sizes["array"] * len(FIELDS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]) * itemsize
 
 
 def _arena(elements: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -313,6 +322,19 @@ class Elastic3DGrid:
         self.view("mu2")[...] = 2 * ratio * mu
         self.view("imu")[...] = 1 / (ratio * mu)
 
+    @property
+    def _state(self) -> list[npt.NDArray[Any]]:
+        return [self._fields[: len(FIELDS) * self._sizes["array"]], *self._psi]
+
+    def save(self) -> list[npt.NDArray[Any]]:
+        """A copy of all fields and memory variables."""
+        return [part.copy() for part in self._state]
+
+    def restore(self, saved: list[npt.NDArray[Any]]) -> None:
+        """Go back to what ``save`` returned, of this grid or of one like it."""
+        for part, old in zip(self._state, saved, strict=True):
+            part[...] = old
+
     def reset(self) -> None:
         """Set all fields and memory variables to zero."""
         for name in FIELDS:
@@ -411,12 +433,12 @@ class Elastic3DGrid:
     def snapshots(self, stored: Snapshots | None) -> Any:
         """Say where ``advance`` stores the velocity and ``correlate`` finds it; None stores nothing."""
         if stored is None:
-            return _Snapshots(0, 0, 0, 0, 0, 0, 0, None)
+            return _Snapshots(0, 0, 0, 0, 0, 0, 0, 0, None)
         nx, ny, nz = self.shape
         cells, halo = self.cells, self.halo
         address = pointer(stored.data, self.dtype, self.snapshot_shape(stored.data.shape[0]), "snapshots")
         return _Snapshots(
-            stored.every, stored.phase, cells - halo, nx - cells + halo, cells - halo, ny - cells + halo,
+            stored.every, stored.phase, stored.first, cells - halo, nx - cells + halo, cells - halo, ny - cells + halo,
             nz - cells + halo, address,
         )  # fmt: skip
 

@@ -55,6 +55,8 @@ class Plan:
         Memory of a forward run, and of forward with stored snapshots and adjoint.
     gradient_work : float
         Point updates of a gradient (forward and adjoint), for estimates of time.
+    segments : int
+        Parts that the forward run is cut into; above 1 it is run once more, part by part, to save memory.
     """
 
     spacing: float
@@ -65,6 +67,7 @@ class Plan:
     forward_bytes: int
     gradient_bytes: int
     gradient_work: float
+    segments: int = 1
 
 
 class Forward(Protocol):

@@ -13,7 +13,7 @@ import numpy as np
 
 from seisflow.domain import Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
-from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots, memory
+from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots, memory, state_memory
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.base import Plan, Progress, Simulation
 from seisflow.solvers.derivatives import model_kernel, stress_records, surface_terms
@@ -29,6 +29,7 @@ from seisflow.solvers.setup import (
     source_entries,
     surface_dipole,
 )
+from seisflow.solvers.stored import Stored, fewest_segments, segments
 from seisflow.solvers.time_function import sample_source
 
 __all__ = ["Elastic3D", "Elastic3DConfig", "Elastic3DForward"]
@@ -66,7 +67,8 @@ class Elastic3DConfig:
     precision : {"single", "double"}
         Of the wave fields.
     memory_gb : float
-        Most memory (10^9 bytes) that one simulation may take.
+        Most memory (10^9 bytes) that one simulation may take; where a gradient needs more, its forward run is done
+        twice, the second time in segments.
     snapshots_per_period : float
         Stored snapshots per shortest period, for the gradient; below 4 its error grows fast. ``inf`` stores
         every step: then the gradient is exact.
@@ -187,7 +189,7 @@ class Elastic3DForward:
     gather: Gather
     simulation: Simulation
     setup: Setup
-    snapshots: Snapshots | None
+    stored: Stored | None
     scale: float
 
 
@@ -237,9 +239,10 @@ class Elastic3D:
         grid, material = self._grid(setup)
         stored = None
         if keep:
-            slots = len(range(setup.phase, plan.steps, plan.snapshot_every))
-            data = np.empty(grid.snapshot_shape(slots), dtype=self.config.dtype)
-            stored = Snapshots(plan.snapshot_every, setup.phase, data)
+            parts = segments(plan.steps, plan.snapshot_every, setup.phase, plan.segments)
+            room = grid.snapshot_shape(max(part.count for part in parts))
+            data = np.empty(room, dtype=self.config.dtype)
+            stored = Stored(Snapshots(plan.snapshot_every, setup.phase, data), parts)
         drive, scale = Drive(*source_entries(setup, material)).scaled()
         del material
         run = Run(grid, setup, drive, receiver_entries(setup))
@@ -264,20 +267,28 @@ class Elastic3D:
         Kernel
             dJ/d(node value), and the illumination.
         """
-        if not isinstance(forward, Elastic3DForward) or forward.snapshots is None:
+        if not isinstance(forward, Elastic3DForward) or forward.stored is None:
             raise InputError("the adjoint needs a forward run of elastic3d with keep=True")
         _check_source(forward.gather, source)
-        setup = forward.setup
+        setup, plan = forward.setup, forward.setup.plan
         grid, material = self._grid(setup)
         samples = local(setup, source.data)[::-1]
         drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled()
         dipole = surface_dipole(setup)
         run = Run(grid, setup, drive, stress_records(dipole))
         sums = np.zeros((len(SUMS), *grid.box), dtype=self.config.dtype)
-        run.correlate(forward.snapshots, sums, progress)
+        again = self._again(forward) if plan.segments > 1 else None
+        run.correlate(forward.stored, again, sums, progress)
+        del again
         surface = surface_terms(setup, material, dipole, run.records * scale)
         del grid, run
         return model_kernel(setup, material, sums, forward.scale * scale, surface)
+
+    def _again(self, forward: Elastic3DForward) -> Run:
+        """The forward run, to repeat segments of it."""
+        grid, material = self._grid(forward.setup)
+        drive, _ = Drive(*source_entries(forward.setup, material)).scaled()
+        return Run(grid, forward.setup, drive, Entries.join([]))
 
     def _setup(self, simulation: Simulation) -> Setup:
         """Choose everything; refuse what cannot be run."""
@@ -294,20 +305,26 @@ class Elastic3D:
         item = config.dtype.itemsize
         sums = len(SUMS) * item + 12 * 8
         inside = int(np.prod([s.stop - s.start for s in layout.inside]))
-        forward = memory(layout.shape, layout.cells, item, config.order) + 48 * layout.points
-        forward += steps * (3 * len(simulation.stations) * 8 * 2 + 16)
-        slots = -(-steps // every)
+        grid = memory(layout.shape, layout.cells, item, config.order)
+        forward = grid + 48 * layout.points + steps * (3 * len(simulation.stations) * 8 * 2 + 16)
+        slots = len(range(every // 2, steps, every))
         extra = (config.order, config.order, config.order // 2)
         around = np.prod([s.stop - s.start + more for s, more in zip(layout.inside, extra, strict=True)])
-        gradient = forward + int(slots * 3 * item * around) + sums * inside
-        work = 2.0 * layout.points * steps
-        plan = Plan(spacing, step, steps, layout.shape, every, forward, gradient, work)
+        snapshot, state = 3 * item * int(around), state_memory(layout.shape, layout.cells, item, config.order)
+        gradient, parts = forward + sums * inside, 1
+        if gradient + slots * snapshot > config.memory_gb * 1e9:
+            room = int(config.memory_gb * 1e9) - gradient - grid
+            found = fewest_segments(slots, snapshot, state, room)
+            parts = found or max(1, round((slots * snapshot / state) ** 0.5))
+        gradient += -(-slots // parts) * snapshot + (parts - 1) * state + (grid if parts > 1 else 0)
+        work = (3.0 if parts > 1 else 2.0) * layout.points * steps
+        plan = Plan(spacing, step, steps, layout.shape, every, forward, gradient, work, parts)
         return Setup(simulation, plan, layout, source, first, every // 2, fastest, config.order)
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
         allowed = self.config.memory_gb * 1e9
         if needed > allowed:
-            less = "lower snapshots_per_period (not below 4), " if keep else ""
+            less = "precision: single, " if keep and self.config.precision == "double" else ""
             raise InputError(
                 f"elastic3d: the simulation needs {needed / 1e9:.2f} GB, memory_gb = "
                 f"{self.config.memory_gb:g}; raise memory_gb, {less}use a longer shortest period, a smaller "

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from seisflow.domain import FloatArray, Gather
 from seisflow.errors import PhysicsError
-from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
+from seisflow.native.elastic3d import Elastic3DGrid, Entries
 from seisflow.solvers.base import Progress
 from seisflow.solvers.setup import Setup, geographic
+from seisflow.solvers.stored import Stored
 
 __all__ = ["Drive", "Run"]
 
@@ -81,32 +83,59 @@ class Run:
                 f"{plan.time_step:g} s"
             )
 
-    def simulate(self, stored: Snapshots | None, progress: Progress | None) -> None:
-        """Advance to the end, storing snapshots; in pieces, between which an interrupt is noticed."""
+    def simulate(self, stored: Stored | None, progress: Progress | None) -> None:
+        """Advance to the end, keeping what the adjoint needs; in pieces, between which an interrupt is noticed."""
         steps = self.setup.plan.steps
-        size = max(1, -(-steps // _CHUNKS))
-        kept = self.grid.snapshots(stored)
-        for first in range(0, steps, size):
-            count = min(size, steps - first)
-            self.advance(kept, first, count)
+        none, parts = self.grid.snapshots(None), () if stored is None else stored.parts
+        begins = {part.begin: number for number, part in enumerate(parts)}
+        cuts = sorted({*range(0, steps, max(1, -(-steps // _CHUNKS))), *begins, steps})
+        kept = none
+        for first, end in pairwise(cuts):
+            if stored is not None and first in begins:
+                stored.keep(begins[first], self.grid)
+                if begins[first] == len(parts) - 1:
+                    kept = self.grid.snapshots(stored.of(len(parts) - 1))
+            self.advance(kept, first, end - first)
             if progress is not None:
-                progress((first + count) / steps)
+                progress(end / steps)
 
-    def correlate(self, stored: Snapshots, sums: FloatArray, progress: Progress | None) -> None:
-        """Advance the adjoint run, adding to the sums at every stored step."""
-        steps = self.setup.plan.steps
-        kept, none = self.grid.snapshots(stored), self.grid.snapshots(None)
+    def repeat(self, stored: Stored, number: int) -> None:
+        """Run a segment once more and store its velocities."""
+        part = stored.parts[number]
+        stored.return_to(number, self.grid)
+        self.advance(self.grid.snapshots(stored.of(number)), part.begin, part.end - part.begin)
+
+    def correlate(
+        self, stored: Stored, again: Run | None, sums: FloatArray, progress: Progress | None
+    ) -> None:
+        """Advance the adjoint run, adding to the sums at every stored step.
+
+        Parameters
+        ----------
+        stored : Stored
+        again : Run, optional
+            The forward run, which repeats the segments that are not in memory.
+        sums : ndarray
+            See ``Elastic3DGrid.correlate``.
+        progress : callable, optional
+        """
+        steps, every, phase = self.setup.plan.steps, stored.snapshots.every, stored.snapshots.phase
+        none = self.grid.snapshots(None)
         done, told = 0, 0.0
-        for slot in reversed(range(stored.data.shape[0])):
-            meets = steps - 1 - (stored.phase + slot * stored.every)
-            self.advance(none, done, meets - done)
-            self.grid.correlate(kept, slot, sums, after=False)
-            self.advance(none, meets, 1)
-            self.grid.correlate(kept, slot, sums, after=True)
-            done = meets + 1
-            if progress is not None and done / steps >= told + 1 / _CHUNKS:
-                told = done / steps
-                progress(told)
+        for number in reversed(range(len(stored.parts))):
+            if again is not None and stored.held != number:
+                again.repeat(stored, number)
+            part, kept = stored.parts[number], self.grid.snapshots(stored.of(number))
+            for slot in reversed(range(part.count)):
+                meets = steps - 1 - (phase + (part.first + slot) * every)
+                self.advance(none, done, meets - done)
+                self.grid.correlate(kept, slot, sums, after=False)
+                self.advance(none, meets, 1)
+                self.grid.correlate(kept, slot, sums, after=True)
+                done = meets + 1
+                if progress is not None and done / steps >= told + 1 / _CHUNKS:
+                    told = done / steps
+                    progress(told)
         if progress is not None:
             progress(1.0)
 

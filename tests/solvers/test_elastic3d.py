@@ -142,6 +142,31 @@ def test_gather_and_plan():
     assert len(told) >= 20
 
 
+@pytest.mark.parametrize("order", [4, 8])
+def test_less_memory_gives_the_same_gradient_by_more_work(order):
+    """Cut into segments that are run again, from states kept, twice from one forward run."""
+    sim, config = simulation(), Elastic3DConfig(spacing=1500.0, order=order, snapshots_per_period=np.inf)
+    plan = Elastic3D(config).plan(sim)
+    assert plan.segments == 1
+    forward = Elastic3D(config).forward(sim, keep=True)
+    expected = Elastic3D(config).adjoint(forward, forward.gather)
+    for share in (0.9, 0.78):
+        less = replace(config, memory_gb=share * plan.gradient_bytes / 1e9)
+        solver = Elastic3D(less, threads=2)
+        chosen = solver.plan(sim)
+        assert chosen.segments > 1
+        assert chosen.gradient_bytes <= less.memory_gb * 1e9
+        assert chosen.gradient_work == 1.5 * plan.gradient_work
+        kept = solver.forward(sim, keep=True)
+        assert np.array_equal(kept.gather.data, forward.gather.data)
+        for _ in range(2):
+            found = solver.adjoint(kept, forward.gather)
+            for name in ("vp", "vs", "rho", "illumination"):
+                assert np.array_equal(getattr(found, name), getattr(expected, name)), (share, name)
+    with pytest.raises(InputError, match="raise memory_gb"):
+        Elastic3D(replace(config, memory_gb=0.2 * plan.gradient_bytes / 1e9)).plan(sim)
+
+
 def test_forward_and_adjoint_stop_when_interrupted():
     def stop(fraction):
         if fraction > 0.3:
