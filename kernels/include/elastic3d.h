@@ -99,7 +99,8 @@ typedef struct {
     double *out;
 } elastic3d_receivers;
 
-/* Velocity stored at steps n with n % every == phase in slot n / every - from: [slot][3][x1 - x0][y1 - y0][z1]. */
+/* Velocity stored at steps n with n % every == phase in slot n / every - from: [slot][3][x1 - x0][y1 -
+ * y0][z1]. */
 typedef struct {
     int64_t every, phase, from; /* every 0: nothing is stored */
     int64_t x0, x1, y0, y1, z1;
