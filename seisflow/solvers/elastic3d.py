@@ -272,7 +272,8 @@ class Elastic3D:
         _check_source(forward.gather, source)
         setup, plan = forward.setup, forward.setup.plan
         grid, material = self._grid(setup)
-        samples = local(setup, source.data)[::-1]
+        data = source.data if setup.seismograms is None else setup.seismograms.transpose(source.data)
+        samples = local(setup, data)[::-1]
         drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled()
         dipole = surface_dipole(setup)
         run = Run(grid, setup, drive, stress_records(dipole))
@@ -301,6 +302,8 @@ class Elastic3D:
         source, first, steps = sample_source(
             simulation.event.time_function, step, simulation.shortest_period, simulation.duration
         )
+        tail = int(np.ceil(simulation.shortest_period / step)) if config.order == 8 else 0
+        steps += tail
         every = max(1, int(simulation.shortest_period / config.snapshots_per_period / step))
         item = config.dtype.itemsize
         sums = len(SUMS) * item + 12 * 8
@@ -319,7 +322,7 @@ class Elastic3D:
         gradient += -(-slots // parts) * snapshot + (parts - 1) * state + (grid if parts > 1 else 0)
         work = (3.0 if parts > 1 else 2.0) * layout.points * steps
         plan = Plan(spacing, step, steps, layout.shape, every, forward, gradient, work, parts)
-        return Setup(simulation, plan, layout, source, first, every // 2, fastest, config.order)
+        return Setup(simulation, plan, layout, source, first, every // 2, fastest, config.order, tail)
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
         allowed = self.config.memory_gb * 1e9

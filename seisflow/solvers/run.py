@@ -142,11 +142,13 @@ class Run:
     def gather(self, scale: float) -> Gather:
         """Make a gather of the records."""
         setup = self.setup
-        step = setup.plan.time_step
+        step, data = setup.plan.time_step, geographic(setup, self.records * scale)
+        if setup.seismograms is not None:
+            data = setup.seismograms.apply(data)
         return Gather(
             stations=setup.simulation.stations,
             components=("E", "N", "Z"),
-            data=geographic(setup, self.records * scale),
+            data=data,
             start=setup.first * step,
             interval=step,
             quantity="velocity",

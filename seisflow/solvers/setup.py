@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from seisflow.domain import FloatArray, Force, MomentTensor
 from seisflow.errors import InputError
 from seisflow.native.elastic3d import Entries, level_weights
 from seisflow.solvers.base import Plan, Simulation
+from seisflow.solvers.dispersion import TimeDispersion
 from seisflow.solvers.points import RADIUS, Place, entries
 from seisflow.solvers.regrid import Layout
 from seisflow.solvers.time_function import SampledSource
@@ -46,6 +48,9 @@ class Setup:
         Largest vp in m/s.
     order : {4, 8}
         Of the derivatives in space.
+    tail : int
+        Steps beyond the duration, for seismograms that are corrected for the error of the time steps; 0 if they are
+        not.
     """
 
     simulation: Simulation
@@ -56,12 +61,30 @@ class Setup:
     phase: int
     fastest: float
     order: int
+    tail: int = 0
 
     @property
     def times(self) -> FloatArray:
         """Times of the velocity samples, s from the origin time."""
         times: FloatArray = self.plan.time_step * (self.first + np.arange(self.plan.steps))
         return times
+
+    def rate(self, shift: float = 0.0) -> FloatArray:
+        """The source time function as the run needs it, ``shift`` s from the velocity samples."""
+        times = self.times + shift
+        samples = self.source(times)
+        if not self.tail:
+            return samples
+        return TimeDispersion(times, self._highest, forward=True).apply(samples)
+
+    @cached_property
+    def seismograms(self) -> TimeDispersion | None:
+        """What takes the error of the time steps out of seismograms, if that is done."""
+        return TimeDispersion(self.times, self._highest, forward=False, tail=self.tail) if self.tail else None
+
+    @property
+    def _highest(self) -> float:
+        return 2 / self.simulation.shortest_period
 
 
 def box(simulation: Simulation, spacing: float, cells: int) -> Layout:
@@ -165,13 +188,13 @@ def source_entries(setup: Setup, material: Material) -> tuple[Entries, Entries, 
         tensor = turn.T @ source.cartesian() @ turn
         moment = _moment_entries(setup, tensor, place, material)
         return Entries.join([]), moment, moment_rate(setup)[:, None]
-    samples = setup.source(setup.times - 0.5 * plan.time_step)[:, None]
+    samples = setup.rate(-0.5 * plan.time_step)[:, None]
     return _force_entries(setup, source, turn, place, material[0]), Entries.join([]), samples
 
 
 def moment_rate(setup: Setup) -> FloatArray:
     """Moment rate at the time steps of stress, over the moment, 1/s."""
-    return setup.source(setup.times)
+    return setup.rate()
 
 
 def _moment_entries(setup: Setup, tensor: FloatArray, place: Place, material: Material) -> Entries:
