@@ -34,8 +34,9 @@ def error(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
+@pytest.mark.parametrize("order", [4, 8])
 @pytest.mark.parametrize("source", [GENERAL, Force(2e12, -1e12, 3e12)], ids=["moment", "force"])
-def test_full_space_agrees_with_aki_and_richards(source):
+def test_full_space_agrees_with_aki_and_richards(source, order):
     period, width = 0.8, np.sqrt(CORNER) * 0.8 / np.pi
     model = uniform(Grid((-5000.0, -5000.0, 0.0), (1000.0,) * 3, (11, 11, 20)))
     here = np.array([111.0, -57.0, 14030.0])
@@ -45,7 +46,8 @@ def test_full_space_agrees_with_aki_and_richards(source):
         model, event(*here, source, function), tuple(station(*p, code=f"S{i}") for i, p in enumerate(there)),
         2.9, period / 1.6,
     )  # fmt: skip
-    gather = Elastic3D(Elastic3DConfig(spacing=3464.0 * period / 8)).forward(sim).gather
+    gather = Elastic3D(Elastic3DConfig(spacing=3464.0 * period / 8, order=order)).forward(sim).gather
+    inside = gather.times <= sim.duration
     for number, place in enumerate(there):
         offset = np.array(place) - here
         closed = (offset, gather.times, width, 6000.0, 3464.0, 2700.0)
@@ -55,7 +57,11 @@ def test_full_space_agrees_with_aki_and_richards(source):
         else:
             expected = moment_velocity(offset, source.cartesian(), *closed[1:])
         expected[2] *= -1
-        assert error(gather.data[number], expected) < 0.02
+        far = number < 2
+        limit = (
+            {4: 0.005, 8: 0.0015}[order] if far else 0.02
+        )  # the third station is two cells from the source
+        assert error(gather.data[number][:, inside], expected[:, inside]) < limit
 
 
 def test_half_space_with_a_shallow_source():
@@ -109,14 +115,14 @@ def test_layer_over_half_space_to_ten_wavelengths():
     assert np.abs(errors[:, 1] - 1).max() < 0.01
 
 
-@pytest.mark.parametrize("depth", [0.0, 300.0, 2600.0])
-def test_reciprocity(depth):
+@pytest.mark.parametrize(("depth", "order"), [(0.0, 4), (300.0, 4), (2600.0, 4), (300.0, 8)])
+def test_reciprocity(depth, order):
     """Force along z at A seen along x at B equals force along x at B seen along z at A; rough medium, CPML."""
     grid = Grid((-8000.0, -7000.0, 0.0), (1000.0,) * 3, (17, 15, 11))
     model = uniform(grid, rough=0.08)
     function = SourceTimeFunction(half_duration=1.0)
     a, b = (-3210.0, 1020.0, 3333.0), (2750.0, -1490.0, depth)
-    solver = Elastic3D(Elastic3DConfig(spacing=700.0, precision="double"))
+    solver = Elastic3D(Elastic3DConfig(spacing=700.0, precision="double", order=order))
 
     def trace(source_place, force, receiver_place, component):
         sim = Simulation(model, event(*source_place, force, function), (station(*receiver_place),), 6.0, 1.5)

@@ -34,6 +34,8 @@ class Scheme:
     usual: float  # points per wavelength that it is made for
     periods: tuple[float, ...]
     rayleigh: tuple[float, ...]
+    emphasis: float  # on Rayleigh waves
+    evaluations: int
 
     @property
     def reach(self):
@@ -51,10 +53,12 @@ class Scheme:
 
 
 SCHEMES = (
-    Scheme(4, (9 / 8, -1 / 24), 6, 2, 6, 8, (5.5, 6, 7, 8, 9, 10, 11, 12, 14, 17, 22), (5, 6, 7, 8, 10, 14)),
+    Scheme(
+        4, (9 / 8, -1 / 24), 6, 2, 6, 8, (5.5, 6, 7, 8, 9, 10, 11, 12, 14, 17, 22), (5, 6, 7, 8, 10, 14), 50, 60
+    ),
     Scheme(
         8, (1225 / 1024, -245 / 3072, 49 / 5120, -5 / 7168), 8, 2, 8, 5.5,
-        (4.2, 4.6, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 12, 14, 17, 22), (4.2, 5, 5.5, 6, 7, 8, 10, 14),
+        (5, 5.5, 6, 6.5, 7, 7.5, 8, 9, 10, 12, 14, 17, 22), (5, 5.5, 6, 7, 8, 10, 14), 100, 250,
     ),
 )  # fmt: skip
 
@@ -186,7 +190,12 @@ def residuals(y, family):
         b, v, s, c, u, t = wave_errors(scheme, q1, q2, hi, hh, points)
         parts.append(weight * np.concatenate([[2 * b], v, 0.7 * s, [2 * c], u, 0.7 * t]))
     for vp in (1.6, 1.732, 2.2, 3.0):
-        parts.append([50 * points * rayleigh_error(q1, q2, hi, hh, points, vp) for points in scheme.rayleigh])
+        parts.append(
+            [
+                scheme.emphasis * points * rayleigh_error(q1, q2, hi, hh, points, vp)
+                for points in scheme.rayleigh
+            ]
+        )
     norm = max(
         np.linalg.norm(q1 / np.sqrt(hh[:, None] * hi), 2), np.linalg.norm(q2 / np.sqrt(hi[:, None] * hh), 2)
     ) / scheme.symbol(np.pi)
@@ -216,7 +225,7 @@ def fit(scheme):
     """The closure of a scheme, its weights, and a line on the fit."""
     family = Family(scheme)
     start = np.zeros(family.free.shape[1])
-    found = least_squares(residuals, start, args=(family,), loss="soft_l1", max_nfev=60)
+    found = least_squares(residuals, start, args=(family,), loss="soft_l1", max_nfev=scheme.evaluations)
     told = f"order {scheme.order}: {start.size} free parameters, cost {found.cost:.4g}\n"
     return family.closure(found.x), told
 

@@ -39,10 +39,10 @@ def inner(model_):
     return mask
 
 
-@pytest.mark.parametrize("depth", [6400.0, 500.0])
-def test_gradient_passes_the_taylor_test(depth):
+@pytest.mark.parametrize(("depth", "order"), [(6400.0, 4), (500.0, 4), (500.0, 8)])
+def test_gradient_passes_the_taylor_test(depth, order):
     sim = simulation(event=event(-2100.0, 3300.0, depth))
-    solver = Elastic3D(Elastic3DConfig(**EXACT))
+    solver = Elastic3D(Elastic3DConfig(**EXACT, order=order))
     forward = solver.forward(sim, keep=True)
     data = observed(sim, solver)
     kernel = solver.adjoint(forward, forward.gather.with_data(forward.gather.data - data.data))
