@@ -101,10 +101,8 @@ static void hold(const elastic3d_grid *g, const elastic3d_receivers *c, int stre
                  int64_t step) {
     const real *f = g->fields;
     double *held = c->held + step * c->entries;
-    for (int64_t i = c->row[stress][from]; i < c->row[stress][to]; i++) {
-        const int64_t e = c->entry[i];
-        held[e] = c->weight[e] * (double)f[c->offset[e]];
-    }
+    for (int64_t i = c->row[stress][from]; i < c->row[stress][to]; i++)
+        held[i] = c->weight[i] * (double)f[c->offset[i]];
 }
 
 /* Copy rows y0 to y1 of the velocity in plane x into the slot of step n; those of the halo go with the edge.
@@ -182,9 +180,10 @@ static void sweep(const run *r, int64_t n, int64_t steps, int64_t t, int64_t thr
 static void record(const elastic3d_receivers *c, int64_t from, int64_t to, int64_t n, int64_t steps) {
     for (int64_t step = 0; step < steps; step++)
         for (int64_t i = from; i < to; i++) {
+            const double *held = c->held + step * c->entries;
             double sum = 0;
             for (int64_t e = c->first[i]; e < c->first[i + 1]; e++)
-                sum += c->held[step * c->entries + e];
+                sum += held[c->place[e]];
             c->out[(n + step) * c->count + i] = sum;
         }
 }

@@ -85,17 +85,17 @@ typedef struct {
     const double *samples;
 } elastic3d_sources;
 
-/* What is recorded: out[step][r] = sum of weight[e] times element offset[e], e from first[r] up to first[r +
- * 1]. entry lists the velocity entries by row, then the stress entries by row; row[s][x ny + y] is where
- * those of a row begin. held keeps the terms of a sweep. */
+/* What is recorded: out[step][r] = sum of weight[place[e]] times element offset[place[e]], e from first[r] up
+ * to first[r + 1]. Offsets and weights are sorted by row, those of velocity before those of stress; row[s][x
+ * ny + y] is where those of a row begin. held keeps the terms of a sweep. */
 typedef struct {
     int64_t count, entries;
-    const int64_t *first; /* [count + 1] */
-    const int64_t *offset;
+    const int64_t *first;  /* [count + 1] */
+    const int64_t *place;  /* [entries] */
+    const int64_t *offset; /* [entries] */
     const double *weight;
-    const int64_t *entry;  /* [entries] */
     const int64_t *row[2]; /* velocity, stress: [nx ny + 1] */
-    double *held;          /* [ELASTIC3D_SWEEP][entries] */
+    double *held;          /* [sweep][entries] */
     double *out;
 } elastic3d_receivers;
 

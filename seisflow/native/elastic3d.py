@@ -81,7 +81,7 @@ class _Receivers(ctypes.Structure):
         *((name, _Integer) for name in ["count", "entries"]),
         *(
             (name, _Pointer)
-            for name in ["first", "offset", "weight", "entry", "velocity", "stress", "held", "out"]
+            for name in ["first", "place", "offset", "weight", "velocity", "stress", "held", "out"]
         ),
     ]
 
@@ -398,22 +398,24 @@ class Elastic3DGrid:
         if np.any(np.diff(entries.signal) < 0):
             raise InputError("the entries of receivers must be sorted by record")
         first = np.searchsorted(entries.signal, np.arange(out.shape[1] + 1)).astype(np.int64)
-        offset, weight = self._offsets(entries), np.ascontiguousarray(entries.weight)
         rows, stress = self._rows(entries), entries.field >= FIELDS.index("sxx")
         parts = [np.flatnonzero(stress == late) for late in (False, True)]
         parts = [part[np.argsort(rows[part], kind="stable")] for part in parts]
-        entry = np.concatenate(parts).astype(np.int64)
         begins = [self._begins(rows[part]) for part in parts]
         begins[1] += parts[0].size
-        held = np.zeros((self._grid.sweep, max(entry.size, 1)))
-        self._keep += [first, offset, weight, entry, *begins, held, out]
+        order = np.concatenate(parts)
+        place = np.empty(order.size, dtype=np.int64)
+        place[order] = np.arange(order.size)
+        offset, weight = self._offsets(entries)[order], np.ascontiguousarray(entries.weight[order])
+        held = np.zeros((self._grid.sweep, max(order.size, 1)))
+        self._keep += [first, place, offset, weight, *begins, held, out]
         return _Receivers(
             out.shape[1],
-            entry.size,
+            order.size,
             pointer(first, np.int64, (out.shape[1] + 1,), "first"),
-            pointer(offset, np.int64, entries.x.shape, "offset"),
-            pointer(weight, np.float64, entries.x.shape, "weight"),
-            pointer(entry, np.int64, entries.x.shape, "entry"),
+            pointer(place, np.int64, order.shape, "place"),
+            pointer(offset, np.int64, order.shape, "offset"),
+            pointer(weight, np.float64, order.shape, "weight"),
             *(pointer(begin, np.int64, begin.shape, "row") for begin in begins),
             pointer(held, np.float64, held.shape, "held"),
             pointer(out, np.float64, out.shape, "out"),
