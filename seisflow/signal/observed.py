@@ -113,8 +113,11 @@ def prepare_observed(
     found = np.zeros((len(stations), 3), dtype=bool)
     reasons: list[str] = []
     distances = station_distances(event, stations)
+    recorded: dict[tuple[str, str], list[Any]] = {}
+    for trace in stream:
+        recorded.setdefault((trace.stats.network, trace.stats.station), []).append(trace)
     for number, station in enumerate(stations):
-        traces = stream.select(network=station.network, station=station.code)
+        traces = recorded.get((station.network, station.code), [])
         compared = compared_span(float(distances[number]), source.needed, config.band[1])
         data[number], found[number], reason = _station(source, traces, compared)
         reasons.append(reason)
