@@ -20,7 +20,7 @@ import typer
 from seisflow import __version__
 from seisflow.detection_cli import catalog, detect
 from seisflow.errors import SeisflowError
-from seisflow.measurement_cli import query
+from seisflow.measurement_cli import query, report
 from seisflow.resolution_cli import app as resolution
 
 __all__ = ["app", "main"]
@@ -36,6 +36,7 @@ app = typer.Typer(
 
 app.command()(detect)
 app.command()(query)
+app.command()(report)
 app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
 

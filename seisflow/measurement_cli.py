@@ -1,4 +1,4 @@
-"""The command ``seisflow query``."""
+"""The commands ``seisflow query`` and ``seisflow report``: what was measured, asked and shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["query"]
+__all__ = ["query", "report"]
 
 HERE = Path(".")
 _SHOWN = 500
@@ -88,3 +88,20 @@ def _print_table(names: tuple[str, ...], rows: Iterator[tuple[Any, ...]], number
     Console(highlight=False, markup=False).print(table)
     if left:
         print(f"{left} more rows are not shown; --csv FILE writes all", file=sys.stderr)
+
+
+def report(
+    project: Project_ = HERE,
+    iteration: Annotated[
+        int | None, typer.Option("--iteration", "-i", min=1, help="Which iteration.", show_default="the last")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="HTML file.", show_default="iterations/i05/report.html")
+    ] = None,
+) -> None:
+    """Write the page of an iteration: misfits, shifts on the map, best and worst waveforms, what was dropped."""
+    from seisflow.project import Project
+    from seisflow.steps.iteration_page import write_report
+
+    found = Project.open(project)
+    print(found.relative(write_report(found, iteration, to)))

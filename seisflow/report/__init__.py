@@ -17,6 +17,13 @@ from seisflow.report.fields import (
     perturbation_field,
 )
 from seisflow.report.iteration import draw_iteration
+from seisflow.report.iteration_page import (
+    IterationPage,
+    PageTable,
+    WindowTraces,
+    draw_window_traces,
+    write_iteration_page,
+)
 from seisflow.report.maps import draw_map
 from seisflow.report.misfit import MisfitRow, draw_misfit
 from seisflow.report.sections import draw_sections
@@ -27,10 +34,13 @@ from seisflow.report.waveforms import draw_waveforms, waveform_pages
 __all__ = [
     "CatalogPage",
     "Field",
+    "IterationPage",
     "Line",
     "MisfitRow",
     "Overlay",
+    "PageTable",
     "ShiftRow",
+    "WindowTraces",
     "coverage",
     "draw_beam",
     "draw_beam_snapshot",
@@ -47,10 +57,12 @@ __all__ = [
     "draw_shift_histograms",
     "draw_shift_map",
     "draw_waveforms",
+    "draw_window_traces",
     "kernel_field",
     "model_field",
     "perturbation_field",
     "waveform_pages",
     "write_catalog_page",
+    "write_iteration_page",
     "write_png",
 ]

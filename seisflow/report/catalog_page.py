@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -28,14 +26,13 @@ from seisflow.report.catalog import (
     of_one_kind,
 )
 from seisflow.report.catalog_comparison import draw_catalog_comparison
-from seisflow.report.style import styled
+from seisflow.report.style import png_base64
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["CatalogPage", "FalseAlarmRow", "catalog_html", "false_alarm_table", "write_catalog_page"]
 
-_DOTS_PER_INCH = 110
 _RATES = (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("id", "id", ""),
@@ -290,7 +287,7 @@ def _figures(catalog: Catalog, page: CatalogPage, frequency: MagnitudeFrequency)
             )
         )
     return [
-        {"heading": heading, "text": text, "data": _png(figure)}
+        {"heading": heading, "text": text, "data": png_base64(figure)}
         for heading, text, figure in (*told, *page.figures)
     ]
 
@@ -298,15 +295,7 @@ def _figures(catalog: Catalog, page: CatalogPage, frequency: MagnitudeFrequency)
 def _comparison(comparison: Comparison | None) -> dict[str, str] | None:
     if comparison is None:
         return None
-    return {"words": comparison_text(comparison), "data": _png(draw_catalog_comparison(comparison))}
-
-
-def _png(figure: Figure) -> str:
-    """The picture as base64 of a PNG."""
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode()
+    return {"words": comparison_text(comparison), "data": png_base64(draw_catalog_comparison(comparison))}
 
 
 def _number(value: float, style: str) -> str:
@@ -345,7 +334,7 @@ def _panels(catalog: Catalog, page: CatalogPage) -> list[dict[str, Any]]:
             "link": _link(page, order, each.id),
             "title": f"{each.id}, depth {each.z / 1e3:.1f} km",
             "why": why_kept(each),
-            "figures": [{"text": text, "data": _png(figure)} for text, figure in page.events[each.id]],
+            "figures": [{"text": text, "data": png_base64(figure)} for text, figure in page.events[each.id]],
         }
         for each in catalog
         if each.id in page.events

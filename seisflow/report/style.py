@@ -6,6 +6,8 @@ blue is fast.
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ __all__ = [
     "scale_bar_length",
     "styled",
     "new_figure",
+    "png_base64",
     "write_png",
 ]
 
@@ -109,6 +112,14 @@ def write_png(figure: Figure, path: str | os.PathLike[str], *, dots_per_inch: in
             engine.execute(figure)
             figure.set_layout_engine("none")
         figure.savefig(temporary, format="png", dpi=dots_per_inch)
+
+
+def png_base64(figure: Figure, *, dots_per_inch: int = 110) -> str:
+    """The picture as base64 of a PNG, for a page that needs no other file."""
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def nice_limit(values: FloatArray, percentile: float = 99.5) -> float:

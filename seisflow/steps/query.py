@@ -18,9 +18,10 @@ from seisflow.steps.inputs import event_of, stations_of
 from seisflow.steps.measurement_tables import measurement_tables
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
-__all__ = ["TABLES", "ask", "write_answer"]
+__all__ = ["TABLES", "ask", "open_tables", "write_answer"]
 
 _BATCH = 10_000
 _MEMORY = "2GB"
@@ -73,11 +74,29 @@ def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
     MissingError
         If nothing was measured yet.
     """
+    with _faults(sql), open_tables(project) as database:
+        _check(database.extract_statements(sql), sql)
+        yield database.sql(sql).to_arrow_reader(_BATCH)
+
+
+@contextmanager
+def open_tables(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database of the tables that holds nothing else and reaches no file; made anew where out of date.
+
+    Yields
+    ------
+    duckdb.DuckDBPyConnection
+
+    Raises
+    ------
+    MissingError
+        If nothing was measured yet.
+    """
     import duckdb
 
-    with _faults(sql), duckdb.connect(":memory:", config={"threads": 1}) as database:
-        _check(database.extract_statements(sql), sql)
-        for name, table in _tables(project).items():
+    tables = _tables(project)
+    with duckdb.connect(":memory:", config={"threads": 1}) as database:
+        for name, table in tables.items():
             database.register(name, table)
         for setting in (
             "temp_directory = ''",
@@ -89,7 +108,7 @@ def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
             "lock_configuration = true",
         ):
             database.execute(f"SET {setting}")
-        yield database.sql(sql).to_arrow_reader(_BATCH)
+        yield database
 
 
 @contextmanager
