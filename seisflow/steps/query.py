@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -74,14 +74,20 @@ def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
     MissingError
         If nothing was measured yet.
     """
-    with _faults(sql), open_tables(project) as database:
+    with _faults(sql), open_tables(project, sql) as database:
         _check(database.extract_statements(sql), sql)
         yield database.sql(sql).to_arrow_reader(_BATCH)
 
 
 @contextmanager
-def open_tables(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_tables(project: Project, sql: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database of the tables that holds nothing else and reaches no file; made anew where out of date.
+
+    Parameters
+    ----------
+    project : Project
+    sql : str, optional
+        The question: of a thousand events, reading their files takes seconds, so only tables that it names are opened.
 
     Yields
     ------
@@ -94,7 +100,9 @@ def open_tables(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     import duckdb
 
-    tables = _tables(project)
+    text = (sql or "tables").lower()
+    names = TABLES if "tables" in text else [name for name in TABLES if name in text]
+    tables = _tables(project, names)
     with duckdb.connect(":memory:", config={"threads": 1}) as database:
         for name, table in tables.items():
             database.register(name, table)
@@ -125,6 +133,8 @@ def _faults(sql: str) -> Iterator[None]:
             told += (
                 ". A query sees the tables of the project and no file; --csv and --parquet write its answer"
             )
+        elif told.startswith("Table with name"):
+            told = f"{told.partition(';')[0]}; the tables are {', '.join(TABLES)}"
         elif isinstance(error, (duckdb.BinderException, duckdb.CatalogException)):
             told += "; `seisflow query` without a question lists tables and columns"
         raise InputError(f"query {sql!r}: {told}") from None
@@ -142,8 +152,8 @@ def _check(statements: list[Any], sql: str) -> None:
         )
 
 
-def _tables(project: Project) -> dict[str, Any]:
-    """What can be asked, by the name in SQL; the measurements stay on disk."""
+def _tables(project: Project, names: Collection[str]) -> dict[str, Any]:
+    """What can be asked, by the name in SQL; the measurements stay on disk, and are there in any case."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 
@@ -155,12 +165,14 @@ def _tables(project: Project) -> dict[str, Any]:
     found: dict[str, Any] = {
         "measurements": ds.dataset([str(path) for path in paths], measurement_schema(), format="parquet")
     }
-    for name, rows in (("events", _events(project)), ("stations", _stations(project))):
+    for name, read in (("events", _events), ("stations", _stations)):
+        if name not in names:
+            continue
         fields = [
             (column, kinds.get(column, pa.string() if column in texts else pa.float64()))
             for column in TABLES[name]
         ]
-        found[name] = pa.Table.from_pylist(rows, schema=pa.schema(fields))
+        found[name] = pa.Table.from_pylist(read(project), schema=pa.schema(fields))
     return found
 
 
