@@ -23,6 +23,7 @@ __all__ = [
     "beam_at",
     "delays_of",
     "row_weights",
+    "circular_shifts",
     "shift_stations",
 ]
 
@@ -326,6 +327,15 @@ def beam_at(
     return plan.values(given, np.atleast_1d(times), threads)
 
 
+def circular_shifts(stations: int, samples: int, gap: int, seed: int) -> npt.NDArray[np.int64]:
+    """Shifts of stations in samples, any two at least a gap apart, round the circle too; by chance otherwise."""
+    rng = np.random.default_rng(seed)
+    free = samples - stations * gap
+    steps = np.sort(rng.integers(0, free + 1, stations)) + gap * np.arange(stations)
+    result: npt.NDArray[np.int64] = rng.permutation(steps)
+    return result
+
+
 def shift_stations(features: Features, seed: int, min_shift: float) -> Features:
     """Shift the features of each station in a circle: data without events but with the noise of the true ones.
 
@@ -355,9 +365,7 @@ def shift_stations(features: Features, seed: int, min_shift: float) -> Features:
             f"min_shift = {min_shift} s: {ns} stations need {ns * min_shift} s of data and a positive shift, found "
             f"{nt * features.interval} s; lower it or take longer data"
         )
-    rng = np.random.default_rng(seed)
-    steps = np.sort(rng.integers(0, free + 1, ns)) + gap * np.arange(ns)
-    shifts = rng.permutation(steps)
+    shifts = circular_shifts(ns, nt, gap, seed)
     values, live = np.empty_like(features.values), np.empty_like(features.live)
     for station, shift in enumerate(shifts):
         values[station] = np.roll(features.values[station], shift, axis=-1)

@@ -11,7 +11,10 @@ import numpy.typing as npt
 from seisflow.detection.templates import TemplateConfig, unit
 from seisflow.domain import FloatArray, Template
 
-__all__ = ["Family", "families", "similarity"]
+__all__ = ["STACKED", "Family", "families", "similarity"]
+
+STACKED = 200
+"""Members of a family that are stacked, the best; and to which a further one must be alike."""
 
 
 def similarity(templates: Sequence[Template], max_lag: float) -> tuple[FloatArray, npt.NDArray[np.int64]]:
@@ -57,16 +60,17 @@ class _Shapes:
     def __init__(self, like: Template, max_lag: float) -> None:
         self.shape = like.waveforms.shape
         self.reach = round(max_lag / like.interval)
-        self.rows = np.zeros((_BLOCK, int(np.prod(self.shape))))
-        self.flags = np.zeros((_BLOCK, like.weights.size))
+        self.rows = np.zeros((0, int(np.prod(self.shape))))
+        self.flags = np.zeros((0, like.weights.size))
         self.count = 0
 
     def add(self, templates: Sequence[Template]) -> None:
         """Take more; room is doubled when it is used up."""
         wanted = self.count + len(templates)
-        while wanted > len(self.rows):
-            self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
-            self.flags = np.concatenate([self.flags, np.zeros_like(self.flags)])
+        if wanted > len(self.rows):
+            more = max(wanted, 2 * len(self.rows)) - len(self.rows)
+            self.rows = np.concatenate([self.rows, np.zeros((more, self.rows.shape[1]))])
+            self.flags = np.concatenate([self.flags, np.zeros((more, self.flags.shape[1]))])
         for number, each in enumerate(templates, self.count):
             used = each.weights > 0
             self.rows[number] = (unit(each.waveforms) * used[..., None]).reshape(-1)
@@ -111,16 +115,18 @@ def families(
     config: TemplateConfig,
     progress: Callable[[float], None] = lambda part: None,
 ) -> tuple[list[Family], int]:
-    """Families of templates: each joins the one whose first member it is most like, or founds one.
+    """Families of templates: each joins the one to whose members it is most like, or founds one.
 
-    Templates come in one after the other, the best first, and are compared with the first members alone. So time and
-    memory grow with their number times ``most``, not with its square, and the result does not depend on how many are
-    compared at once.
+    Templates come in one after the other, the best first. One joins a family if it is like all members of it that are
+    stacked (complete linkage); of several families, the one whose least like member is most like it. It is compared
+    with all first members at once, and with the other members only where it is like the first. So time and memory
+    grow with the number of templates times ``most``, not with its square, and the result does not depend on how
+    many are compared at once.
 
     Parameters
     ----------
     templates : sequence of Template
-        Best first; with the same stations, components and lengths. Each is read twice.
+        Best first; with the same stations, components and lengths. Each is read a few times.
     config : TemplateConfig
         ``similarity``, ``max_lag`` and ``most`` count.
     progress : callable
@@ -142,10 +148,11 @@ def families(
         some.add(block)
         (among, lags), (known, behind) = some.against(some), first.against(some)
         founders: list[int] = []  # of this block
-        for number in range(len(block)):
+        for number, each in enumerate(block):
             alike = np.append(known[:, number], among[founders, number])
-            best = int(alike.argmax()) if alike.size and config.similarity < 1 else -1
-            if best >= 0 and alike[best] > config.similarity:
+            least = _least_alike(each, templates, found, alike, config)
+            best = int(least.argmax()) if least.size and config.similarity < 1 else -1
+            if best >= 0 and least[best] > config.similarity:
                 lag = behind[best, number] if best < len(known) else lags[founders[best - len(known)], number]
                 found[best].members.append(start + number)
                 found[best].lags.append(int(lag))
@@ -157,3 +164,27 @@ def families(
         first.add([block[number] for number in founders])
         progress((start + len(block)) / len(templates))
     return found, left
+
+
+def _least_alike(
+    template: Template,
+    templates: Sequence[Template],
+    found: Sequence[Family],
+    alike: FloatArray,
+    config: TemplateConfig,
+) -> FloatArray:
+    """Correlation with the stacked member of each family that a template is least like.
+
+    Where it is not like the first member the others do not matter.
+    """
+    result = alike.copy()
+    if config.similarity >= 1:
+        return result
+    for number in np.flatnonzero(alike > config.similarity).tolist():
+        others = found[number].members[1:STACKED]
+        if others:
+            one, members = (_Shapes(template, config.max_lag) for _ in range(2))
+            one.add([template])
+            members.add([templates[other] for other in others])
+            result[number] = min(alike[number], members.against(one)[0].min())
+    return result

@@ -80,8 +80,8 @@ class TemplateConfig:
     min_channels : int
         Channels that a template needs.
     similarity : float
-        An event whose network correlation with the first, and best, of a family exceeds this joins it, and a family
-        becomes one template; 1 keeps all apart.
+        An event whose network correlation with each member of a family exceeds this joins it, and a family becomes one
+        template; 1 keeps all apart.
     max_lag : float
         Largest shift in s at which two events are compared.
     most : int

@@ -207,6 +207,22 @@ def test_events_join_the_family_that_they_are_like():
     assert found[0].lags == [0, 2, 1]  # samples behind the first
 
 
+def between(share):
+    """An earthquake whose waves are partly those of one family, partly those of another."""
+    first, second = (recordings(10.0, 0.05, seed=70, family=kind) for kind in (0, 1))
+    return replace(first, data=((1 - share) * first.data + share * second.data).astype(np.float32))
+
+
+def test_a_member_is_like_all_members():
+    cut = [cut_ok(between(share), f"b{share}") for share in (0.5, 0.0, 1.0, 0.1, 0.9)]
+    correlation = similarity(cut, CONFIG.max_lag)[0]
+    assert correlation[0, 1:].min() > 0.5 and correlation[1, 2] < 0.5  # all are like the first
+    found, left = families(cut, CONFIG)
+    assert members(found) == [[0, 1, 3], [2, 4]] and left == 0
+    for family in found:
+        assert correlation[np.ix_(family.members, family.members)].min() > CONFIG.similarity
+
+
 @pytest.mark.parametrize("block", [1, 2, 3, 5, 64])
 def test_families_do_not_depend_on_how_many_are_compared_at_once(monkeypatch, block):
     cut = several([0, 1, 0, 2, 3, 1, 0, 4, 1, 2, 2, 4, 5, 0], noise=3.0)

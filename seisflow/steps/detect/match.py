@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from seisflow.detection.correlation import (
 )
 from seisflow.detection.magnitude import relative_magnitude
 from seisflow.detection.matches import Match, MatchConfig, merge_matches, top_between_samples
+from seisflow.detection.shifted import shift_recordings
 from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
 from seisflow.detection_config import MatchingConfig
 from seisflow.domain import Arrival, Catalog, Continuous, Detection, FloatArray, Magnitude, Template
@@ -35,10 +36,10 @@ from seisflow.steps.detect.days import day_name
 from seisflow.steps.detect.survey import Survey, counted
 from seisflow.steps.detect.templates import templates_path
 
-__all__ = ["match_day", "match_task", "matched_path"]
+__all__ = ["NULL_FLOOR", "MatchedFilter", "match_day", "match_task", "matched_path"]
 
-_NULL_FLOOR = 0.7
-"""Peaks of reversed templates count from this part of the threshold on."""
+NULL_FLOOR = 0.7
+"""Peaks of reversed templates and shifted stations count from this part of the threshold on."""
 
 _AT_ONCE = 64
 """Matches whose channels are correlated together."""
@@ -75,13 +76,83 @@ def _span(survey: Survey, config: MatchingConfig, day: Day) -> tuple[float, floa
     return day.start - around, survey.end_of(day) + around
 
 
+@dataclass(frozen=True, eq=False)
+class MatchedFilter:
+    """Templates and how they are run.
+
+    Parameters
+    ----------
+    templates : sequence of Template
+    alike : ndarray (nt, nt)
+        Their network correlation.
+    config : MatchingConfig
+    threads : int
+    """
+
+    templates: Sequence[Template]
+    alike: FloatArray
+    config: MatchingConfig
+    threads: int
+
+    def peaks(self, data: Continuous, part: float = 1.0, backwards: bool = False) -> _Found:
+        """Peaks of the correlations of all templates above a part of their thresholds; and templates that do not fit.
+
+        Templates may be run backwards in time.
+        """
+        templates = [time_reversed(each) for each in self.templates] if backwards else self.templates
+        least, found, live = self.config.filter.min_live, list[Match](), 0.0
+        search = correlate(data, templates, self.config.filter, self.threads)
+        for batch in search:
+            for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
+                shares = _shares(share, cc.size, least)
+                live = max(live, float(np.count_nonzero(shares)) * data.interval)
+                found += _peaks(data, number, cc, shares, self.config.matches, part)
+        return _Found(found, live, {self.templates[one].id: why for one, why in search.refused.items()})
+
+    def merged(self, peaks: Sequence[Match]) -> list[Match]:
+        """One match for each earthquake."""
+        places = np.array([[each.x, each.y, each.z] for each in self.templates]).reshape(-1, 3)
+        return merge_matches(peaks, places, self.alike, self.config.matches)
+
+    def shifted(
+        self, data: Continuous, true: Sequence[Match], least: float, seed: int
+    ) -> tuple[list[float], float]:
+        """What fits on stations that are shifted against each other: value over threshold of each, and in how many s.
+
+        The recordings are changed by it. ``true`` is what was found before; see ``Shifted.without_known``.
+        """
+        config, min_live = self.config.matches, self.config.filter.min_live
+        shifted = shift_recordings(data, seed, least)
+        if shifted is None:
+            return [], 0.0
+        found = self.peaks(shifted.data, NULL_FLOOR)
+        left = shifted.without_known(found.peaks, true, self.templates, self.alike, config, min_live)
+        heights = [each.value / each.threshold for each in self.merged(left)]
+        return [each for each in heights if each >= NULL_FLOOR], found.live * shifted.share(
+            true, config, min_live
+        )
+
+
 @dataclass(eq=False)
 class _Found:
-    """Matches of a day, those of reversed templates, and how long was searched."""
+    """Peaks of all templates, how many s were searched, and why templates were not used."""
 
-    true: list[Match]
-    null: list[Match]
+    peaks: list[Match]
+    live: float
+    refused: dict[str, str]
+
+
+@dataclass(eq=False)
+class _Null:
+    """What templates find where no earthquake can be: value over threshold of each, and in how many s."""
+
+    heights: list[float] = field(default_factory=list)
     live: float = 0.0
+
+    def expected(self, live: float) -> float | None:
+        """How many false matches are expected in a time; None where nothing was searched."""
+        count = sum(height >= 1 for height in self.heights)
+        return round(count * live / self.live, 2) if self.live > 0 else None
 
 
 def match_day(
@@ -92,7 +163,8 @@ def match_day(
     Returns
     -------
     dict
-        ``matches``; ``null``, those of reversed templates above the threshold; ``problems``; ``refused`` templates.
+        ``matches``; ``null``, those of reversed templates above the threshold; ``shifted``, those of shifted stations
+        that are expected in the same time (None where not searched); ``problems``; ``refused`` templates.
     """
     survey = survey.of(day)
     project, task = survey.project, match_task(survey, config, day)
@@ -102,11 +174,11 @@ def match_day(
     begun = project.begin(task)
     templates, alike = read_templates(templates_path(survey))
     start, end = _span(survey, config, day)
-    places = np.array([[each.x, each.y, each.z] for each in templates])
+    matched = MatchedFilter(templates, alike, config, threads)
     detections: list[Detection] = []
     problems: Counter[str] = Counter()
     refused: dict[str, str] = {}
-    nulls, heights = 0, []
+    reverse, shifted = _Null(), _Null()
     live = 0.0
     step = max(config.chunk, 4 * (end - survey.end_of(day)))
     length = survey.end_of(day) - day.start
@@ -120,46 +192,35 @@ def match_day(
         problems.update(faults)
         if not data.live.any():
             continue
-        found, reasons = _searched(data, templates, config, threads)
-        refused |= reasons
-        true = merge_matches(found.true, places, alike, config.matches)
-        null = merge_matches(found.null, places, alike, config.matches)
-        live += found.live * (last - first) / (data.samples * data.interval)
-        heights += [each.value / each.threshold for each in null if first <= each.time < last]
-        nulls += sum(each.value >= each.threshold and first <= each.time < last for each in null)
+        found = matched.peaks(data)
+        refused |= found.refused
+        true = matched.merged(found.peaks)
+        searched = found.live * (last - first) / (data.samples * data.interval)
+        live += searched
         owned = [each for each in true if first <= each.time < last]
         detections += _described(survey, config, data, templates, owned)
+        if config.matches.reversed_templates:
+            null = matched.merged(matched.peaks(data, NULL_FLOOR, backwards=True).peaks)
+            reverse.heights += [each.value / each.threshold for each in null if first <= each.time < last]
+            reverse.live += searched
+        if config.matches.shifted_stations:
+            least = config.templates.padding + survey.longest
+            heights, seconds = matched.shifted(data, true, least, abs(int(begin)))
+            shifted.heights += heights
+            shifted.live += seconds
         progress((number + 1) / len(chunks))
-    detections = _judged(detections, np.array(heights), live, config.matches.threshold)
+    detections = _judged(detections, (reverse, shifted), config.matches.threshold)
     catalog = Catalog(survey.projection, named(detections), day.start, survey.end_of(day), live / 86400)
     save_catalog(matched_path(survey, day), catalog)
     results = {
         "matches": len(detections),
-        "null": nulls,
+        "null": reverse.expected(live),
+        "shifted": shifted.expected(live),
         "problems": counted(problems, len(chunks)),
         "refused": refused,
     }
     project.record(task, [matched_path(survey, day)], results, begun)
     return results
-
-
-def _searched(
-    data: Continuous, templates: Sequence[Template], config: MatchingConfig, threads: int
-) -> tuple[_Found, dict[str, str]]:
-    """Peaks of the correlations of all templates, true and reversed; and templates that do not fit."""
-    found = _Found([], [])
-    search = correlate(data, templates, config.filter, threads)
-    for batch in search:
-        for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
-            shares = _shares(share, cc.size, config.filter.min_live)
-            found.live = max(found.live, float(np.count_nonzero(shares)) * data.interval)
-            found.true += _peaks(data, number, cc, shares, config.matches, 1.0)
-    if config.matches.reversed_templates:
-        for batch in correlate(data, [time_reversed(each) for each in templates], config.filter, threads):
-            for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
-                shares = _shares(share, cc.size, config.filter.min_live)
-                found.null += _peaks(data, number, cc, shares, config.matches, _NULL_FLOOR)
-    return found, {templates[number].id: reason for number, reason in search.refused.items()}
 
 
 def _shares(share: LiveShare, count: int, least: float) -> FloatArray:
@@ -328,17 +389,22 @@ def _magnitude(
     )
 
 
-def _judged(
-    detections: list[Detection], heights: FloatArray, live: float, config: ThresholdConfig
-) -> list[Detection]:
-    """Detections with the rate of false alarms that reversed templates tell; those above a wanted rate are left out."""
-    if heights.size < 2 or live <= 0:
-        return detections
+def _judged(detections: list[Detection], nulls: Sequence[_Null], config: ThresholdConfig) -> list[Detection]:
+    """Detections with the rate of false alarms: the larger of those that reversed templates and shifted stations tell.
+
+    Those above a wanted rate are left out.
+    """
     ratios = np.array([each.value / each.threshold for each in detections])
-    try:
-        rates = false_alarms(ratios, NullPeaks(heights, live))
-    except PhysicsError:  # the highest are all equal: they have no tail
+    known: list[FloatArray] = []
+    for null in nulls:
+        if len(null.heights) >= 2 and null.live > 0:
+            try:
+                known.append(false_alarms(ratios, NullPeaks(np.array(null.heights), null.live)))
+            except PhysicsError:  # the highest are all equal: they have no tail
+                continue
+    if not known:
         return detections
+    rates = np.max(known, axis=0)
     most = config.rate if config.kind == "rate" and config.rate is not None else np.inf
     return [
         replace(

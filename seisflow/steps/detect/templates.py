@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seisflow.config import digest
-from seisflow.detection.families import Family, families, similarity
+from seisflow.detection.families import STACKED, Family, families, similarity
 from seisflow.detection.templates import TemplateConfig, cut_template, select, stack_group
 from seisflow.detection_config import MatchingConfig
 from seisflow.domain import Detection, FloatArray, Station, Template
@@ -43,9 +43,6 @@ __all__ = [
 
 SYNTHETICS = "synthetics"
 """Name of what is cut out of synthetics, where others have the name of a day."""
-
-_STACKED = 200
-"""Members of a family that are stacked, the best."""
 
 _GROUPING: dict[str, Any] = {"similarity": 0.5, "most": 1000, "explained": 0.4, "rank": 5, "days": None}
 """What cutting does not use."""
@@ -228,8 +225,8 @@ def make_templates(survey: Survey, config: MatchingConfig, progress: Progress) -
 
 def _stack(cut: Sequence[Template], family: Family, config: TemplateConfig) -> Template:
     """The template of a family, from its best members."""
-    members = [cut[number] for number in family.members[:_STACKED]]
-    stack = stack_group(members, np.array(family.lags[:_STACKED]), config)
+    members = [cut[number] for number in family.members[:STACKED]]
+    stack = stack_group(members, np.array(family.lags[:STACKED]), config)
     return replace(
         stack,
         waveforms=np.array(stack.waveforms),
