@@ -59,8 +59,8 @@ def test_shifted_stations_foretell_what_the_beam_finds_in_noise(tmp_path):
 
 
 @pytest.mark.slow
-def test_reversed_templates_foretell_what_templates_find_in_noise(tmp_path, network_done_source):
-    found, foretold, expected = 0, 0.0, 0.0
+def test_reversed_templates_and_shifted_stations_foretell_what_templates_find_in_noise(tmp_path, network_done_source):
+    found, foretold, shifted, expected = 0, 0.0, 0.0, 0.0
     for number in range(3):
         survey = of_noise(
             tmp_path, number, ("mad: 9", "mad: 4.5"), ("max_shift: 0.1", "max_shift: 0.1, separation: 0.3")
@@ -73,10 +73,12 @@ def test_reversed_templates_foretell_what_templates_find_in_noise(tmp_path, netw
             results = match_day(survey, matching, day, 2, quiet)
             found += results["matches"]
             foretold += results["null"]
+            shifted += results["shifted"]
             catalog = load_catalog(matched_path(survey, day))
             rates = [each.false_alarm_rate for each in catalog]
             expected += max(rates) * catalog.live_days
     check_counts(found, foretold)
+    check_counts(found, shifted)
     check_counts(found, expected)
 
 
