@@ -59,7 +59,9 @@ def test_shifted_stations_foretell_what_the_beam_finds_in_noise(tmp_path):
 
 
 @pytest.mark.slow
-def test_reversed_templates_and_shifted_stations_foretell_what_templates_find_in_noise(tmp_path, network_done_source):
+def test_reversed_templates_and_shifted_stations_foretell_what_templates_find_in_noise(
+    tmp_path, network_done_source
+):
     found, foretold, shifted, expected = 0, 0.0, 0.0, 0.0
     for number in range(3):
         survey = of_noise(
