@@ -175,16 +175,20 @@ def _least_alike(
 ) -> FloatArray:
     """Correlation with the stacked member of each family that a template is least like.
 
-    Where it is not like the first member the others do not matter.
+    Where it is not like the first member, or less than like all of another family, the others do not matter.
     """
     result = alike.copy()
     if config.similarity >= 1:
         return result
-    for number in np.flatnonzero(alike > config.similarity).tolist():
+    best = config.similarity
+    for number in sorted(np.flatnonzero(alike > best).tolist(), key=lambda each: -alike[each]):
+        if alike[number] < best:  # nor can any that follows be better
+            break
         others = found[number].members[1:STACKED]
         if others:
             one, members = (_Shapes(template, config.max_lag) for _ in range(2))
             one.add([template])
             members.add([templates[other] for other in others])
             result[number] = min(alike[number], members.against(one)[0].min())
+        best = max(best, result[number])
     return result

@@ -10,9 +10,12 @@ import pytest
 import tiny
 import tiny_network as tn
 
+from seisflow.detection.threshold import ThresholdConfig
+from seisflow.domain import Detection
 from seisflow.io.beam_files import read_beam
 from seisflow.io.catalog_files import load_catalog
 from seisflow.project import Project
+from seisflow.steps.detect import match as match_step
 from seisflow.steps.detect.day import beam_path, found_path, run_day
 from seisflow.steps.detect.match import match_day, matched_path
 from seisflow.steps.detect.survey import Survey
@@ -88,3 +91,22 @@ def test_the_share_of_false_alarms_of_real_detections_is_small(network_done_sour
     catalog = load_catalog(network_done_source / "detection" / "catalog.h5")
     rates = np.array([each.false_alarm_rate for each in catalog if each.method == "beam"])
     assert (rates * catalog.live_days < 0.01).all()
+
+
+def test_the_larger_of_two_rates_is_written():
+    found = [
+        Detection(f"e{n}", 1.7e9 + n, 0.0, 0.0, 5000.0, "template", value=ratio, threshold=1.0, remark="fits")
+        for n, ratio in enumerate((1.045, 1.55, 2.05))
+    ]
+    many, high = np.linspace(0.7, 1.3, 61).tolist(), [0.8, 0.9, 1.6, 1.7]
+    nulls = (match_step._Null(many, 86400.0), match_step._Null(high, 86400.0))
+    config = ThresholdConfig()
+    rates = [each.false_alarm_rate for each in match_step._judged(found, nulls, config)]
+    assert rates[0] == 26 and rates[1] == 2 and 0 < rates[2] < 1
+    alone = [[one.false_alarm_rate for one in match_step._judged(found, (null,), config)] for null in nulls]
+    np.testing.assert_allclose(rates, np.max(alone, axis=0))
+    nothing = match_step._judged(found, (match_step._Null(), nulls[1]), config)
+    assert [each.false_alarm_rate for each in nothing] == alone[1]
+    assert match_step._judged(found, (match_step._Null(), match_step._Null()), config) == found
+    kept = match_step._judged(found, nulls, ThresholdConfig(kind="rate", rate=1.0))
+    assert [each.id for each in kept] == ["e2"]
