@@ -82,7 +82,7 @@ def test_a_search_that_is_killed_at_random_moments_ends_the_same(network_source,
     root = tiny.copy(network_source, tmp_path / "timed")
     started = time.monotonic()
     check_resumed(root, undisturbed)
-    whole, moments, kills = time.monotonic() - started, random.Random(2603), 0
+    whole, moments, kills, runs = time.monotonic() - started, random.Random(2603), 0, 0
     root = tiny.copy(network_source, tmp_path / "run0")
     while kills < 10:
         process = tiny.start("detect", "-p", root)
@@ -94,7 +94,8 @@ def test_a_search_that_is_killed_at_random_moments_ends_the_same(network_source,
             tiny.end(process)
         if process.returncode == 0:
             assert results(root) == undisturbed
-            root = tiny.copy(network_source, tmp_path / f"run{kills}")
+            runs += 1
+            root = tiny.copy(network_source, tmp_path / f"run{runs}")
     check_resumed(root, undisturbed)
 
 
