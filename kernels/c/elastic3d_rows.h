@@ -140,8 +140,8 @@ static row_kernel *const rows[2][2][2][2] = {{{{velocity_000, velocity_001}, {ve
                                              {{{stress_000, stress_001}, {stress_010, stress_011}},
                                               {{stress_100, stress_101}, {stress_110, stress_111}}}};
 
-/* The tables of one derivative: at level k, Q[k][l] / h[k], or -Q[l][k] / h[k] of a transpose; `half` is 1 if
- * level l = k + 1 lies ahead of the derivative, as level k does. */
+/* The tables of one derivative: at level k, Q[k][l] / h[k], or -Q[l][k] / h[k] of a transpose; the first
+ * level ahead of it is k + half. */
 static void fill_closure(closure *c, const double q[][ELASTIC3D_TAPS], const double *h, int transposed,
                          int half) {
     static const double stencil[] = ELASTIC3D_STENCIL;

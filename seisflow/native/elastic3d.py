@@ -28,6 +28,7 @@ __all__ = [
     "Elastic3DGrid",
     "Snapshots",
     "memory",
+    "state_memory",
 ]
 
 FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
