@@ -124,7 +124,8 @@ static void keep(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t 
 /* Velocity or stress of rows y0 to y1 of plane x. */
 static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, int64_t y1) {
     const elastic3d_grid *g = r->g;
-    const int64_t slabs = 2 * g->cells + 1, px = slab(x, g->nx, g->cells);
+    const int64_t slabs = 2 * g->cells + 1, all = slab(x + g->first, g->total, g->cells);
+    const int64_t px = all < 0 ? -1 : all - g->slab0;
     const real *ax = g->pml_x, *ay = g->pml_y, *az = g->pml_z;
     line l = {g->plane, g->row, g->array, g->nz, g->bottom, g->depth, .top = r->top};
     l.axn = ax[x], l.bxn = ax[g->nx + x], l.axh = ax[2 * g->nx + x], l.bxh = ax[3 * g->nx + x];
@@ -155,22 +156,35 @@ static void stage(const run *r, int stress, int64_t x, int64_t y0, int64_t y1, i
         keep(g, r->snapshots, x, y0, y1, n);
 }
 
+/* Planes that a stage covers which `later` stages of its sweep follow: of those of neighbours so many that
+ * all that follows within the own planes finds what it reads. A stage reaches halo - 1/2 points. */
+static void extent(const elastic3d_grid *g, int64_t later, int64_t *x0, int64_t *x1) {
+    const int64_t reach = (later * (2 * ELASTIC3D_HALO - 1) + 1) / 2;
+    *x0 = most(g->low - reach, 0), *x1 = least(g->nx - g->high + reach, g->nx);
+}
+
+/* Positions of a sweep; at each, stage s is s (halo + 1) planes behind the first. */
+static int64_t positions(const elastic3d_grid *g, int64_t steps) {
+    return g->nx + (2 * steps - 1) * (ELASTIC3D_HALO + 1);
+}
+
 /* Steps n to n + steps in one passage through the grid: each stage (velocity, stress, velocity, ...) follows
  * the one before so many planes and rows behind that nothing is read after it has been overwritten, and the
  * stages of a moment don't depend on each other. Thread t of `threads` takes its share of the rows of each.
  */
-static void sweep(const run *r, int64_t n, int64_t steps, int64_t t, int64_t threads) {
+static void sweep(const run *r, const elastic3d_part *p, int64_t t, int64_t threads) {
     const elastic3d_grid *g = r->g;
-    const int64_t lag = ELASTIC3D_HALO, last = (2 * steps - 1) * lag, ny = g->ny + last;
-    const int64_t by = g->block > 0 ? least(g->block, ny) : ny, nx = g->nx + (2 * steps - 1) * (lag + 1);
+    const int64_t steps = p->steps, lag = ELASTIC3D_HALO, ny = g->ny + (2 * steps - 1) * lag;
+    const int64_t by = g->block > 0 ? least(g->block, ny) : ny;
     for (int64_t y = 0; y < ny; y += by)
-        for (int64_t x = 0; x < nx; x++) {
-            for (int64_t s = 0; s < 2 * steps; s++) {
-                const int64_t plane = x - s * (lag + 1), y0 = most(y - s * lag, 0),
-                              y1 = least(y - s * lag + by, g->ny), many = y1 - y0;
-                if (plane >= 0 && plane < g->nx && many > 0)
-                    stage(r, s % 2, plane, y0 + many * t / threads, y0 + many * (t + 1) / threads, n + s / 2,
-                          s / 2);
+        for (int64_t x = p->from; x < p->to; x++) {
+            for (int64_t s = 0, x0, x1; s < 2 * steps; s++) {
+                const int64_t behind = x - s * (lag + 1), plane = p->backward ? g->nx - 1 - behind : behind;
+                const int64_t y0 = most(y - s * lag, 0), y1 = least(y - s * lag + by, g->ny), many = y1 - y0;
+                extent(g, 2 * steps - 1 - s, &x0, &x1);
+                if (plane >= x0 && plane < x1 && many > 0)
+                    stage(r, s % 2, plane, y0 + many * t / threads, y0 + many * (t + 1) / threads,
+                          p->n + s / 2, s / 2);
             }
             meet(r->gate, threads);
         }
@@ -182,8 +196,12 @@ static void record(const elastic3d_receivers *c, int64_t from, int64_t to, int64
         for (int64_t i = from; i < to; i++) {
             const double *held = c->held + step * c->entries;
             double sum = 0;
-            for (int64_t e = c->first[i]; e < c->first[i + 1]; e++)
-                sum += held[c->place[e]];
+            for (int64_t p = c->first[i]; p < c->first[i + 1]; p++) {
+                double plane = 0;
+                for (int64_t e = c->piece[p]; e < c->piece[p + 1]; e++)
+                    plane += held[c->place[e]];
+                sum += plane;
+            }
             c->out[(n + step) * c->count + i] = sum;
         }
 }
@@ -222,33 +240,44 @@ static void restore_denormals(unsigned old) {
 #endif
 }
 
-/* Steps `first` to `first + steps` of thread t of `threads`; the step after which the field was not finite,
- * plus one. */
-static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, int64_t steps, int64_t *bad) {
+/* A part of a passage; at its end what was recorded is added up, and now and then the field is looked at: the
+ * step after which it was not finite, plus one. */
+static int64_t passage(const run *r, const elastic3d_part *p, int last, int64_t t, int64_t threads,
+                       int64_t *bad) {
     const elastic3d_grid *g = r->g;
-    const int64_t nx = g->nx, count = r->receivers->count, end = first + steps;
-    const int64_t most_steps = least(most(g->sweep, 1), ELASTIC3D_SWEEP);
-    for (int64_t n = first, many; n < end; n += many) {
-        many = least(most_steps - n % most_steps, end - n); /* sweeps end where the field is looked at */
-        sweep(r, n, many, t, threads);
-        meet(r->gate, threads);
-        record(r->receivers, count * t / threads, count * (t + 1) / threads, n, many);
-        if (((n + many) % CHECK_EVERY == 0 || n + many == end) &&
-            !all_finite(g, nx * t / threads, nx * (t + 1) / threads))
-            bad[t] = n + many;
-        meet(r->gate, threads);
-        for (int64_t i = 0; i < threads; i++)
-            if (bad[i])
-                return bad[i];
-    }
+    const int64_t nx = g->nx - g->low - g->high, count = r->receivers->count, n = p->n + p->steps;
+    sweep(r, p, t, threads);
+    if (p->to < positions(g, p->steps))
+        return 0;
+    meet(r->gate, threads);
+    record(r->receivers, count * t / threads, count * (t + 1) / threads, p->n, p->steps);
+    if ((n % CHECK_EVERY == 0 || last) &&
+        !all_finite(g, g->low + nx * t / threads, g->low + nx * (t + 1) / threads))
+        bad[t] = n;
+    meet(r->gate, threads);
+    for (int64_t i = 0; i < threads; i++)
+        if (bad[i])
+            return bad[i];
     return 0;
 }
 
-/* Advance the fields by `steps` time steps, the first of which is number `first`.
- * Returns 0; n + 1 where the field is found not finite after step n; -1 for a grid that cannot be. */
-int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sources *forces,
-                                  const elastic3d_sources *moments, const elastic3d_receivers *receivers,
-                                  const elastic3d_snapshots *snapshots, int64_t first, int64_t steps) {
+/* Steps `first` to `first + steps` of thread t of `threads`. */
+static int64_t advance(const run *r, int64_t t, int64_t threads, int64_t first, int64_t steps, int64_t *bad) {
+    const int64_t end = first + steps, most_steps = least(most(r->g->sweep, 1), ELASTIC3D_SWEEP);
+    int64_t found = 0;
+    for (int64_t n = first, many; n < end && !found; n += many) {
+        many = least(most_steps - n % most_steps, end - n); /* sweeps end where the field is looked at */
+        const elastic3d_part whole = {n, many, 0, 0, positions(r->g, many)};
+        found = passage(r, &whole, n + many == end, t, threads, bad);
+    }
+    return found;
+}
+
+/* Steps `first` to `first + steps`, or, if there is one, a part of a passage; with all threads. */
+static int64_t work(const elastic3d_grid *g, const elastic3d_sources *forces,
+                    const elastic3d_sources *moments, const elastic3d_receivers *receivers,
+                    const elastic3d_snapshots *snapshots, const elastic3d_part *part, int64_t first,
+                    int64_t steps) {
     enum { MOST = 1024 };
     int64_t threads = least(least(g->threads, MOST), g->ny / 8), bad[MOST] = {0}, result = 0;
     if (threads < 1)
@@ -262,19 +291,37 @@ int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sourc
     const run r = {g, &top, forces, moments, receivers, snapshots, &door};
 #ifdef _OPENMP
 #pragma omp parallel num_threads((int)threads)
+#endif
     {
-        unsigned old = flush_denormals();
-        int64_t t = omp_get_thread_num(), found = advance(&r, t, omp_get_num_threads(), first, steps, bad);
+        const unsigned old = flush_denormals();
+        int64_t t = 0, many = 1;
+#ifdef _OPENMP
+        t = omp_get_thread_num(), many = omp_get_num_threads();
+#endif
+        const int64_t found =
+            part ? passage(&r, part, (int)steps, t, many, bad) : advance(&r, t, many, first, steps, bad);
         if (t == 0)
             result = found;
         restore_denormals(old);
     }
-#else
-    unsigned old = flush_denormals();
-    result = advance(&r, 0, 1, first, steps, bad);
-    restore_denormals(old);
-#endif
     return result;
+}
+
+/* Advance the fields by `steps` time steps, the first of which is number `first`.
+ * Returns 0; n + 1 where the field is found not finite after step n; -1 for a grid that cannot be. */
+int64_t EXPORT(elastic3d_advance)(const elastic3d_grid *g, const elastic3d_sources *forces,
+                                  const elastic3d_sources *moments, const elastic3d_receivers *receivers,
+                                  const elastic3d_snapshots *snapshots, int64_t first, int64_t steps) {
+    return work(g, forces, moments, receivers, snapshots, 0, first, steps);
+}
+
+/* A part of a passage through the grid; the field is looked at after its last part if `last`. Returns as
+ * elastic3d_advance. */
+int64_t EXPORT(elastic3d_passage)(const elastic3d_grid *g, const elastic3d_sources *forces,
+                                  const elastic3d_sources *moments, const elastic3d_receivers *receivers,
+                                  const elastic3d_snapshots *snapshots, const elastic3d_part *part,
+                                  int64_t last) {
+    return work(g, forces, moments, receivers, snapshots, part, 0, last);
 }
 
 /* Weights of the closure's integer and half levels; returns their number. */

@@ -6,6 +6,9 @@
     int64_t elastic3d_advance_o##order##_f##bits##_##level(                                                  \
         const elastic3d_grid *, const elastic3d_sources *, const elastic3d_sources *,                        \
         const elastic3d_receivers *, const elastic3d_snapshots *, int64_t, int64_t);                         \
+    int64_t elastic3d_passage_o##order##_f##bits##_##level(                                                  \
+        const elastic3d_grid *, const elastic3d_sources *, const elastic3d_sources *,                        \
+        const elastic3d_receivers *, const elastic3d_snapshots *, const elastic3d_part *, int64_t);          \
     int64_t elastic3d_correlate_o##order##_f##bits##_##level(                                                \
         const elastic3d_grid *, const elastic3d_snapshots *, int64_t, const elastic3d_gradient *, int64_t);  \
     int64_t elastic3d_weights_o##order##_f##bits##_##level(double *, double *);
@@ -31,6 +34,13 @@ DECLARE(8, 64, v4)
         int64_t steps) {                                                                                     \
         return CHOOSE(elastic3d_advance_o##order##_f##bits)(g, forces, moments, receivers, snapshots, first, \
                                                             steps);                                          \
+    }                                                                                                        \
+    int64_t elastic3d_passage_o##order##_f##bits(                                                            \
+        const elastic3d_grid *g, const elastic3d_sources *forces, const elastic3d_sources *moments,          \
+        const elastic3d_receivers *receivers, const elastic3d_snapshots *snapshots,                          \
+        const elastic3d_part *part, int64_t last) {                                                          \
+        return CHOOSE(elastic3d_passage_o##order##_f##bits)(g, forces, moments, receivers, snapshots, part,  \
+                                                            last);                                           \
     }                                                                                                        \
     int64_t elastic3d_correlate_o##order##_f##bits(const elastic3d_grid *g, const elastic3d_snapshots *s,    \
                                                    int64_t slot, const elastic3d_gradient *d,                \

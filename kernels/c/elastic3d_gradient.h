@@ -138,7 +138,8 @@ int64_t EXPORT(elastic3d_correlate)(const elastic3d_grid *g, const elastic3d_sna
             for (int k = 0; k < 3; k++)
                 c.v[k] = data + ((k * nx + x - s->x0) * ny + y - s->y0) * nz;
             c.sum = (real *)d->sums + ((x - d->x0) * wide + y - d->y0) * d->z1;
-            c.left = x > d->x0, c.right = x<d->x1 - 1, c.front = y> d->y0, c.back = y < d->y1 - 1;
+            c.left = x > d->x0 || d->before, c.right = x < d->x1 - 1 || d->after;
+            c.front = y > d->y0, c.back = y < d->y1 - 1;
             pair_row(&c, (int)after);
         }
         restore_denormals(old);

@@ -65,8 +65,12 @@ typedef struct {
     int64_t block;  /* rows of a block along y, 0 for whole planes */
     int64_t sweep;  /* time steps of one passage through the grid, at most ELASTIC3D_SWEEP */
     int64_t threads;
+    int64_t first,
+        total; /* number of plane 0 in the whole grid, and its planes; 0 and nx if this is the whole */
+    int64_t low, high; /* planes at either end that belong to a neighbour */
+    int64_t slab0;     /* plane of the absorbing layers along x that psi_x begins with */
     void *fields;      /* ARRAYS arrays */
-    void *psi_x;       /* memory variables [2 cells + 1][ny][6][row] */
+    void *psi_x;       /* memory variables [2 cells + 1][ny][6][row], those of the planes that are here */
     void *psi_y;       /* [nx][2 cells + 1][6][row] */
     void *psi_z;       /* [nx][ny][6][depth] */
     const void *pml_x; /* a at nodes, b at nodes, a at half nodes, b at half nodes: [4][nx] */
@@ -85,12 +89,14 @@ typedef struct {
     const double *samples;
 } elastic3d_sources;
 
-/* What is recorded: out[step][r] = sum of weight[place[e]] times element offset[place[e]], e from first[r] up
- * to first[r + 1]. Offsets and weights are sorted by row, those of velocity before those of stress; row[s][x
- * ny + y] is where those of a row begin. held keeps the terms of a sweep. */
+/* What is recorded: out[step][r] = sum of weight[place[e]] times element offset[place[e]], plane by plane (e
+ * from piece[p] up to piece[p + 1]) and then over the planes (p from first[r] up to first[r + 1]), so that
+ * planes may be in several memories. Offsets and weights are sorted by row, those of velocity before those of
+ * stress; row[s][x ny + y] is where those of a row begin. held keeps the terms of a sweep. */
 typedef struct {
     int64_t count, entries;
     const int64_t *first;  /* [count + 1] */
+    const int64_t *piece;  /* [pieces + 1] */
     const int64_t *place;  /* [entries] */
     const int64_t *offset; /* [entries] */
     const double *weight;
@@ -112,7 +118,17 @@ enum { SUM_LAM, SUM_MU, SUM_XY, SUM_XZ, SUM_YZ, SUM_RHO, SUM_FORWARD, SUM_ADJOIN
 
 typedef struct {
     int64_t x0, x1, y0, y1, z1;
-    void *sums; /* SUMS arrays */
+    int64_t before, after; /* whether the nodes go on, in another memory, before x0 and from x1 on */
+    void *sums;            /* SUMS arrays */
 } elastic3d_gradient;
+
+/* A part of a passage through the grid: the planes that a sweep of `steps` steps, the first of which is
+ * number n, comes to from position `from` up to `to` (of steps (2 halo + 2) - halo - 1 more positions than
+ * planes). */
+typedef struct {
+    int64_t n, steps;
+    int64_t backward; /* from the last plane to the first */
+    int64_t from, to;
+} elastic3d_part;
 
 #endif

@@ -9,13 +9,22 @@ import contextlib
 import ctypes
 import mmap
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError
+from seisflow.native.elastic3d_slab import Slab
+from seisflow.native.elastic3d_structs import (
+    GradientStruct,
+    GridStruct,
+    PartStruct,
+    ReceiversStruct,
+    SnapshotsStruct,
+    SourcesStruct,
+)
 from seisflow.native.library import library, pointer
 
 __all__ = [
@@ -44,58 +53,6 @@ SWEEP = 4
 """Time steps of one passage through the grid; at most MOST_STEPS, a divisor of 48."""
 _Integer = ctypes.c_int64
 _Pointer = ctypes.c_void_p
-
-
-class _Grid(ctypes.Structure):
-    _fields_: ClassVar = [
-        *(
-            (name, _Integer)
-            for name in [
-                "nx",
-                "ny",
-                "nz",
-                "row",
-                "plane",
-                "array",
-                "origin",
-                "cells",
-                "bottom",
-                "depth",
-                "block",
-                "sweep",
-                "threads",
-            ]
-        ),
-        *((name, _Pointer) for name in ["fields", "psi_x", "psi_y", "psi_z", "pml_x", "pml_y", "pml_z"]),
-    ]
-
-
-class _Sources(ctypes.Structure):
-    _fields_: ClassVar = [
-        ("signals", _Integer),
-        *((name, _Pointer) for name in ["first", "offset", "signal", "weight", "samples"]),
-    ]
-
-
-class _Receivers(ctypes.Structure):
-    _fields_: ClassVar = [
-        *((name, _Integer) for name in ["count", "entries"]),
-        *(
-            (name, _Pointer)
-            for name in ["first", "place", "offset", "weight", "velocity", "stress", "held", "out"]
-        ),
-    ]
-
-
-class _Snapshots(ctypes.Structure):
-    _fields_: ClassVar = [
-        *((name, _Integer) for name in ["every", "phase", "from", "x0", "x1", "y0", "y1", "z1"]),
-        ("data", _Pointer),
-    ]
-
-
-class _Gradient(ctypes.Structure):
-    _fields_: ClassVar = [*((name, _Integer) for name in ["x0", "x1", "y0", "y1", "z1"]), ("sums", _Pointer)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +119,23 @@ def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> F
     return result
 
 
+def _pieces(entries: Entries, records: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the entries of one record in one plane begin, and which of these pieces is the first of each record."""
+    starts = (np.diff(entries.signal) != 0) | (np.diff(entries.x) != 0)
+    piece = np.concatenate([[0], np.flatnonzero(starts) + 1, [entries.x.size]]).astype(np.int64)
+    if not entries.x.size:
+        piece = np.zeros(1, dtype=np.int64)
+    first = np.searchsorted(entries.signal[piece[:-1]], np.arange(records + 1)).astype(np.int64)
+    return piece, first
+
+
 def _rounded(number: int) -> int:
     return (number + ALIGN - 1) // ALIGN * ALIGN
 
 
-def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int, halo: int) -> dict[str, int]:
+def _sizes(
+    shape: tuple[int, int, int], cells: int, itemsize: int, halo: int, slab: Slab | None = None
+) -> dict[str, int]:
     """Strides, the first level of the bottom slab, and lengths of the arrays, in elements."""
     nx, ny, nz = shape
     row = _rounded(nz + halo)
@@ -176,22 +145,27 @@ def _sizes(shape: tuple[int, int, int], cells: int, itemsize: int, halo: int) ->
     bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else row
     depth = max(0, _rounded(nz - bottom))
     slabs = 2 * cells + 1 if cells else 0
+    layers = slabs if slab is None else slab.layers(cells)[1]
     return {
         "row": row, "plane": plane, "array": array, "bottom": bottom, "depth": depth,
-        "psi_x": slabs * ny * 6 * row, "psi_y": nx * slabs * 6 * row, "psi_z": nx * ny * 6 * depth,
+        "psi_x": layers * ny * 6 * row, "psi_y": nx * slabs * 6 * row, "psi_z": nx * ny * 6 * depth,
     }  # fmt: skip
 
 
-def memory(shape: tuple[int, int, int], cells: int, itemsize: int, order: int) -> int:
-    """Bytes that the fields, the material and the absorbing layer of a grid take."""
-    sizes = _sizes(shape, cells, itemsize, order // 2)
+def memory(
+    shape: tuple[int, int, int], cells: int, itemsize: int, order: int, slab: Slab | None = None
+) -> int:
+    """Bytes that the fields, the material and the absorbing layer of a grid, or of a slab of one, take."""
+    sizes = _sizes(shape, cells, itemsize, order // 2, slab)
     elements = sizes["array"] * len(ARRAYS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]
     return elements * itemsize + 2 * _HUGE
 
 
-def state_memory(shape: tuple[int, int, int], cells: int, itemsize: int, order: int) -> int:
+def state_memory(
+    shape: tuple[int, int, int], cells: int, itemsize: int, order: int, slab: Slab | None = None
+) -> int:
     """Bytes of what ``Elastic3DGrid.save`` copies."""
-    sizes = _sizes(shape, cells, itemsize, order // 2)
+    sizes = _sizes(shape, cells, itemsize, order // 2, slab)
     return (sizes["array"] * len(FIELDS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]) * itemsize
 
 
@@ -222,10 +196,11 @@ class Elastic3DGrid:
     threads : int
     order : {4, 8}
         Of the derivatives.
-    block : int
-        Rows of a block along y; 0 for whole planes. Speed only.
-    sweep : int
-        Time steps of one passage through the grid, a divisor of 48, at most 8. Speed only.
+    tiles : tuple of 2 int
+        Rows of a block along y, 0 for whole planes; time steps of one passage through the grid, a divisor of 48, at
+        most 8. Speed only.
+    slab : Slab, optional
+        Which planes of a grid that several memories share these are; ``shape`` counts those that are here.
 
     Raises
     ------
@@ -242,23 +217,25 @@ class Elastic3DGrid:
         profiles: tuple[FloatArray, ...] | None = None,
         threads: int = 1,
         order: int = 4,
-        block: int = 64,
-        sweep: int = SWEEP,
+        tiles: tuple[int, int] = (64, SWEEP),
+        slab: Slab | None = None,
     ) -> None:
+        self.slab = slab = slab or Slab.whole(shape[0])
         self.shape, self.dtype, self.cells, self.threads = shape, np.dtype(dtype), cells, threads
-        if shape[2] < ALIGN + cells or min(shape[:2]) < 2 * cells + 2:
+        if shape[2] < ALIGN + cells or min(slab.total, shape[1]) < 2 * cells + 2:
             raise InputError(
                 f"a simulation grid of {shape} points with {cells} absorbing cells is too small; at least "
                 f"{2 * cells + 2} points along x and y and {ALIGN + cells} along z are needed"
             )
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise InputError(f"the elastic kernel has single and double precision, not {self.dtype}")
+        block, sweep = tiles
         if not 1 <= sweep <= MOST_STEPS or 48 % sweep:
             raise InputError(f"a sweep has 1, 2, 3, 4, 6 or 8 time steps, not {sweep}")
         if order not in ORDERS:
             raise InputError(f"the elastic kernel has order 4 and 8, not {order}")
         self.halo = halo = order // 2
-        sizes = _sizes(shape, cells, self.dtype.itemsize, halo)
+        sizes = _sizes(shape, cells, self.dtype.itemsize, halo, slab)
         self._sizes = sizes
         self._origin = halo * sizes["plane"] + halo * sizes["row"] + ALIGN
         self._fields = _arena(sizes["array"] * len(ARRAYS), self.dtype)
@@ -266,16 +243,18 @@ class Elastic3DGrid:
         self._pml = self._padded_profiles(profiles)
         self._raw("rho")[...] = np.inf
         self._raw("imu")[...] = np.inf
-        self._grid = _Grid(
+        self._grid = GridStruct(
             *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"],
             sizes["depth"], block,
-            sweep, max(1, threads), self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
+            sweep, max(1, threads), slab.first, slab.total, slab.low, slab.high, slab.layers(cells)[0],
+            self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
         )  # fmt: skip
         self._keep: list[Any] = []
         suffix = f"o{order}_" + ("f32" if self.dtype == np.float32 else "f64")
         self._advance = getattr(library(), f"elastic3d_advance_{suffix}")
+        self._passage = getattr(library(), f"elastic3d_passage_{suffix}")
         self._correlate = getattr(library(), f"elastic3d_correlate_{suffix}")
-        self._advance.restype = self._correlate.restype = _Integer
+        self._advance.restype = self._passage.restype = self._correlate.restype = _Integer
 
     def _padded_profiles(self, profiles: tuple[FloatArray, ...] | None) -> list[npt.NDArray[Any]]:
         result = []
@@ -377,7 +356,7 @@ class Elastic3DGrid:
             raise InputError(f"a source entry has signal {ordered.signal.max()} of {samples.shape[1]}")
         first, offset, count = self._begins(rows[order]), self._offsets(ordered), (ordered.x.size,)
         self._keep += [first, offset, ordered, samples]
-        return _Sources(
+        return SourcesStruct(
             samples.shape[1],
             pointer(first, np.int64, first.shape, "first"),
             pointer(offset, np.int64, count, "offset"),
@@ -398,7 +377,7 @@ class Elastic3DGrid:
         """
         if np.any(np.diff(entries.signal) < 0):
             raise InputError("the entries of receivers must be sorted by record")
-        first = np.searchsorted(entries.signal, np.arange(out.shape[1] + 1)).astype(np.int64)
+        piece, first = _pieces(entries, out.shape[1])
         rows, stress = self._rows(entries), entries.field >= FIELDS.index("sxx")
         parts = [np.flatnonzero(stress == late) for late in (False, True)]
         parts = [part[np.argsort(rows[part], kind="stable")] for part in parts]
@@ -409,11 +388,12 @@ class Elastic3DGrid:
         place[order] = np.arange(order.size)
         offset, weight = self._offsets(entries)[order], np.ascontiguousarray(entries.weight[order])
         held = np.zeros((self._grid.sweep, max(order.size, 1)))
-        self._keep += [first, place, offset, weight, *begins, held, out]
-        return _Receivers(
+        self._keep += [first, piece, place, offset, weight, *begins, held, out]
+        return ReceiversStruct(
             out.shape[1],
             order.size,
             pointer(first, np.int64, (out.shape[1] + 1,), "first"),
+            pointer(piece, np.int64, piece.shape, "piece"),
             pointer(place, np.int64, order.shape, "place"),
             pointer(offset, np.int64, order.shape, "offset"),
             pointer(weight, np.float64, order.shape, "weight"),
@@ -425,8 +405,8 @@ class Elastic3DGrid:
     @property
     def box(self) -> tuple[int, int, int]:
         """Nodes outside the absorbing layers, along x, y, z."""
-        nx, ny, nz = self.shape
-        return nx - 2 * self.cells, ny - 2 * self.cells, nz - self.cells
+        inside = self.slab.inside(self.cells)
+        return inside.stop - inside.start, self.shape[1] - 2 * self.cells, self.shape[2] - self.cells
 
     def snapshot_shape(self, slots: int) -> tuple[int, int, int, int, int]:
         """Shape of ``Snapshots.data``."""
@@ -436,13 +416,13 @@ class Elastic3DGrid:
     def snapshots(self, stored: Snapshots | None) -> Any:
         """Say where ``advance`` stores the velocity and ``correlate`` finds it; None stores nothing."""
         if stored is None:
-            return _Snapshots(0, 0, 0, 0, 0, 0, 0, 0, None)
-        nx, ny, nz = self.shape
+            return SnapshotsStruct(0, 0, 0, 0, 0, 0, 0, 0, None)
+        inside, (_, ny, nz) = self.slab.inside(self.cells), self.shape
         cells, halo = self.cells, self.halo
         address = pointer(stored.data, self.dtype, self.snapshot_shape(stored.data.shape[0]), "snapshots")
-        return _Snapshots(
-            stored.every, stored.phase, stored.first, cells - halo, nx - cells + halo, cells - halo, ny - cells + halo,
-            nz - cells + halo, address,
+        return SnapshotsStruct(
+            stored.every, stored.phase, stored.first, inside.start - halo, inside.stop + halo, cells - halo,
+            ny - cells + halo, nz - cells + halo, address,
         )  # fmt: skip
 
     def advance(
@@ -465,6 +445,46 @@ class Elastic3DGrid:
         structures = (self._grid, forces, moments, receivers, snapshots)
         return int(self._advance(*map(ctypes.byref, structures), _Integer(first), _Integer(steps)))
 
+    def positions(self, steps: int) -> int:
+        """Positions of a passage of so many time steps; see ``passage``."""
+        return self.shape[0] + (2 * steps - 1) * (self.halo + 1)
+
+    def passage(self, driven: Any, part: PartStruct, *, last: bool) -> int:
+        """Advance through a part of the planes; ``kernels/include/elastic3d.h`` says what a part is.
+
+        Parameters
+        ----------
+        driven
+            Forces, moments, receivers and snapshots, as ``advance`` takes them.
+        part : PartStruct
+        last : bool
+            Whether the field is looked at in any case when all planes are done.
+
+        Returns
+        -------
+        int
+            As ``advance``.
+        """
+        structures = (self._grid, *driven, part)
+        return int(self._passage(*map(ctypes.byref, structures), _Integer(int(last))))
+
+    def planes(self, first: int, last: int) -> list[npt.NDArray[Any]]:
+        """All that changes in time of planes ``first`` to ``last`` of this memory, as views."""
+        sizes, (_, ny, _), cells = self._sizes, self.shape, self.cells
+        start, end = (self._origin + sizes["plane"] * plane for plane in (first, last))
+        found = [self._raw(name)[start:end] for name in FIELDS]
+        if cells:
+            here = Slab(self.slab.total, self.slab.first + first, last - first)
+            layer, count = here.layers(cells)
+            begin, each = layer - self.slab.layers(cells)[0], ny * 6 * sizes["row"]
+            found.append(self._psi[0][begin * each : (begin + count) * each])
+        for psi, each in zip(
+            self._psi[1:], ((2 * cells + 1) * 6 * sizes["row"], ny * 6 * sizes["depth"]), strict=True
+        ):
+            if psi.size > 1:
+                found.append(psi[first * each : last * each])
+        return found
+
     def correlate(self, snapshots: Any, slot: int, sums: npt.NDArray[Any], *, after: bool) -> None:
         """Add the correlation of one stored velocity with the present adjoint fields to the sums.
 
@@ -478,10 +498,15 @@ class Elastic3DGrid:
         after : bool
             False before the adjoint step, True after it.
         """
-        nx, ny, nz = self.shape
+        inside, slab, (_, ny, nz) = self.slab.inside(self.cells), self.slab, self.shape
         address = pointer(sums, self.dtype, (len(SUMS), *self.box), "sums")
-        cells = self.cells
-        gradient = _Gradient(cells, nx - cells, cells, ny - cells, nz - cells, address)
+        cells, first, last = self.cells, slab.first + inside.start, slab.first + inside.stop
+        if first == last:
+            return  # all planes that are here absorb
+        gradient = GradientStruct(
+            inside.start, inside.stop, cells, ny - cells, nz - cells,
+            first > cells, last < slab.total - cells, address,
+        )  # fmt: skip
         status = self._correlate(
             ctypes.byref(self._grid), ctypes.byref(snapshots), _Integer(slot), ctypes.byref(gradient),
             _Integer(int(after)),

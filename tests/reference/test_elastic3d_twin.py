@@ -57,8 +57,9 @@ def initial(shape, seed=5):
     return result
 
 
-def compiled(shape, dtype, cells, steps, *, chunks=(), snapshots=None, **choices):
-    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=profiles(shape, cells), **choices)
+def compiled(shape, dtype, cells, steps, *, chunks=(), snapshots=None, block=64, sweep=4, **choices):
+    layers = profiles(shape, cells)
+    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=layers, tiles=(block, sweep), **choices)
     grid.set_material(*medium(shape), RATIO)
     for name, values in initial(shape).items():
         grid.view(name)[...] = values
