@@ -6,7 +6,7 @@ from seisflow.domain.amplitudes import Amplitudes
 from seisflow.domain.beam import Beam
 from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
-from seisflow.domain.event import Event, Force, MomentTensor, SourceTimeFunction
+from seisflow.domain.event import Event, Force, MomentTensor, SourceDerivatives, SourceTimeFunction
 from seisflow.domain.features import Features, OnsetDelay
 from seisflow.domain.gather import Gather, TimeSpan
 from seisflow.domain.geography import Projection
@@ -39,6 +39,7 @@ __all__ = [
     "MomentTensor",
     "Projection",
     "Rejection",
+    "SourceDerivatives",
     "SourceTimeFunction",
     "Station",
     "Template",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import numpy as np
 
 from seisflow.domain.grid import FloatArray
 from seisflow.errors import InputError
 
-__all__ = ["Event", "Force", "MomentTensor", "SourceTimeFunction"]
+__all__ = ["Event", "Force", "MomentTensor", "SourceDerivatives", "SourceTimeFunction"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class SourceTimeFunction:
         Values, for ``samples``.
     start, interval : float
         Time of the first sample and their distance in s, for ``samples``.
+    delay : float
+        s by which all of it comes later than the origin time.
     """
 
     kind: str = "gaussian"
@@ -78,8 +81,11 @@ class SourceTimeFunction:
     samples: tuple[float, ...] = ()
     start: float = 0.0
     interval: float = 0.0
+    delay: float = 0.0
 
     def __post_init__(self) -> None:
+        if not np.isfinite(self.delay):
+            raise InputError(f"source time function: delay = {self.delay} s; it must be finite")
         wanted = {
             "gaussian": (
                 self.half_duration >= 0,
@@ -98,6 +104,36 @@ class SourceTimeFunction:
         good, complaint = wanted[self.kind]
         if not good:
             raise InputError(f"source time function {self.kind}: {complaint}")
+
+
+@dataclass(frozen=True)
+class SourceDerivatives:
+    """Derivatives of a misfit J with respect to an earthquake.
+
+    Parameters
+    ----------
+    mrr, mtt, mpp, mrt, mrp, mtp : float
+        dJ/d(component of the moment tensor), by N m.
+    x, y, depth : float
+        dJ/d(place), by m: to the east and to the north on the map of the project, and down.
+    time : float
+        dJ/d(origin time), by s: the same source, later.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = (
+        "mrr", "mtt", "mpp", "mrt", "mrp", "mtp", "x", "y", "depth", "time",
+    )  # fmt: skip
+
+    mrr: float
+    mtt: float
+    mpp: float
+    mrt: float
+    mrp: float
+    mtp: float
+    x: float
+    y: float
+    depth: float
+    time: float
 
 
 @dataclass(frozen=True)

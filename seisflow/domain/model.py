@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from seisflow.domain.event import SourceDerivatives
 from seisflow.domain.geography import Projection
 from seisflow.domain.grid import FloatArray, Grid
 from seisflow.errors import InputError
@@ -97,6 +98,8 @@ class Kernel:
         densities; ``density`` divides by the volume of a node.
     illumination : ndarray (nx, ny, nz), optional
         sqrt(sum |v|^2 sum |p|^2) of forward and adjoint velocity: the diagonal from which preconditioners are made.
+    source : SourceDerivatives, optional
+        Of the same misfit with respect to the source, where they were asked for.
     """
 
     grid: Grid
@@ -104,6 +107,7 @@ class Kernel:
     vs: FloatArray
     rho: FloatArray
     illumination: FloatArray | None = None
+    source: SourceDerivatives | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self.grid, self.fields())

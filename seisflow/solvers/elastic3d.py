@@ -6,6 +6,7 @@ docs/solver.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -24,11 +25,13 @@ from seisflow.solvers.setup import (
     Setup,
     box,
     local,
+    moment_rate,
     receiver_entries,
     receiver_forces,
     source_entries,
     surface_dipole,
 )
+from seisflow.solvers.source import direction, source_derivatives, source_records
 from seisflow.solvers.stored import Stored, fewest_segments, segments
 from seisflow.solvers.time_function import sample_source
 
@@ -249,7 +252,51 @@ class Elastic3D:
         run.simulate(stored, progress)
         return Elastic3DForward(run.gather(scale), simulation, setup, stored, scale)
 
-    def adjoint(self, forward: Any, source: Gather, *, progress: Progress | None = None) -> Kernel:
+    def source_columns(
+        self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
+    ) -> list[Gather]:
+        """Derivatives of the seismograms with respect to parameters of the source, one forward run for each.
+
+        Parameters
+        ----------
+        simulation : Simulation
+            Of an event with a moment tensor.
+        names : sequence of str
+            Of ``SourceDerivatives.NAMES``.
+        progress : callable, optional
+
+        Returns
+        -------
+        list of Gather
+            E, N, Z velocity by N m, m or s.
+
+        Raises
+        ------
+        InputError
+            As ``forward``; and if the source is a force.
+        """
+        setup = self._setup(simulation)
+        self._check_memory(setup.plan.forward_bytes, keep=False)
+        grid, material = self._grid(setup)
+        columns = []
+        for number, name in enumerate(names):
+            rate = setup.rate_slope() if name == "time" else moment_rate(setup)
+            drive, scale = Drive(Entries.join([]), direction(setup, material, name), rate[:, None]).scaled()
+            grid.reset()
+            run = Run(grid, setup, drive, receiver_entries(setup))
+            part = _share(progress, number, len(names))
+            run.simulate(None, part)
+            columns.append(run.gather(scale))
+        return columns
+
+    def adjoint(
+        self,
+        forward: Any,
+        source: Gather,
+        *,
+        with_source: bool = False,
+        progress: Progress | None = None,
+    ) -> Kernel:
         """Differentiate a misfit with respect to vp, vs and rho at the model nodes.
 
         The same kernel runs with forces at the receivers, reversed in time. Derivatives that pass through the
@@ -261,6 +308,8 @@ class Elastic3D:
             Of ``forward(..., keep=True)``.
         source : Gather
             dJ/d(sample) / interval on the axes of ``forward.gather``.
+        with_source : bool
+            Differentiate with respect to the source too; it needs a moment tensor.
 
         Returns
         -------
@@ -276,14 +325,23 @@ class Elastic3D:
         samples = local(setup, data)[::-1]
         drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled()
         dipole = surface_dipole(setup)
-        run = Run(grid, setup, drive, stress_records(dipole))
+        recorded = stress_records(dipole)
+        count = int(recorded.signal.max(initial=-1)) + 1
+        if with_source:
+            wanted = source_records(setup, material)
+            recorded = Entries.join([recorded, replace(wanted, signal=wanted.signal + count)])
+        run = Run(grid, setup, drive, recorded)
         sums = np.zeros((len(SUMS), *grid.box), dtype=self.config.dtype)
         again = self._again(forward) if plan.segments > 1 else None
         run.correlate(forward.stored, again, sums, progress)
         del again
-        surface = surface_terms(setup, material, dipole, run.records * scale)
+        records = run.records * scale
+        surface = surface_terms(setup, material, dipole, records[:, :count])
         del grid, run
-        return model_kernel(setup, material, sums, forward.scale * scale, surface)
+        kernel = model_kernel(setup, material, sums, forward.scale * scale, surface)
+        if with_source:
+            kernel = replace(kernel, source=source_derivatives(setup, records[:, count:]))
+        return kernel
 
     def _again(self, forward: Elastic3DForward) -> Run:
         """The forward run, to repeat segments of it."""
@@ -356,6 +414,11 @@ class Elastic3D:
         material = Regrid(setup.simulation.model.grid, layout).material(setup.simulation.model)
         grid.set_material(*material, ratio)
         return grid, material
+
+
+def _share(progress: Progress | None, number: int, count: int) -> Progress | None:
+    """Progress of one of several runs as that of all."""
+    return None if progress is None else lambda done: progress((number + done) / count)
 
 
 def _check_simulation(simulation: Simulation) -> None:

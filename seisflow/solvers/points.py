@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import i0
+from scipy.special import i0, i1
 
 from seisflow.domain import FloatArray
 from seisflow.native.elastic3d import FIELDS, Entries, level_weights
@@ -47,6 +47,30 @@ def _sinc(position: float) -> tuple[_Indices, FloatArray]:
     return points, np.sinc(x) * window
 
 
+def _sinc_slope(position: float) -> tuple[_Indices, FloatArray]:
+    """Derivatives of the weights of ``_sinc`` with respect to the position."""
+    nearest = round(position)
+    position = nearest if abs(position - nearest) < 1e-9 else position
+    points = np.arange(-RADIUS + 1, RADIUS + 1, dtype=np.int64) + int(np.floor(position))
+    x = points - position
+    root = np.sqrt(np.clip(1 - (x / RADIUS) ** 2, 0, None))
+    bessel = np.where(root > 1e-6, i1(_KAISER * root) / np.where(root > 1e-6, root, 1), 0.5 * _KAISER)
+    window, slope = i0(_KAISER * root), -_KAISER * x / RADIUS**2 * bessel
+    wave = np.divide(np.cos(np.pi * x) - np.sinc(x), x, out=np.zeros_like(x), where=x != 0)
+    return points, -(wave * window + np.sinc(x) * slope) / i0(_KAISER)
+
+
+def _polynomial_slope(position: float, count: int) -> tuple[_Indices, FloatArray]:
+    """Derivatives of the weights of ``_polynomial`` with respect to the position."""
+    points, _ = _polynomial(position, count)
+    slopes = np.zeros(count)
+    for i in range(count):
+        others = [j for j in range(count) if j != i]
+        below = np.prod([points[i] - points[j] for j in others])
+        slopes[i] = sum(np.prod([position - points[j] for j in others if j != k]) for k in others) / below
+    return points, slopes
+
+
 def _polynomial(position: float, count: int) -> tuple[_Indices, FloatArray]:
     """Lagrange weights on ``count`` levels around a position, none above level 0."""
     first = max(int(np.floor(position)) - 1, 0)
@@ -66,7 +90,14 @@ def _levels(depth: float, half: int) -> tuple[_Indices, FloatArray]:
     return _polynomial(depth - 0.5 * half, 4)
 
 
-def entries(name: str, place: Place, signal: int, *, source: bool, order: int = 4) -> Entries:
+def _level_slopes(depth: float, half: int) -> tuple[_Indices, FloatArray]:
+    position = depth - 0.5 * half
+    return _sinc_slope(position) if depth >= RADIUS else _polynomial_slope(position, 4)
+
+
+def entries(
+    name: str, place: Place, signal: int, *, source: bool, order: int = 4, slope: int | None = None
+) -> Entries:
     """List the points of one field that a source adds to, or a receiver sums over, with their weights.
 
     Parameters
@@ -80,10 +111,13 @@ def entries(name: str, place: Place, signal: int, *, source: bool, order: int = 
         Divide by the weight of the level, as the adjoint of recording needs.
     order : {4, 8}
         Of the derivatives.
+    slope : int, optional
+        Give the derivatives of the weights with respect to the place along this axis, in grid units, instead.
     """
     half = _HALF[name]
-    (ix, wx), (iy, wy) = _sinc(place.x - 0.5 * half[0]), _sinc(place.y - 0.5 * half[1])
-    iz, wz = _levels(place.z, half[2])
+    ix, wx = (_sinc_slope if slope == 0 else _sinc)(place.x - 0.5 * half[0])
+    iy, wy = (_sinc_slope if slope == 1 else _sinc)(place.y - 0.5 * half[1])
+    iz, wz = (_level_slopes if slope == 2 else _levels)(place.z, half[2])
     if source:
         wz = wz / level_weights(iz, half=bool(half[2]), order=order)
     weight = (wx[:, None, None] * wy[None, :, None] * wz[None, None, :]).ravel()

@@ -18,8 +18,8 @@ from seisflow.solvers.regrid import Layout
 from seisflow.solvers.time_function import SampledSource
 
 __all__ = [
-    "Material", "Setup", "box", "geographic", "local", "moment_rate", "receiver_entries", "receiver_forces",
-    "source_entries", "surface_dipole",
+    "Material", "Setup", "box", "geographic", "local", "moment_entries", "moment_rate", "receiver_entries",
+    "receiver_forces", "source_entries", "source_place", "surface_dipole",
 ]  # fmt: skip
 
 Material = tuple[FloatArray, FloatArray, FloatArray]
@@ -72,7 +72,16 @@ class Setup:
     def rate(self, shift: float = 0.0) -> FloatArray:
         """The source time function as the run needs it, ``shift`` s from the velocity samples."""
         times = self.times + shift
-        samples = self.source(times)
+        return self._for_scheme(times, self.source(times))
+
+    def rate_slope(self) -> FloatArray:
+        """The derivative of ``rate`` with respect to a delay of the source, 1/s for a second of it."""
+        times, small = self.times, 1e-3 * self.plan.time_step
+        return self._for_scheme(
+            times, (self.source(times - small) - self.source(times + small)) / (2 * small)
+        )
+
+    def _for_scheme(self, times: FloatArray, samples: FloatArray) -> FloatArray:
         if not self.tail:
             return samples
         return TimeDispersion(times, self._highest, forward=True).apply(samples)
@@ -172,7 +181,7 @@ def _buoyancy(rho: FloatArray, points: Entries, axis: int) -> FloatArray:
     return result
 
 
-def _source_place(setup: Setup) -> tuple[Place, FloatArray]:
+def source_place(setup: Setup) -> tuple[Place, FloatArray]:
     """Place of the source, and the matrix from local x, y, z to geographic east, north, down components."""
     event = setup.simulation.event
     turn = np.eye(3)
@@ -183,10 +192,10 @@ def _source_place(setup: Setup) -> tuple[Place, FloatArray]:
 def source_entries(setup: Setup, material: Material) -> tuple[Entries, Entries, FloatArray]:
     """Entries of the source in velocity and in stress, and its samples (steps, 1)."""
     plan, source = setup.plan, setup.simulation.event.source
-    place, turn = _source_place(setup)
+    place, turn = source_place(setup)
     if isinstance(source, MomentTensor):
         tensor = turn.T @ source.cartesian() @ turn
-        moment = _moment_entries(setup, tensor, place, material)
+        moment = moment_entries(setup, tensor, place, material)
         return Entries.join([]), moment, moment_rate(setup)[:, None]
     samples = setup.rate(-0.5 * plan.time_step)[:, None]
     return _force_entries(setup, source, turn, place, material[0]), Entries.join([]), samples
@@ -197,10 +206,13 @@ def moment_rate(setup: Setup) -> FloatArray:
     return setup.rate()
 
 
-def _moment_entries(setup: Setup, tensor: FloatArray, place: Place, material: Material) -> Entries:
+def moment_entries(
+    setup: Setup, tensor: FloatArray, place: Place, material: Material, slope: int | None = None
+) -> Entries:
+    """Entries of a moment tensor (3, 3) in local x, y, z; with ``slope`` the derivative along an axis, by grid unit."""
     parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
     for name, i, j in _STRESSES:
-        part = entries(name, place, 0, source=True, order=setup.order)
+        part = entries(name, place, 0, source=True, order=setup.order, slope=slope)
         parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
     # szz is zero at the surface: a vertical dipole there acts through plane stress, on sxx and syy
     vertical = parts[2]
@@ -226,7 +238,7 @@ def surface_dipole(setup: Setup) -> Entries:
     change of sxx and of syy in a step for a unit of ``plane_ratio`` and a unit of ``moment_rate``.
     """
     source = setup.simulation.event.source
-    place, turn = _source_place(setup)
+    place, turn = source_place(setup)
     if not isinstance(source, MomentTensor):
         return Entries.join([])
     part = entries("szz", place, 0, source=True, order=setup.order)

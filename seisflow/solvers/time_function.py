@@ -45,6 +45,7 @@ class SampledSource:
         self.filtered = self._is_broad()
 
     def _support(self) -> tuple[float, float]:
+        """First and last time of the function without its delay."""
         f = self.function
         if f.kind == "gaussian":
             return -4 * self.width, 4 * self.width
@@ -86,10 +87,12 @@ class SampledSource:
     @property
     def start(self) -> float:
         """Time in s before which the function is negligible."""
-        return float(self._support()[0] - (4 * self.period if self.filtered else 0.0))
+        early = 4 * self.period if self.filtered else 0.0
+        return float(self._support()[0] - early + self.function.delay)
 
     def __call__(self, times: FloatArray) -> FloatArray:
         """Values at regular times (one step apart), in s from the origin time."""
+        times = times - self.function.delay
         if not self.filtered:
             return self._raw(times)
         reach = int(np.ceil(4 * self.period / self.step))
