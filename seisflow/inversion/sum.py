@@ -58,7 +58,7 @@ def sum_kernels(kernels: Iterable[tuple[str, float, Kernel]]) -> Kernel:
             "that are "
             "the synthetic ones"
         )
-    return Kernel(grid, **total, illumination=illumination)
+    return Kernel(grid, **total, illumination=illumination, source=None)
 
 
 def _check(event: str, weight: float, kernel: Kernel, grid: Grid) -> None:

@@ -187,7 +187,7 @@ def read_kernel(path: str | os.PathLike[str]) -> Kernel:
         grid = _read_grid(path, file)
         fields = {name: _read_field(path, file, name)[0] for name in Model.PARAMETERS}
         illumination = _read_field(path, file, "illumination")[0] if "illumination" in file else None
-    return Kernel(grid, **fields, illumination=illumination)
+    return Kernel(grid, **fields, illumination=illumination, source=None)
 
 
 def _read_grid(path: str | os.PathLike[str], file: Any) -> Grid:

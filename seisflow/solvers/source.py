@@ -124,7 +124,8 @@ def _merged(entries: Entries) -> Entries:
     points, number = np.unique(keys, axis=1, return_inverse=True)
     weight = np.bincount(number.ravel(), entries.weight, minlength=points.shape[1])
     field, x, y, z = (np.ascontiguousarray(row) for row in points)
-    return Entries(field, x, y, z, weight, np.zeros(weight.size, dtype=np.int64)).select(weight != 0)
+    none = np.zeros(weight.size, dtype=np.int64)
+    return Entries(field, x, y, z, weight.astype(np.float64), none).select(weight != 0)
 
 
 def source_derivatives(setup: Setup, records: FloatArray) -> SourceDerivatives:
@@ -144,4 +145,5 @@ def source_derivatives(setup: Setup, records: FloatArray) -> SourceDerivatives:
 
     moved = against(moment_rate(setup))
     later = against(setup.rate_slope())[:6] @ np.array(astuple(_tensor(setup)))
-    return SourceDerivatives(*moved.tolist(), float(later))
+    values = [*map(float, moved), float(later)]
+    return SourceDerivatives(**dict(zip(SourceDerivatives.NAMES, values, strict=True)))

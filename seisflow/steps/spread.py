@@ -218,7 +218,7 @@ class Spread:
             )
             moved, still = sum_kernels(kernels), read_kernel(self.kernel_path)
             fields = {name: values - still.fields()[name] for name, values in moved.fields().items()}
-            response = Kernel(self.model.grid, **fields)
+            response = Kernel(self.model.grid, **fields, source=None)
             write_kernel(self.path, response, self.model.projection)
             done = self._measured(response)
             self._draw(response)
