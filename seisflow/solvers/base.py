@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,7 +102,28 @@ class Solver(Protocol):
         """Simulate; with ``keep`` store what ``adjoint`` needs."""
         ...
 
-    def adjoint(self, forward: Forward, source: Gather, *, progress: Progress | None = None) -> Kernel:
+    def source_columns(
+        self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
+    ) -> list[Gather]:
+        """Derivatives of the seismograms with respect to parameters of the source, by N m, m or s.
+
+        Parameters
+        ----------
+        simulation : Simulation
+        names : sequence of str
+            Of ``SourceDerivatives.NAMES``.
+        progress : callable, optional
+        """
+        ...
+
+    def adjoint(
+        self,
+        forward: Forward,
+        source: Gather,
+        *,
+        with_source: bool = False,
+        progress: Progress | None = None,
+    ) -> Kernel:
         """Derivatives of a misfit J with respect to the model.
 
         Parameters
@@ -111,6 +132,8 @@ class Solver(Protocol):
             Of this solver, run with ``keep=True``.
         source : Gather
             dJ/d(sample of ``forward.gather``) / interval, on the axes of ``forward.gather``.
+        with_source : bool
+            Differentiate with respect to the source too.
 
         Returns
         -------
