@@ -7,6 +7,7 @@ BIN = $(VENV)/bin
 PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS = never
 SOURCES = $(wildcard kernels/c/*.c kernels/c/*.h kernels/include/*.h)
+CUDA = $(wildcard kernels/cuda/*.cu)
 
 setup: $(VENV)/.ready
 
@@ -35,7 +36,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES) $(CUDA)
 
 # the peers live in an environment of their own
 $(VENV)-peers/.ready: benchmarks/peers.txt

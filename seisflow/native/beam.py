@@ -16,7 +16,7 @@ from seisflow.domain import FloatArray
 from seisflow.errors import InputError, WorkError
 from seisflow.native.library import library, pointer
 
-__all__ = ["BeamInput", "BeamMaximum", "BeamPlan"]
+__all__ = ["BeamInput", "BeamMaximum", "BeamPlan", "checked"]
 
 _TILE, _BLOCK, _TABLE = 64, 64, 8192
 _DENSE = 1 << 22
@@ -150,8 +150,8 @@ class BeamPlan:
             most = array.max(axis=axis)
             self._hold(name, np.where(most == -big, 0, most).astype(np.int32))
 
-    def _pairs(self) -> tuple[npt.NDArray[np.int32], int]:
-        """Number the different pairs of delays of each group, and count them."""
+    def pairs(self) -> tuple[npt.NDArray[np.int32], int]:
+        """Number the different pairs of delays of each group (sources, ns, groups), and count them."""
         groups = (self.phases + 1) // 2
         ids = np.zeros((self.sources, self.stations, groups), dtype=np.int32)
         total = 0
@@ -170,7 +170,7 @@ class BeamPlan:
 
     def _chunks(self) -> None:
         """Order the sources and make the tables, in compiled code."""
-        ids, total = self._pairs()
+        ids, total = self.pairs()
         order = np.flatnonzero(self.use.any(axis=1)).astype(np.int32)
         groups = self.stations * ((self.phases + 1) // 2)
         entries = int(self.use.sum()) * ((self.phases + 1) // 2)
@@ -201,6 +201,31 @@ class BeamPlan:
         for name in ("left", "right"):
             self._hold(name, self._keep[name][:rows].copy())
             setattr(self._plan, name, self._keep[name].ctypes.data)
+
+    @property
+    def order(self) -> npt.NDArray[np.int32]:
+        """Sources that use any station, those with like delays beside each other."""
+        return self._keep["order"]
+
+    @property
+    def low(self) -> npt.NDArray[np.int32]:
+        """Smallest delay of each row."""
+        return self._keep["low"]
+
+    @property
+    def high(self) -> npt.NDArray[np.int32]:
+        """Largest delay of each row."""
+        return self._keep["high"]
+
+    @property
+    def early(self) -> npt.NDArray[np.int32]:
+        """Smallest delay of each source."""
+        return self._keep["early"]
+
+    @property
+    def late(self) -> npt.NDArray[np.int32]:
+        """Largest delay of each source."""
+        return self._keep["late"]
 
     @property
     def table_rows(self) -> int:
@@ -281,16 +306,7 @@ class BeamPlan:
     def _data(self, given: BeamInput, threads: int) -> tuple[_Data, tuple[npt.NDArray[Any], ...]]:
         """The struct for compiled code, and what it points to beside ``given``."""
         shape = (self.stations, self.phases)
-        weights = np.ascontiguousarray(given.weights, dtype=np.float64)
-        _check(given, weights, (*shape, given.values.shape[-1]))
-        if not np.all(given.least > 0):
-            raise InputError("the live share that a source needs must be above 0")
-        total = np.zeros(self.sources)
-        for station in range(self.stations):  # in the order in which compiled code adds
-            for phase in range(self.phases):
-                total += np.where(self.use[:, station], weights[station, phase], 0)
-        # a share that is met but for rounding is met
-        least = np.ascontiguousarray(given.least * total * (1 - 1e-12) + np.where(total > 0, 0, np.inf))
+        weights, least, total = checked(self, given)
         data = _Data(given.values.shape[2], int(given.strict), max(1, threads))
         data.values = pointer(given.values, np.float32, (*shape, data.samples), "features")
         data.live = pointer(given.live, np.bool_, (*shape, data.samples), "live")
@@ -298,6 +314,28 @@ class BeamPlan:
         data.least = pointer(least, np.float64, (self.sources,), "least")
         data.total = pointer(total, np.float64, (self.sources,), "total")
         return data, (weights, least, total)
+
+
+def checked(plan: BeamPlan, given: BeamInput) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weights of the rows; of each source, the live weight that it needs and that of all its rows.
+
+    Raises
+    ------
+    InputError
+        If the input does not fit the plan, or live features are not finite.
+    """
+    shape = (plan.stations, plan.phases)
+    weights = np.ascontiguousarray(given.weights, dtype=np.float64)
+    _check(given, weights, (*shape, given.values.shape[-1]))
+    if not np.all(given.least > 0):
+        raise InputError("the live share that a source needs must be above 0")
+    total = np.zeros(plan.sources)
+    for station in range(plan.stations):  # in the order in which compiled code adds
+        for phase in range(plan.phases):
+            total += np.where(plan.use[:, station], weights[station, phase], 0)
+    # a share that is met but for rounding is met
+    least = np.ascontiguousarray(given.least * total * (1 - 1e-12) + np.where(total > 0, 0, np.inf))
+    return weights, least, total
 
 
 def _numbered(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:

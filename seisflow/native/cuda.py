@@ -1,0 +1,165 @@
+"""A GPU by CuPy: memory, kernels compiled at run time by NVRTC and cached, launches."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seisflow.errors import InputError, MissingError
+from seisflow.native.device import Device, DeviceMemoryError, Extent, Options, cuda_source
+
+__all__ = ["CudaDevice", "gpu_problem", "open_device"]
+
+_REMEDY = "install it with `pip install seisflow[gpu]`"
+_SMALL_SHARED = 48 << 10
+_RESERVE = 256 << 20
+"""Bytes of a device that are left alone: for the driver, and for other processes that grow a little."""
+
+
+@lru_cache(maxsize=1)
+def gpu_problem() -> str | None:
+    """Why no GPU can be used, or None."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"CuPy is not there ({error}); {_REMEDY}"
+    try:
+        count = int(cupy.cuda.runtime.getDeviceCount())
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"CuPy finds no GPU ({error})"
+    if count == 0:
+        return "CuPy finds no GPU"
+    return None
+
+
+def open_device(device: str) -> Device | None:
+    """The GPU to use, or None for the processor.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "gpu"}
+        ``auto`` is the GPU where there is one that can be used. With several, processes take the one of their number:
+        ``SEISFLOW_GPU``, or that in ``CUDA_VISIBLE_DEVICES``.
+
+    Raises
+    ------
+    InputError
+        For another word.
+    MissingError
+        If a GPU is demanded and none can be used, with the reason.
+    """
+    if device not in ("auto", "cpu", "gpu"):
+        raise InputError(f"device = {device!r}: must be auto, cpu or gpu")
+    if device == "cpu":
+        return None
+    problem = gpu_problem()
+    if problem is None:
+        return CudaDevice(int(os.environ.get("SEISFLOW_GPU", "0")))
+    if device == "gpu":
+        raise MissingError(f"device = gpu: {problem}; or set device = cpu")
+    return None
+
+
+class CudaDevice:
+    """One GPU; implements ``seisflow.native.device.Device``.
+
+    Parameters
+    ----------
+    number : int
+        Of the GPU among those that are visible; taken modulo their count.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        import cupy
+
+        self.xp = cupy
+        self.number = number % max(1, int(cupy.cuda.runtime.getDeviceCount()))
+        self._device = cupy.cuda.Device(self.number)
+        self._device.use()
+        properties = cupy.cuda.runtime.getDeviceProperties(self.number)
+        self.name = properties["name"].decode()
+        self.processors = int(properties["multiProcessorCount"])
+        self.shared_bytes = int(properties.get("sharedMemPerBlockOptin", _SMALL_SHARED))
+        self._kernels: dict[tuple[str, str, Options], Any] = {}
+        self._modules: dict[tuple[str, Options], Any] = {}
+
+    def upload(self, array: npt.NDArray[Any]) -> Any:
+        """Copy of an array of the host."""
+        return self._allocated(lambda: self.xp.asarray(np.ascontiguousarray(array)), array.nbytes)
+
+    def download(self, array: Any) -> npt.NDArray[Any]:
+        """Copy of an array of the device."""
+        result: npt.NDArray[Any] = self.xp.asnumpy(array)
+        return result
+
+    def empty(self, shape: Extent, dtype: npt.DTypeLike) -> Any:
+        """Array of the device whose values are not set."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return self._allocated(lambda: self.xp.empty(shape, dtype), size)
+
+    def zeros(self, shape: Extent, dtype: npt.DTypeLike) -> Any:
+        """Array of zeros."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return self._allocated(lambda: self.xp.zeros(shape, dtype), size)
+
+    def pinned(self, shape: Extent, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Array of the host in pages that stay where they are."""
+        kind = np.dtype(dtype)
+        count = int(np.prod(shape))
+        memory = self.xp.cuda.alloc_pinned_memory(max(1, count) * kind.itemsize)
+        return np.frombuffer(memory, kind, count).reshape(shape)
+
+    def address(self, array: Any) -> int:
+        """Of the first element."""
+        return int(array.data.ptr)
+
+    def free_bytes(self) -> int:
+        """Memory that can still be taken, with what CuPy keeps for later; a reserve is left."""
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return max(0, int(free) + int(self.xp.get_default_memory_pool().free_bytes()) - _RESERVE)
+
+    def launch(
+        self,
+        kernel: tuple[str, str, Options],
+        grid: Extent,
+        block: Extent,
+        argument: npt.NDArray[Any],
+        shared: int = 0,
+    ) -> None:
+        """Run a kernel on the current stream; it is compiled the first time, or read from CuPy's cache of files."""
+        found = self._kernels.get(kernel) or self._kernel(kernel)
+        if shared > _SMALL_SHARED:
+            found.max_dynamic_shared_size_bytes = shared
+        found(grid, block, (argument,), shared_mem=shared)
+
+    def synchronize(self) -> None:
+        """Wait for the current stream."""
+        self.xp.cuda.get_current_stream().synchronize()
+
+    def _kernel(self, kernel: tuple[str, str, Options]) -> Any:
+        stem, name, chosen = kernel
+        module = self._modules.get((stem, chosen))
+        if module is None:
+            module = self.xp.RawModule(code=cuda_source(stem), options=chosen, backend="nvrtc")
+            self._modules[stem, chosen] = module
+        self._kernels[kernel] = module.get_function(name)
+        return self._kernels[kernel]
+
+    def _allocated(self, make: Any, size: int) -> Any:
+        """What is made; if memory is short, once more without what CuPy keeps for later."""
+        out_of_memory = self.xp.cuda.memory.OutOfMemoryError
+        try:
+            return make()
+        except out_of_memory:
+            self.xp.get_default_memory_pool().free_all_blocks()
+        try:
+            return make()
+        except out_of_memory as error:
+            raise DeviceMemoryError(
+                f"{self.name} has not the {size / 1e9:.2f} GB that are needed ({self.free_bytes() / 1e9:.2f} GB are "
+                "free); end other programs on it, use smaller batches, or set device = cpu"
+            ) from error

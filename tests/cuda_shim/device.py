@@ -1,0 +1,155 @@
+"""A GPU that is none: the CUDA kernels, unchanged, compiled for the CPU; implements seisflow.native.device.Device.
+
+Arrays lie against a page that must not be touched and are filled with NaN, so what is read before it was written
+or beyond an end shows.
+"""
+
+import ctypes
+import hashlib
+import mmap
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from seisflow.native.device import DeviceMemoryError, cuda_source
+
+HERE = Path(__file__).parent
+COMPILER = shutil.which("g++")
+FLAGS = (
+    "-std=c++17",
+    "-O2",
+    "-fPIC",
+    "-shared",
+    "-fopenmp",
+    "-ffp-contract=off",
+    "-w",
+    "-fno-strict-aliasing",
+)
+SANITIZE = ("-fsanitize=alignment,bounds,shift,null", "-fno-sanitize-recover=all")
+ORDERS = {"forward": 0, "reversed": 1, "shuffled": 2}
+_KERNEL = re.compile(r"^KERNEL (?:__launch_bounds__\([^)]*\) )?(\w+)\(const (\w+) \w+\)", re.MULTILINE)
+_GUARD = mmap.PAGESIZE
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def kernels_of(stem):
+    """Names of the kernels of a source, and of their structs."""
+    return _KERNEL.findall(cuda_source(stem))
+
+
+def compiled(stem, options, text=None):
+    """Compile a source for the CPU, once for each text."""
+    code = text or cuda_source(stem)
+    doors = "".join(
+        f'extern "C" int shim_launch_{name}(const void *a, const unsigned *g, const unsigned *b, size_t s, int o) {{'
+        f"return cushim::launch([](const void *v) {{ {name}(*(const {struct} *)v); }}, a, g, b, s, o); }}\n"
+        f'extern "C" long shim_size_{name}() {{ return sizeof({struct}); }}\n'
+        for name, struct in _KERNEL.findall(code)
+    )
+    definitions = [o for o in options if o.startswith("-D")]
+    shim = (HERE / "cuda_shim.h").read_text()
+    whole = "\n".join([shim, code, doors])
+    key = hashlib.sha256("".join([whole, *definitions, *FLAGS, *SANITIZE]).encode()).hexdigest()[:24]
+    folder = Path(
+        os.environ.get("SEISFLOW_SHIM_CACHE", Path(tempfile.gettempdir()) / f"seisflow-shim-{os.getuid()}")
+    )
+    folder.mkdir(exist_ok=True, mode=0o700)
+    result = folder / f"{stem}-{key}.so"
+    if not result.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            source, made = Path(work) / f"{stem}.cpp", Path(work) / "made.so"
+            source.write_text(whole.replace("#pragma once", "", 1))
+            subprocess.run([COMPILER, *FLAGS, *SANITIZE, *definitions, "-o", made, source], check=True)
+            os.replace(made, result)
+    return ctypes.CDLL(str(result))
+
+
+def guarded(shape, dtype, fill=0xFF):
+    """Array whose end lies against a page that must not be touched."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    room = -(-max(size, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, room + _GUARD)
+    raw = np.frombuffer(memory, np.uint8)
+    address = raw.ctypes.data
+    if _libc.mprotect(ctypes.c_void_p(address + room), ctypes.c_size_t(_GUARD), 0) != 0:
+        raise OSError(ctypes.get_errno(), "mprotect")
+    first = (room - size) // 16 * 16  # as CUDA aligns, at least
+    raw = raw[first : first + size]
+    raw[:] = fill
+    return raw.view(dtype).reshape(shape)
+
+
+class ShimDevice:
+    """Runs kernels on the CPU.
+
+    Parameters
+    ----------
+    order : {"forward", "reversed", "shuffled"}
+        Of the threads of a block.
+    memory : int
+        Bytes that it pretends to have.
+    shared_bytes : int
+        Shared memory of a block.
+    """
+
+    name = "CPU in place of a GPU"
+    xp = np
+
+    def __init__(self, order="forward", memory=1 << 32, shared_bytes=232448):
+        self.order, self.memory, self.shared_bytes = ORDERS[order], memory, shared_bytes
+        self.processors = 2
+        self.launches = []
+        self.texts = {}
+
+    def upload(self, array):
+        result = self.empty(array.shape, array.dtype)
+        result[...] = array
+        return result
+
+    def download(self, array):
+        return np.array(array)
+
+    def empty(self, shape, dtype):
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if size > self.memory:
+            raise DeviceMemoryError(f"{size} bytes are needed, there are {self.memory}")
+        return guarded(shape, dtype)
+
+    def zeros(self, shape, dtype):
+        result = self.empty(shape, dtype)
+        result[...] = 0
+        return result
+
+    def pinned(self, shape, dtype):
+        return np.empty(shape, dtype)
+
+    def address(self, array):
+        return array.ctypes.data
+
+    def free_bytes(self):
+        return self.memory
+
+    def launch(self, kernel, grid, block, argument, shared=0):
+        stem, name, options = kernel
+        library = compiled(stem, options, self.texts.get(stem))
+        size = getattr(library, f"shim_size_{name}")()
+        assert argument.dtype.itemsize == size, (
+            f"{name} takes a struct of {size} bytes, got {argument.dtype.itemsize}"
+        )
+        assert argument.size == 1 and argument.dtype.names
+        three = [(ctypes.c_uint * 3)(*(*extent, 1, 1)[:3]) for extent in (grid, block)]
+        call = getattr(library, f"shim_launch_{name}")
+        call.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        assert shared <= self.shared_bytes, f"{name} asks for {shared} bytes of shared memory"
+        status = call(argument.ctypes.data, three[0], three[1], shared, self.order)
+        assert status == 0, f"{name}: launch {grid} x {block} with {shared} bytes is refused ({status})"
+        self.launches.append(name)
+
+    def synchronize(self):
+        pass

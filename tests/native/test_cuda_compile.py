@@ -1,0 +1,33 @@
+"""Every CUDA source compiles as at run time, for three architectures, and takes no more of a GPU than is stated."""
+
+import pytest
+
+from seisflow.native.device import options
+from tests.cuda_shim import nvrtc
+from tests.cuda_shim.device import kernels_of
+
+LIBRARY, REASON = nvrtc.library()
+VARIANTS = {"beam": [{}, {"HALF": 1}]}
+MOST = {
+    "beam_screen": 64,  # registers: a block has 1024 threads, and a multiprocessor 65536 registers
+    "beam_exact": 64,
+    "beam_pattern": 64,
+}
+CASES = [(stem, variant) for stem, variants in VARIANTS.items() for variant in variants]
+
+
+@pytest.mark.skipif(LIBRARY is None, reason=str(REASON))
+@pytest.mark.parametrize("architecture", [75, 80, 90])
+@pytest.mark.parametrize(("stem", "variant"), CASES, ids=str)
+def test_compiles_without_spills(stem, variant, architecture):
+    usage, cubin = nvrtc.compile_for(stem, architecture, options(**variant))
+    assert set(usage) == {name for name, _ in kernels_of(stem)}
+    assert cubin[:4] == b"\x7fELF"
+    for name, (registers, _, stores, loads) in usage.items():
+        assert stores == loads == 0, f"{name} spills {stores} bytes for sm_{architecture}"
+        assert registers <= MOST[name], f"{name} takes {registers} registers for sm_{architecture}"
+
+
+def test_every_kernel_has_a_bound():
+    for stem in VARIANTS:
+        assert {name for name, _ in kernels_of(stem)} <= set(MOST)
