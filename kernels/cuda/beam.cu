@@ -39,7 +39,9 @@ typedef struct {
     const int32_t *left, *right; /* (rows of tables) places in what is staged */
     const int32_t *first;        /* (chunks, rows) earliest delay of a row in a chunk */
     const int32_t *place;        /* (chunks, rows + 1) where a row is staged */
-    const uint16_t *entry;       /* (used, slots) rows of the table; row 0 is zero */
+    const int64_t *begin;        /* (chunks + 1) first entry of a chunk */
+    const int32_t *slots;        /* (chunks) entries of each of its sources, a multiple of 4 */
+    const uint16_t *entry;       /* where in shared memory what a source adds is; 0: nothing */
     const feature *values;       /* (rows, samples) */
     const uint8_t *live;         /* (rows, samples) */
     const int32_t *kind;    /* (tiles) pattern of live rows; -1 where it changes in reach, -2: not wanted */
@@ -50,8 +52,9 @@ typedef struct {
     int32_t *largest;       /* (patterns) largest scale, as the bits of a float */
     float *maximum, *share; /* (samples) */
     int32_t *node;          /* (samples) */
-    int32_t *doubtful, *count;                       /* (samples) to be summed exactly; their number */
-    int32_t rows, phases, slots, most, room, strict; /* most: rows of a table; room: floats that are staged */
+    int32_t *doubtful, *count; /* (samples) to be summed exactly; their number */
+    int32_t rows, phases, terms, most, room,
+        strict; /* terms: of a source; most: rows of a table; room: staged */
 } beam_work;
 
 DEVICE float largest_of_warp(float v) {
@@ -133,20 +136,21 @@ DEVICE void join(leaders &a, float best, float second, int32_t who) {
     a.second = fmaxf(fmaxf(a.second, second), lower);
 }
 
-DEVICE void sum_sources(const beam_work &p, int64_t c, const float *scale, const float *table, leaders &top,
+DEVICE void sum_sources(const beam_work &p, int64_t c, const float *scale, const float *shared, leaders &top,
                         int warp) {
-    const int groups = p.slots / 4;
+    const int slots = p.slots[c];
+    const uint2 *entries = (const uint2 *)(p.entry + p.begin[c]) - p.chunk[c] * (slots / 4);
     for (int64_t s = p.chunk[c] + warp; s < p.chunk[c + 1]; s += WARPS) {
-        const uint2 *entry = (const uint2 *)(p.entry + s * p.slots);
+        const uint2 *entry = entries + s * (slots / 4);
         const float factor = __ldg(scale + s);
         float a = 0, b = 0;
 #pragma unroll 5
-        for (int g = 0; g < groups; g++) {
+        for (int g = 0; g < slots / 4; g++) {
             const uint2 e = __ldg(entry + g);
-            a += table[(e.x & 0xffff) * TILE];
-            b += table[(e.x >> 16) * TILE];
-            a += table[(e.y & 0xffff) * TILE];
-            b += table[(e.y >> 16) * TILE];
+            a += shared[e.x & 0xffff];
+            b += shared[e.x >> 16];
+            a += shared[e.y & 0xffff];
+            b += shared[e.y >> 16];
         }
         const float v = factor > 0 ? (a + b) * factor : -INFINITY;
         const int more = v > top.best;
@@ -181,7 +185,7 @@ DEVICE void finish(const beam_work &p, int64_t t, int32_t b, const uint8_t *patt
     const float scale = __int_as_float(p.largest[b]);
     /* a staged row, a sum of two, and each addition round once; both sums err, and their products with the
      * scale */
-    const float margin = 2.0f * (float)(p.slots + 6) * 5.9604645e-8f * size * scale;
+    const float margin = 2.0f * (float)(p.terms + 6) * 5.9604645e-8f * size * scale;
     if (t >= p.samples)
         return;
     if (p.leader[b] == 0x7fffffff) {

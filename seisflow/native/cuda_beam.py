@@ -21,17 +21,22 @@ __all__ = ["CudaBeam"]
 _TILE, _WARPS, _BLOCK, _EXACT = 32, 32, 16, 512
 _LEAST_SHARED = 3 * _WARPS * _TILE * 4
 _HALF_LIMIT = 65504.0
+_ADDRESSED = 2**16 * 4
+"""Bytes of shared memory that 16 bits of an entry reach."""
 _WORK = struct_type(
     [
         *((name, "i") for name in ["samples", "sources", "used", "chunks", "tiles", "listed"]),
         *((name, "p") for name in ["delays", "use", "early", "late", "weights", "least", "total", "order"]),
-        *((name, "p") for name in ["chunk", "table", "left", "right", "first", "place", "entry"]),
+        *(
+            (name, "p")
+            for name in ["chunk", "table", "left", "right", "first", "place", "begin", "slots", "entry"]
+        ),
         *(
             (name, "p")
             for name in ["values", "live", "kind", "pattern", "below", "scale", "leader", "largest"]
         ),
         *((name, "p") for name in ["maximum", "share", "node", "doubtful", "count"]),
-        *((name, "n") for name in ["rows", "phases", "slots", "most", "room", "strict"]),
+        *((name, "n") for name in ["rows", "phases", "terms", "most", "room", "strict"]),
     ]
 )
 
@@ -46,6 +51,8 @@ class _Tables:
     right: npt.NDArray[np.int32]
     first: npt.NDArray[np.int32]
     place: npt.NDArray[np.int32]
+    begin: npt.NDArray[np.int64]
+    slots: npt.NDArray[np.int32]
     entry: npt.NDArray[np.uint16]
     most: int
     room: int
@@ -95,40 +102,77 @@ class _Chunker:
 
     def _fits(self, rows: int, low: npt.NDArray[Any], high: npt.NDArray[Any]) -> bool:
         staged = int(_widths(low, high).sum()) + _TILE
-        return rows < 2**16 - 1 and (rows + 1) * _TILE + staged + self.plan.rows <= self.floats
+        return bool((rows + 1) * _TILE + staged + self.plan.rows <= self.floats)
 
     def _join(self, edges: list[int]) -> _Tables:
+        chunks = [self._chunk(begin, end) for begin, end in pairwise(edges)]
+        most = max(each.left.size for each in chunks)
+        room = int(max(each.place[-1] for each in chunks)) + _TILE
+        staged = (most + 1) * _TILE
+        for each in chunks:
+            each.right[each.right < 0] = room - _TILE  # zeros
+            if not each.tabled:
+                each.entry[each.entry > 0] += staged - 1
+        left = np.concatenate([each.left for each in chunks if each.tabled] or [np.zeros(1)])
+        right = np.concatenate([each.right for each in chunks if each.tabled] or [np.zeros(1)])
+        sizes = [each.left.size if each.tabled else 0 for each in chunks]
+        return _Tables(
+            np.array(edges, dtype=np.int64), np.cumsum([0, *sizes]).astype(np.int64),
+            left.astype(np.int32), right.astype(np.int32),
+            np.array([each.first for each in chunks], dtype=np.int32),
+            np.array([each.place for each in chunks], dtype=np.int32),
+            np.cumsum([0, *(each.entry.size for each in chunks)]).astype(np.int64),
+            np.array([each.entry.shape[1] for each in chunks], dtype=np.int32),
+            np.concatenate([each.entry.ravel() for each in chunks]).astype(np.uint16), most, room,
+        )  # fmt: skip
+
+    def _chunk(self, begin: int, end: int) -> _Chunk:
+        """What a chunk stages, sums and adds."""
         phases, half = self.plan.phases, self.groups // self.plan.stations
-        slots = -(-int(self.used.sum(axis=1).max()) // 4) * 4
-        entry = np.zeros((len(self.order), slots), dtype=np.uint16)
         station, pair = np.divmod(np.arange(self.groups), half)
         left_row = station * phases + 2 * pair
         right_row = np.where(2 * pair + 1 < phases, left_row + 1, -1)
-        lefts, rights, places, firsts, sizes = [], [], [], [], [0]
-        for begin, end in pairwise(edges):
-            low = self.low[begin:end].min(axis=0)
-            width = _widths(low, self.high[begin:end].max(axis=0))
-            place = np.concatenate(([0], np.cumsum(width)))
-            at, group = np.nonzero(self.used[begin:end])
-            _, which, number = np.unique(
-                self.ids[begin:end][at, group], return_index=True, return_inverse=True
-            )
-            slot = np.arange(at.size) - np.searchsorted(at, at, side="left")
-            entry[begin + at, slot] = number + 1
-            source, a, b = begin + at[which], left_row[group[which]], right_row[group[which]]
-            lefts.append(place[a] + self.delays[source, a] - low[a])
-            rights.append(np.where(b < 0, -1, place[b] + self.delays[source, b] - low[b]))
-            places.append(place)
-            firsts.append(np.where(width > 0, low, 0))
-            sizes.append(which.size)
-        room = int(max(place[-1] for place in places)) + _TILE
-        right = np.concatenate(rights)
-        right[right < 0] = room - _TILE
-        return _Tables(
-            np.array(edges, dtype=np.int64), np.cumsum(sizes).astype(np.int64),
-            np.concatenate(lefts).astype(np.int32), right.astype(np.int32),
-            np.array(firsts, dtype=np.int32), np.array(places, dtype=np.int32), entry, max(sizes), room,
-        )  # fmt: skip
+        low = self.low[begin:end].min(axis=0)
+        width = _widths(low, self.high[begin:end].max(axis=0))
+        place = np.concatenate(([0], np.cumsum(width)))
+        first = np.where(width > 0, low, 0)
+        at, group = np.nonzero(self.used[begin:end])
+        _, which, number = np.unique(self.ids[begin:end][at, group], return_index=True, return_inverse=True)
+        source, a, b = begin + at[which], left_row[group[which]], right_row[group[which]]
+        left = place[a] + self.delays[source, a] - low[a]
+        right = np.where(b < 0, -1, place[b] + self.delays[source, b] - low[b])
+        # a row of the table takes two loads and a store, and saves a load whenever it is used once more
+        pairs = int(np.count_nonzero(right_row[group] >= 0))
+        if 3 * which.size < pairs:
+            return _Chunk(first, place, left, right, _slots(at, (number + 1) * _TILE, end - begin), True)
+        rows = np.repeat(self.plan.use[self.order[begin:end]], phases, axis=1)
+        at, row = np.nonzero(rows)
+        offset = place[row] + self.delays[begin + at, row] - low[row]
+        none = np.zeros(0, dtype=np.int64)
+        return _Chunk(first, place, none, none, _slots(at, offset + 1, end - begin), False)
+
+
+@dataclass(eq=False)
+class _Chunk:
+    """Rows that are staged, table of sums, and what each source adds: places in shared memory, 0 for none.
+
+    Without a table they are one more than places in what is staged, until it is known where that begins.
+    """
+
+    first: npt.NDArray[Any]
+    place: npt.NDArray[Any]
+    left: npt.NDArray[Any]
+    right: npt.NDArray[Any]
+    entry: npt.NDArray[Any]
+    tabled: bool
+
+
+def _slots(source: npt.NDArray[Any], value: npt.NDArray[Any], sources: int) -> npt.NDArray[Any]:
+    """Values of each source side by side, (sources, slots), zeros behind; ``source`` is sorted."""
+    slot = np.arange(source.size) - np.searchsorted(source, source, side="left")
+    result = np.zeros((sources, -(-(int(slot.max()) + 1) // 4) * 4), dtype=np.int64)
+    result[source, slot] = value
+    return result
 
 
 def _widths(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -150,14 +194,14 @@ class CudaBeam:
 
     def __init__(self, device: Device, plan: BeamPlan, *, half: bool = False) -> None:
         self.device, self.plan, self.half = device, plan, half
-        self.tables = _Chunker(plan, device.shared_bytes // 4).tables()
+        self.tables = _Chunker(plan, min(device.shared_bytes, _ADDRESSED) // 4).tables()
         flat = plan.delays.reshape(plan.sources, plan.rows)
         constant: dict[str, npt.NDArray[Any]] = {
             "delays": np.ascontiguousarray(flat.T), "use": np.ascontiguousarray(plan.use.T).view(np.uint8),
             "early": plan.early, "late": plan.late, "order": plan.order,
         }  # fmt: skip
         if self.tables is not None:
-            names = ("chunk", "table", "left", "right", "first", "place", "entry")
+            names = ("chunk", "table", "left", "right", "first", "place", "begin", "slots", "entry")
             constant |= {name: getattr(self.tables, name) for name in names}
         self._constant = {name: device.upload(array) for name, array in constant.items()}
         self._options = options(HALF=int(half))
@@ -261,7 +305,7 @@ class CudaBeam:
         }  # fmt: skip
         if tables is not None:
             numbers |= {
-                "chunks": len(tables.chunk) - 1, "slots": tables.entry.shape[1], "most": tables.most,
+                "chunks": len(tables.chunk) - 1, "terms": int(tables.slots.max()), "most": tables.most,
                 "room": tables.room,
             }  # fmt: skip
         for name, value in {**numbers, **{n: device.address(a) for n, a in arrays.items()}}.items():
