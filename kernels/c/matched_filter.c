@@ -310,18 +310,20 @@ static int share_out(const matched_filter_shares *p, int64_t t) {
                                           e ? weight[r] : -weight[r]};
     }
     qsort(events, (size_t)count, sizeof *events, earlier);
-    float *out = p->out + t * p->samples, *share = p->share + t * p->most;
+    float *out = p->out ? p->out + t * p->samples : NULL;
+    float *share = p->share + t * p->most, *factors = p->factor + t * p->most;
     double bound = p->least * (double)p->total[t] - (double)p->rows; /* integer weights are rounded */
     for (int64_t a = 0, b, i = 0; a < p->samples; a = b) {
         for (; i < count && events[i].at <= a; i++)
             live += events[i].change;
         b = i < count ? events[i].at : p->samples;
         p->start[t * p->most + stretches] = a;
-        share[stretches++] = (float)((double)live / (double)p->total[t]);
         float factor = 0;
         if (live > 0 && (double)live >= bound)
-            factor = (float)((double)p->total[t] / (double)live);
-        for (int64_t k = a; live < p->total[t] && k < b; k++)
+            factor = live < p->total[t] ? (float)((double)p->total[t] / (double)live) : 1;
+        factors[stretches] = factor;
+        share[stretches++] = (float)((double)live / (double)p->total[t]);
+        for (int64_t k = a; out && factor != 1 && k < b; k++)
             out[k] *= factor;
     }
     p->count[t] = stretches;

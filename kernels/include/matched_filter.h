@@ -43,10 +43,11 @@ typedef struct {
     const int64_t *moveout; /* (templates, rows) */
     const int64_t *first;   /* (rows + 1): first of its dead stretches */
     const int64_t *dead; /* (stretches, 2): first window that is not live, first that is live again; sorted */
-    float *out;          /* (templates, samples) */
+    float *out;          /* (templates, samples), or NULL: nothing is multiplied */
     int64_t *count;      /* (templates): stretches of constant live share */
     int64_t *start;      /* (templates, most): their first samples */
     float *share;        /* (templates, most) */
+    float *factor;       /* (templates, most): what CC is multiplied with */
 } matched_filter_shares;
 
 /* What matched_filter_run and matched_filter_normalise return. */

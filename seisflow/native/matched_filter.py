@@ -16,7 +16,10 @@ from seisflow.domain import FloatArray
 from seisflow.errors import InputError, WorkError
 from seisflow.native.library import library, pointer
 
-__all__ = ["FilterBank", "FilterResult", "LiveShare", "matched_filter", "memory"]
+__all__ = [
+    "CONTRAST", "FilterBank", "FilterResult", "FilterRows", "LiveShare", "LiveStretches", "check_data",
+    "divide_by_share", "matched_filter", "memory", "not_finite", "total_weights", "transform_size", "useless_waveform",
+]  # fmt: skip
 
 IntegerArray = npt.NDArray[np.int64]
 CONTRAST = 300.0
@@ -44,7 +47,7 @@ class _Shares(ctypes.Structure):
         *((name, _Integer) for name in ["threads", "samples", "rows", "templates", "most"]),
         ("least", ctypes.c_double),
         *((name, _Pointer) for name in ["weight", "total", "moveout", "first", "dead"]),
-        *((name, _Pointer) for name in ["out", "count", "start", "share"]),
+        *((name, _Pointer) for name in ["out", "count", "start", "share", "factor"]),
     ]
 
 
@@ -170,7 +173,8 @@ def memory(bank_shape: tuple[int, int, int], samples: int, span: int, threads: i
     return int(call(*map(_Integer, words))) + templates * (channels * length * 4 + samples * 4)
 
 
-def _totals(bank: FilterBank) -> npt.NDArray[np.float64]:
+def total_weights(bank: FilterBank) -> npt.NDArray[np.float64]:
+    """Sums of weights that a live share of 1 means."""
     return bank.weights.sum(axis=1) if bank.totals is None else bank.totals
 
 
@@ -191,7 +195,7 @@ def _dead_stretches(live: npt.NDArray[np.bool_], length: int) -> IntegerArray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
+class FilterRows:
     """Channels with lengths of window that templates use, and where templates stand on them."""
 
     channel: IntegerArray
@@ -199,13 +203,14 @@ class _Rows:
     number: IntegerArray  # (templates, channels): row, or -1
 
     @staticmethod
-    def of(bank: FilterBank) -> _Rows:
+    def of(bank: FilterBank) -> FilterRows:
+        """Those of a bank."""
         used = bank.weights > 0
         keys = np.argwhere(used)[:, 1] * np.int64(1 << 32) + bank.lengths[used]
         rows, inverse = np.unique(keys, return_inverse=True)
         number = np.full(used.shape, -1, dtype=np.int64)
         number[used] = inverse
-        return _Rows(rows >> 32, rows & 0xFFFFFFFF, number)
+        return FilterRows(rows >> 32, rows & 0xFFFFFFFF, number)
 
     def table(self, values: npt.NDArray[np.int64], used: npt.NDArray[np.bool_], empty: int) -> IntegerArray:
         """Values (templates, channels) as (templates, rows)."""
@@ -216,7 +221,7 @@ class _Rows:
 
 
 def _correlate(
-    data: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, rows: _Rows, threads: int
+    data: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, rows: FilterRows, threads: int
 ) -> tuple[FloatArray, IntegerArray]:
     """Sum of correlations and what was counted; windows that are never within the data are left out."""
     (templates, channels), samples = bank.weights.shape, data.shape[1]
@@ -224,7 +229,7 @@ def _correlate(
     used = (bank.weights > 0) & (bank.moveouts <= samples - bank.lengths) & (bank.moveouts > -samples)
     entry = rows.table(np.arange(templates * channels).reshape(used.shape), used, -1)
     moveout = np.ascontiguousarray(bank.moveouts, dtype=np.int64)
-    weight = np.ascontiguousarray(bank.weights / _totals(bank)[:, None], dtype=np.float64)
+    weight = np.ascontiguousarray(bank.weights / total_weights(bank)[:, None], dtype=np.float64)
     waveform = np.ascontiguousarray(bank.waveforms[:, :, :length], dtype=np.float32)
     out, counts = np.empty((templates, samples), dtype=np.float32), np.zeros(4, dtype=np.int64)
     problem = _Problem(
@@ -244,9 +249,7 @@ def _correlate(
     status = _call("matched_filter_run", problem)
     if status == _WAVEFORM:
         template, channel = divmod(int(counts[3]), channels)
-        raise InputError(
-            f"template {template} is constant or not finite on channel {channel}: correct it, or set its weight to 0"
-        )
+        raise useless_waveform(template, channel)
     _check(status, threads)
     return out, counts
 
@@ -257,49 +260,103 @@ def _call(name: str, structure: ctypes.Structure) -> int:
     return int(call(ctypes.byref(structure)))
 
 
+def useless_waveform(template: int, channel: int) -> InputError:
+    """The error for a waveform that cannot be normalised."""
+    return InputError(
+        f"template {template} is constant or not finite on channel {channel}: correct it, or set its weight to 0"
+    )
+
+
+def not_finite() -> InputError:
+    """The error for live samples that are not finite."""
+    return InputError("the data hold NaN or infinite samples that are said to be live; mark them as not live")
+
+
 def _check(status: int, threads: int) -> None:
     if status == _MEMORY:
         raise WorkError(
             f"not enough memory for the matched filter with {threads} threads; use smaller batches"
         )
     if status == _NOT_FINITE:
-        raise InputError(
-            "the data hold NaN or infinite samples that are said to be live; mark them as not live"
+        raise not_finite()
+
+
+@dataclass(frozen=True, eq=False)
+class LiveStretches:
+    """Stretches of constant live share of every template, and what its correlations are multiplied with there.
+
+    Parameters
+    ----------
+    counts : ndarray of int64 (nt,)
+    starts : ndarray of int64 (nt, most)
+        First samples.
+    shares, factors : ndarray of float32 (nt, most)
+    """
+
+    counts: IntegerArray
+    starts: IntegerArray
+    shares: FloatArray
+    factors: FloatArray
+
+    def each(self) -> tuple[LiveShare, ...]:
+        """One by one."""
+        return tuple(
+            LiveShare(start[:count].copy(), share[:count].copy())
+            for count, start, share in zip(self.counts, self.starts, self.shares, strict=True)
         )
 
 
-def _divide_by_share(
-    out: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, rows: _Rows, min_live: float, threads: int
-) -> tuple[LiveShare, ...]:
-    templates = out.shape[0]
+def divide_by_share(
+    out: FloatArray | None,
+    live: npt.NDArray[np.bool_],
+    bank: FilterBank,
+    rows: FilterRows,
+    min_live: float,
+    threads: int,
+) -> LiveStretches:
+    """Live share of each template; what is in ``out``, if given, is divided by it."""
+    templates = bank.weights.shape[0]
     stretches = [_dead_stretches(live[c], int(n)) for c, n in zip(rows.channel, rows.length, strict=True)]
     first = np.concatenate(([0], np.cumsum([len(s) for s in stretches]))).astype(np.int64)
     dead = np.ascontiguousarray(np.concatenate(stretches))
     used = bank.weights > 0
-    units = np.rint(bank.weights / _totals(bank)[:, None] * _WEIGHT_UNITS).astype(np.int64)
+    units = np.rint(bank.weights / total_weights(bank)[:, None] * _WEIGHT_UNITS).astype(np.int64)
     weight, moveout = rows.table(units, used, 0), rows.table(bank.moveouts.astype(np.int64), used, 0)
     total = np.rint(_WEIGHT_UNITS * np.ones(templates)).astype(np.int64)
-    complete = np.isclose(bank.weights.sum(axis=1), _totals(bank), rtol=1e-9, atol=0)
+    complete = np.isclose(bank.weights.sum(axis=1), total_weights(bank), rtol=1e-9, atol=0)
     total[complete] = weight[complete].sum(axis=1)  # so that all of them are a share of exactly 1
     most = 2 * int(first[-1]) + 2
     count, start = np.zeros(templates, dtype=np.int64), np.zeros((templates, most), dtype=np.int64)
-    share = np.zeros((templates, most), dtype=np.float32)
+    share, factor = (np.zeros((templates, most), dtype=np.float32) for _ in range(2))
     shares = _Shares(
-        threads, out.shape[1], rows.channel.size, templates, most, min_live,
+        threads, live.shape[1], rows.channel.size, templates, most, min_live,
         pointer(weight, np.int64, weight.shape, "weights"),
         pointer(total, np.int64, (templates,), "totals"),
         pointer(moveout, np.int64, weight.shape, "moveouts"),
         pointer(first, np.int64, (rows.channel.size + 1,), "first stretches"),
         pointer(dead, np.int64, (int(first[-1]), 2), "dead stretches"),
-        pointer(out, np.float32, out.shape, "result"),
+        None if out is None else pointer(out, np.float32, (templates, live.shape[1]), "result"),
         pointer(count, np.int64, (templates,), "counts"),
         pointer(start, np.int64, (templates, most), "starts"),
         pointer(share, np.float32, (templates, most), "shares"),
+        pointer(factor, np.float32, (templates, most), "factors"),
     )  # fmt: skip
     _check(_call("matched_filter_normalise", shares), threads)
-    return tuple(
-        LiveShare(start[t, : count[t]].copy(), share[t, : count[t]].copy()) for t in range(templates)
-    )
+    return LiveStretches(count, start, share, factor)
+
+
+def check_data(data: FloatArray, live: npt.NDArray[np.bool_], bank: FilterBank, min_live: float) -> None:
+    """Refuse data that do not fit the templates."""
+    if data.ndim != 2 or data.shape[0] != bank.weights.shape[1] or live.shape != data.shape:
+        raise InputError(
+            f"the data have shape {data.shape}, what is live {live.shape}, the templates "
+            f"{bank.weights.shape[1]} channels: they must be the same"
+        )
+    if not 0 <= min_live <= 1:
+        raise InputError(f"min_live = {min_live}: must be 0 to 1")
+    longest, samples = int(bank.lengths[bank.weights > 0].max()), data.shape[1]
+    if longest > samples:
+        raise InputError(f"a template of {longest} samples is longer than the data, {samples} samples")
 
 
 def matched_filter(
@@ -338,16 +395,8 @@ def matched_filter(
     WorkError
         If there is not enough memory.
     """
-    if data.ndim != 2 or data.shape[0] != bank.weights.shape[1]:
-        raise InputError(
-            f"the data have shape {data.shape}, the templates {bank.weights.shape[1]} channels: they must be the same"
-        )
-    if not 0 <= min_live <= 1:
-        raise InputError(f"min_live = {min_live}: must be 0 to 1")
-    longest, samples = int(bank.lengths[bank.weights > 0].max()), data.shape[1]
-    if longest > samples:
-        raise InputError(f"a template of {longest} samples is longer than the data, {samples} samples")
-    rows = _Rows.of(bank)
+    check_data(data, live, bank, min_live)
+    rows = FilterRows.of(bank)
     out, counts = _correlate(data, live, bank, rows, max(1, threads))
-    shares = _divide_by_share(out, live, bank, rows, min_live, max(1, threads))
-    return FilterResult(out, shares, float(counts[1] / max(counts[0], 1)), int(counts[2]))
+    shares = divide_by_share(out, live, bank, rows, min_live, max(1, threads))
+    return FilterResult(out, shares.each(), float(counts[1] / max(counts[0], 1)), int(counts[2]))

@@ -7,11 +7,20 @@ from tests.cuda_shim import nvrtc
 from tests.cuda_shim.device import kernels_of
 
 LIBRARY, REASON = nvrtc.library()
-VARIANTS = {"beam": [{}, {"HALF": 1}]}
+VARIANTS = {"beam": [{}, {"HALF": 1}], "matched_filter": [{}]}
 MOST = {
     "beam_screen": 64,  # registers: a block has 1024 threads, and a multiprocessor 65536 registers
     "beam_exact": 64,
     "beam_pattern": 64,
+    "filter_direct": 128,  # two blocks of 256 threads
+    "filter_norms": 64,
+    "filter_energy": 64,
+    "filter_shapes": 64,
+    "filter_gather": 64,
+    "filter_precise": 72,
+    "filter_share": 64,
+    "filter_levels": 64,
+    "filter_peaks": 64,
 }
 CASES = [(stem, variant) for stem, variants in VARIANTS.items() for variant in variants]
 
