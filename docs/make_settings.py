@@ -39,7 +39,7 @@ from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickerConfig
 from seisflow.solvers import Elastic3DConfig
-from seisflow.windows import WindowConfig
+from seisflow.windows import LevelConfig, WindowConfig
 
 PAGE = Path(__file__).parent / "settings.md"
 SECTIONS: list[tuple[str, type]] = [
@@ -49,6 +49,7 @@ SECTIONS: list[tuple[str, type]] = [
     ("source", SourceConfig),
     ("stages, a list of", StageConfig),
     ("stages: windows", WindowConfig),
+    ("stages: windows: a limit that may change", LevelConfig),
     *((f"stages: misfit, kind: {kind().kind}", kind) for kind in get_args(MisfitConfig)),
     ("stages: guard", GuardConfig),
     ("solver, kind: elastic3d", Elastic3DConfig),

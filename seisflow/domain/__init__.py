@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seisflow.domain.amplitudes import Amplitudes
 from seisflow.domain.beam import Beam
+from seisflow.domain.candidates import STAGES, CandidateTable
 from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
 from seisflow.domain.event import Event, Force, MomentTensor, SourceDerivatives, SourceTimeFunction
@@ -18,9 +19,11 @@ from seisflow.domain.travel_times import TravelTimeTable
 from seisflow.domain.window import Measurement, Measurements, Rejection, Window
 
 __all__ = [
+    "STAGES",
     "Amplitudes",
     "Arrival",
     "Beam",
+    "CandidateTable",
     "Catalog",
     "Continuous",
     "Detection",

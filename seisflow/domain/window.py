@@ -28,6 +28,14 @@ class Window:
         0.5 ln(energy observed / energy synthetic).
     weight : float
         Factor of its misfit in the sum.
+    signal_to_noise : float, optional
+        Of the observed, when it was selected; None where there is no noise before the first arrival.
+    waves : str
+        ``body`` or ``surface``; empty where no travel times tell.
+    phases : tuple of str
+        Arrivals that are expected in it, as ``P``.
+    by_hand : str
+        What was done to it by hand, who did it and why; empty for most.
     """
 
     station: str
@@ -38,6 +46,10 @@ class Window:
     shift: float = 0.0
     dlna: float = 0.0
     weight: float = 1.0
+    signal_to_noise: float | None = None
+    waves: str = ""
+    phases: tuple[str, ...] = ()
+    by_hand: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -41,11 +41,16 @@ _STATION = (
     ("elevation", "f8"),
     ("burial", "f8"),
 )
-_WINDOW = (("station", "S"), ("component", "S"), *((name, "f8") for name in _FLOATS))
-_MEASUREMENT = (
+_TEXTS = ("waves", "phases", "by_hand")
+_WINDOW = (
     ("station", "S"),
     ("component", "S"),
     *((name, "f8") for name in _FLOATS),
+    ("signal_to_noise", "f8"),
+    *((name, "S") for name in _TEXTS),
+)
+_MEASUREMENT = (
+    *_WINDOW,
     ("value", "f8"),
     ("measured_shift", "f8"),
     ("measured_dlna", "f8"),
@@ -282,7 +287,8 @@ def _measured(row: Measurement) -> tuple[float | None, ...]:
 
 
 def _window_row(window: Window) -> tuple[object, ...]:
-    return (window.station, window.component, *(getattr(window, name) for name in _FLOATS))
+    floats = (getattr(window, name) for name in (*_FLOATS, "signal_to_noise"))
+    return (window.station, window.component, *floats, window.waves, " ".join(window.phases), window.by_hand)
 
 
 def _measurement_row(row: Measurement) -> tuple[object, ...]:
@@ -335,7 +341,7 @@ def read_event(
             provenance=provenance,
             adjoint=gathers.pop(_ADJOINT, None),
             gathers=gathers,
-            windows=tuple(Window(*row) for row in _rows(auxiliary["Windows/table"])),
+            windows=tuple(_window(row) for row in _rows(auxiliary["Windows/table"])),
             rejections=tuple(_rejection(row) for row in _rows(auxiliary["Rejections/table"])),
             measurements=tuple(_measurement(row) for row in _rows(auxiliary["Measurements/table"])),
             results={name: value for name, value in _rows(auxiliary["Results/table"])},
@@ -360,8 +366,16 @@ def _optional(value: float) -> float | None:
 
 
 def _measurement(row: tuple[Any, ...]) -> Measurement:
-    window = Window(row[0], row[1], *row[2:8])
-    return Measurement(window, row[8], *(_optional(value) for value in row[9:]))
+    value, *measured = row[len(_WINDOW) :]
+    return Measurement(_window(row), value, *(_optional(each) for each in measured))
+
+
+def _window(row: tuple[Any, ...]) -> Window:
+    """The window of a row that begins with one."""
+    noise, waves, phases, by_hand = row[2 + len(_FLOATS) : len(_WINDOW)]
+    found = Window(*row[: 2 + len(_FLOATS)])
+    told = replace(found, signal_to_noise=_optional(noise), waves=waves, by_hand=by_hand)
+    return replace(told, phases=tuple(phases.split()))
 
 
 def _rejection(row: tuple[Any, ...]) -> Rejection:

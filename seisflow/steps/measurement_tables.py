@@ -105,6 +105,9 @@ def _kept(row: Measurement) -> dict[str, Any]:
     return {
         "kept": True,
         "candidates": 1,
+        "waves": row.window.waves or None,
+        "phases": " ".join(row.window.phases) or None,
+        "by_hand": row.window.by_hand or None,
         "weight": row.window.weight,
         "misfit": row.value,
         "shift": row.shift,

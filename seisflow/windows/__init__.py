@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seisflow.signal.alike import check_not_identical
 from seisflow.windows.config import WindowConfig
-from seisflow.windows.select import select
+from seisflow.windows.levels import LevelConfig
+from seisflow.windows.select import Selection, select, select_all
 
-__all__ = ["WindowConfig", "check_not_identical", "select"]
+__all__ = ["LevelConfig", "Selection", "WindowConfig", "check_not_identical", "select", "select_all"]

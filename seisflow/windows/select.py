@@ -1,30 +1,67 @@
-"""Select the windows of an event: the stages in order, for every trace."""
+"""Select the windows of an event: the stages in order, for all traces."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from seisflow.domain import Event, FloatArray, Gather, Rejection, Window
+import numpy as np
+import numpy.typing as npt
+
+from seisflow.domain import CandidateTable, Event, FloatArray, Gather, Rejection, Window
 from seisflow.errors import InputError
 from seisflow.signal.alike import check_alike
-from seisflow.windows.arrivals import Arrivals, expected_arrivals
-from seisflow.windows.candidates import Landscape, proposals
+from seisflow.windows.arrivals import Arrivals, PhaseTimes, expected_arrivals
+from seisflow.windows.block import Block
 from seisflow.windows.config import WindowConfig
-from seisflow.windows.fit import fits, judge_fits, signal_to_noise, trace_quality
-from seisflow.windows.schedule import best_schedule
-from seisflow.windows.tally import Tally, Verdict
 
-__all__ = ["select"]
+__all__ = ["Selection", "select", "select_all"]
+
+BLOCK = 200_000
+"""Samples of traces that are treated at once: more would not stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What the selection found.
+
+    Parameters
+    ----------
+    windows : list of Window
+        By station, component, time; without overlap within a trace. May be empty.
+    rejections : list of Rejection
+        One for each stage of each trace that took something away, with how many and an example.
+    candidates : CandidateTable
+        Every candidate, with the stage and the value that refused it. Of a trace with more than some thousand
+        those with a deep trough inside are in ``rejections`` only, counted.
+    """
+
+    windows: list[Window]
+    rejections: list[Rejection]
+    candidates: CandidateTable
 
 
 def select(
     observed: Gather, synthetic: Gather, event: Event, config: WindowConfig, band: tuple[float, float]
 ) -> tuple[list[Window], list[Rejection]]:
+    """Select windows, see ``select_all``; its first two results."""
+    found = select_all(observed, synthetic, event, config, band)
+    return found.windows, found.rejections
+
+
+def select_all(
+    observed: Gather,
+    synthetic: Gather,
+    event: Event,
+    config: WindowConfig,
+    band: tuple[float, float],
+    times: PhaseTimes | None = None,
+) -> Selection:
     """Select the stretches of seismograms that can be compared.
 
     The stages of FLEXWIN (Maggi et al. 2009) in this order: dead traces, quality of the trace, candidates
     around peaks of E(t), travel time, length, interior minima, prominence, phase separation, curtailing,
-    length, signal to noise, shift, amplitude, correlation, overlap.
+    duplicates, length, waves, signal to noise, shift, amplitude, correlation, overlap.
 
     Noise is what lies before the first arrival by more than the shortest period; if the seismograms hold
     none, no window is refused for it. So let the time axis start before the origin.
@@ -37,36 +74,66 @@ def select(
     config : WindowConfig
     band : tuple of 2 float
         Shortest and longest period of the band-pass in s.
+    times : mapping of str to ndarray (ns,), optional
+        Travel times of P and S to the stations in s, for ``travel_times = model``.
 
     Returns
     -------
-    list of Window
-        By station, component, time; without overlap within a trace. May be empty.
-    list of Rejection
-        One for each stage of each trace that took something away, with how many and an example.
+    Selection
 
     Raises
     ------
     InputError
-        If the gathers differ in axes, or the band is not two rising periods.
+        If the gathers differ in axes, the band is not two rising periods, a phase is unknown or ``times`` is missing.
     """
     check_alike(observed, synthetic)
     if not 0 < band[0] < band[1]:
         raise InputError(f"band = {list(band)} s: give the shortest, then the longest period")
-    windows: list[Window] = []
-    rejections: list[Rejection] = []
-    arrivals = expected_arrivals(event, observed.stations, config)
-    for s, station in enumerate(observed.stations):
-        for c, component in enumerate(observed.components):
-            tally = Tally(station.id, component, observed.start, observed.interval)
-            fault = _fault(observed, synthetic, s, c)
-            if fault is not None:
-                tally.trace(*fault)
-            else:
-                d, t = (np.asarray(g.data[s, c], dtype=np.float64) for g in (observed, synthetic))
-                windows += _select_trace(d, t, tally, arrivals[s], (config, band))
-            rejections += tally.rows.values()
-    return windows, rejections
+    arrivals = expected_arrivals(event, observed.stations, config, times)
+    rows: list[tuple[tuple[int, int], Sequence[Window | Rejection]]] = []
+    tables = []
+    places = []
+    for place in np.ndindex(*observed.data.shape[:2]):
+        fault = _fault(observed, synthetic, *place)
+        if fault is None:
+            places.append(place)
+        else:
+            name = observed.stations[place[0]].id, observed.components[place[1]]
+            rows.append((place, [Rejection(*name, *fault)]))
+    step = max(1, BLOCK // max(observed.samples, 1))
+    for first in range(0, len(places), step):
+        some: npt.NDArray[np.intp] = np.array(places[first : first + step])
+        block = _block(observed, synthetic, some, arrivals, (config, band))
+        found, table = block.select()
+        rows += zip((tuple(place) for place in some.tolist()), found, strict=True)
+        tables.append(table)
+    rows.sort(key=lambda row: row[0])
+    results = [each for _, found in rows for each in found]
+    return Selection(
+        [each for each in results if isinstance(each, Window)],
+        [each for each in results if isinstance(each, Rejection)],
+        CandidateTable.joined(tables),
+    )
+
+
+def _block(
+    observed: Gather,
+    synthetic: Gather,
+    places: npt.NDArray[np.intp],
+    arrivals: list[Arrivals],
+    settings: tuple[WindowConfig, tuple[float, float]],
+) -> Block:
+    def cut(gather: Gather) -> FloatArray:
+        return np.ascontiguousarray(gather.data[places[:, 0], places[:, 1]], dtype=np.float64)
+
+    return Block(
+        places,
+        [(observed.stations[s].id, observed.components[c]) for s, c in places],
+        (cut(observed), cut(synthetic)),
+        (observed.start, observed.interval),
+        [arrivals[s] for s in places[:, 0]],
+        settings,
+    )
 
 
 def _fault(observed: Gather, synthetic: Gather, station: int, component: int) -> tuple[str, str] | None:
@@ -74,56 +141,8 @@ def _fault(observed: Gather, synthetic: Gather, station: int, component: int) ->
         return "dead", "no usable recording"
     for name, gather in (("observed", observed), ("synthetic", synthetic)):
         trace = gather.data[station, component]
-        if not np.all(np.isfinite(trace)):
+        if not np.isfinite(trace).all():
             return "not finite", f"{name} holds NaN or infinite samples"
         if not trace.any():
             return "dead", f"{name} is zero"
     return None
-
-
-def _select_trace(
-    observed: FloatArray,
-    synthetic: FloatArray,
-    tally: Tally,
-    arrivals: Arrivals,
-    settings: tuple[WindowConfig, tuple[float, float]],
-) -> list[Window]:
-    config, band = settings
-    times = tally.start + tally.interval * np.arange(len(observed))
-    noise_end = arrivals.first - band[0]
-    noise = observed[times < noise_end]
-    if config.check_trace:
-        signal = observed[(times >= noise_end) & (times <= arrivals.last + band[1])]
-        complaint = trace_quality(signal, noise, config)
-        if complaint is not None:
-            tally.trace("trace quality", complaint)
-            return []
-    land = Landscape.of(synthetic, (tally.start, tally.interval), band, arrivals, config)
-    left, right = proposals(land, tally)
-    verdict = signal_to_noise(observed, noise, config, left, right)
-    tally.note(verdict, left, right)
-    left, right = left[verdict.keep], right[verdict.keep]
-    found = fits(observed, synthetic, tally.interval, left, right)
-    keep = np.ones(len(left), dtype=bool)
-    for verdict in judge_fits(found, config, band[0]):
-        tally.note(Verdict(verdict.stage, verdict.keep | ~keep, verdict.values, verdict.text), left, right)
-        keep &= verdict.keep
-    numbers = np.flatnonzero(keep)
-    value = (right - left) * tally.interval / band[0] * found.correlation
-    chosen = numbers[best_schedule(left[numbers], right[numbers], value[numbers])]
-    kept = np.isin(np.arange(len(left)), chosen) | ~keep
-    tally.note(
-        Verdict("overlap", kept, value, "length times correlation {}, others add up to more"), left, right
-    )
-    return [
-        Window(
-            tally.station,
-            tally.component,
-            float(times[left[n]]),
-            float(times[right[n]]),
-            correlation=float(found.correlation[n]),
-            shift=float(found.shift[n]),
-            dlna=float(found.dlna[n]),
-        )
-        for n in chosen
-    ]
