@@ -117,7 +117,7 @@ def import_(
 def check(project: Folder = HERE, iteration: Annotated[int, typer.Option(min=1)] = 1) -> None:
     """Check configuration and data, and say what an iteration will take."""
     from seisflow.project import Project
-    from seisflow.steps.event import check_windows
+    from seisflow.steps.frozen_windows import check_windows
     from seisflow.steps.inputs import check_project
 
     found = Project.open(project)
@@ -235,7 +235,7 @@ def _gain(gained: dict[str, Any]) -> str:
 
 
 def _dry_run(project: Any, first: int, last: int) -> None:
-    from seisflow.steps.event import check_windows
+    from seisflow.steps.frozen_windows import check_windows
     from seisflow.steps.inputs import check_project
     from seisflow.steps.pending import what_would_run
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -22,6 +22,8 @@ from seisflow.solvers import Elastic3DConfig, SolverConfig
 from seisflow.windows import WindowConfig
 
 __all__ = [
+    "Band",
+    "BandConfig",
     "ComputeConfig",
     "Config",
     "DataConfig",
@@ -134,13 +136,48 @@ class GuardConfig(_Section):
     at_most: Annotated[int, Field(ge=1)] = 3
 
 
-class StageConfig(_Section):
-    """Some iterations in one period band.
+class BandConfig(_Section):
+    """One of several period bands that are compared in the same simulation.
 
     Parameters
     ----------
     periods : tuple of 2 float
         Shortest and longest period in s.
+    misfit : MisfitConfig, optional
+        What is measured; that of the stage, if left out.
+    windows : WindowConfig, optional
+        How windows are selected; as in the stage, if left out.
+    weight : float
+        Factor of all that is measured in the band; with ``weights.balance`` its share.
+    """
+
+    periods: tuple[Positive, Positive]
+    misfit: Annotated[MisfitConfig, Field(discriminator="kind")] | None = None
+    windows: WindowConfig | None = None
+    weight: Positive = 1.0
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band of a stage with all that the stage says of it."""
+
+    number: int
+    periods: tuple[float, float]
+    misfit: MisfitConfig
+    windows: WindowConfig
+    weight: float
+
+
+class StageConfig(_Section):
+    """Some iterations in one period band, or in several at once.
+
+    Parameters
+    ----------
+    periods : tuple of 2 float, optional
+        Shortest and longest period in s; left out where there are ``bands``.
+    bands : tuple of BandConfig
+        Several bands, each with windows and misfit of its own; one simulation for the shortest period serves all, and
+        their adjoint sources are summed.
     iterations : int
         How many.
     misfit : MisfitConfig
@@ -156,6 +193,7 @@ class StageConfig(_Section):
     """
 
     periods: tuple[Positive, Positive]
+    bands: tuple[BandConfig, ...] = ()
     iterations: Annotated[int, Field(ge=1)] = 5
     misfit: Annotated[MisfitConfig, Field(discriminator="kind")] = TypeAdapter(
         Annotated[MisfitConfig, Field(discriminator="kind")]
@@ -164,6 +202,35 @@ class StageConfig(_Section):
     reselect: Annotated[int, Field(ge=1)] = 3
     smoothing: tuple[float, float, float] | None = None
     guard: GuardConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _span(cls, values: Any) -> Any:
+        """Periods of a stage of several bands: from the shortest of all to the longest."""
+        if not isinstance(values, dict) or not values.get("bands") or "periods" in values:
+            return values
+        try:
+            spans = [band["periods"] if isinstance(band, dict) else band.periods for band in values["bands"]]
+            return values | {"periods": (min(low for low, _ in spans), max(high for _, high in spans))}
+        except (KeyError, TypeError, ValueError):
+            return values | {"periods": (1.0, 2.0)}  # the band itself is refused
+
+    @model_validator(mode="after")
+    def _one_way(self) -> StageConfig:
+        spans = [band.periods for band in self.bands] or [self.periods]
+        if self.periods != (min(low for low, _ in spans), max(high for _, high in spans)):
+            raise ValueError("periods: are given by `bands`; leave them out here")
+        return self
+
+    @property
+    def compared(self) -> tuple[Band, ...]:
+        """The bands, with misfit and windows of the stage where they have none of their own."""
+        if not self.bands:
+            return (Band(0, self.periods, self.misfit, self.windows, 1.0),)
+        return tuple(
+            Band(number, each.periods, each.misfit or self.misfit, each.windows or self.windows, each.weight)
+            for number, each in enumerate(self.bands)
+        )
 
 
 class SourceConfig(_Section):
@@ -266,11 +333,13 @@ class Config(_Section):
         faults = []
         if self.stages and self.stages[0].guard:
             faults.append("stages.0.guard: no stage comes before the first")
-        for number in range(len(self.stages)):
-            try:
-                self.signal(number).check_length(self.axis())
-            except InputError as error:
-                faults.append(f"stages.{number}.periods: {error}")
+        for number, stage in enumerate(self.stages):
+            for band in stage.compared:
+                place = f"bands.{band.number}.periods" if stage.bands else "periods"
+                try:
+                    self.signal(number, band.number).check_length(self.axis())
+                except InputError as error:
+                    faults.append(f"stages.{number}.{place}: {error}")
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -329,11 +398,19 @@ class Config(_Section):
         """Iterations of all stages together."""
         return sum(stage.iterations for stage in self.stages)
 
-    def signal(self, stage: int) -> SignalConfig:
-        """What is done to the seismograms in a stage."""
+    def signals(self) -> list[SignalConfig]:
+        """What is done to the seismograms in all bands of all stages."""
+        return [
+            self.signal(number, band.number)
+            for number, stage in enumerate(self.stages)
+            for band in stage.compared
+        ]
+
+    def signal(self, stage: int, band: int = 0) -> SignalConfig:
+        """What is done to the seismograms in a band of a stage."""
         data = self.compared
         return SignalConfig(
-            band=self.stages[stage].periods,
+            band=self.stages[stage].compared[band].periods,
             interval=data.interval,
             quantity=data.quantity,
             corners=data.corners,

@@ -11,7 +11,8 @@ from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.direction import find_direction
-from seisflow.steps.event import EventStep, check_windows, run_event
+from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.frozen_windows import check_windows
 from seisflow.steps.inputs import check_project, stations_of
 from seisflow.steps.objective import total_misfit, unsafe_share
 from seisflow.steps.pictures import draw_iteration_pictures, pictures_task
@@ -77,7 +78,7 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     name = iteration_name(iteration)
     # the long runs first, so that none of them is left over at the end
     evaluate(project, iteration, 0, (*project.used, *project.held_out), runner)
-    misfit, windows = total_misfit(project, iteration, 0, project.used)
+    total = total_misfit(project, iteration, 0, project.used)
     unsafe = held_back(project, iteration)
     if unsafe is not None:
         stage, _ = project.stage_of(iteration)
@@ -86,9 +87,11 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
             f"stage {stage + 1} goes on"
         )
         return run_iteration(project, iteration, runner, monitor)
-    told = f"{windows} windows on {len(project.used)} events"
+    told = f"{total.windows} windows on {len(project.used)} events"
     share = unsafe_share(project, iteration)
-    monitor.say(f"{name}: misfit {misfit:.4g} a window, {told}, {100 * share:.1f} % could be off by a cycle")
+    monitor.say(
+        f"{name}: misfit {total.misfit:.4g} a window, {told}, {100 * share:.1f} % could be off by a cycle"
+    )
     found = find_direction(project, iteration)
     monitor.say(f"{name}: direction by {found['kind']}{'; ' + found['note'] if found['note'] else ''}")
     search = search_state(project, iteration)
@@ -128,8 +131,8 @@ def _try(project: Project, iteration: int, search: Search, runner: Runner, monit
         for event in search.events:  # a step too long is no failure of the event
             project.forget_failure(EventStep(project, iteration, search.trial, event).task.name)
         return
-    misfit, _ = total_misfit(project, iteration, search.trial, search.events)
-    monitor.say(f"{name}: misfit {misfit:.4g}")
+    total = total_misfit(project, iteration, search.trial, search.events)
+    monitor.say(f"{name}: misfit {total.misfit:.4g}")
 
 
 def evaluate(

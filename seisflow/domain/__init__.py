@@ -16,7 +16,7 @@ from seisflow.domain.model import Kernel, Model
 from seisflow.domain.station import Station
 from seisflow.domain.template import Template
 from seisflow.domain.travel_times import TravelTimeTable
-from seisflow.domain.window import Measurement, Measurements, Rejection, Window
+from seisflow.domain.window import Measurement, Measurements, Rejection, WeightFactors, Window
 
 __all__ = [
     "STAGES",
@@ -48,5 +48,6 @@ __all__ = [
     "Template",
     "TimeSpan",
     "TravelTimeTable",
+    "WeightFactors",
     "Window",
 ]

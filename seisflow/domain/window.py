@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 
 from seisflow.domain.gather import Gather
 
-__all__ = ["Measurement", "Measurements", "Rejection", "Window"]
+__all__ = ["Measurement", "Measurements", "Rejection", "WeightFactors", "Window"]
+
+
+@dataclass(frozen=True)
+class WeightFactors:
+    """What the weight of a window is the product of; 1 where it was not asked for.
+
+    Parameters
+    ----------
+    source, receiver : float
+        For how many others there are nearby.
+    category : float
+        Of its phase, component and band.
+    signal_to_noise : float
+    """
+
+    source: float = 1.0
+    receiver: float = 1.0
+    category: float = 1.0
+    signal_to_noise: float = 1.0
+
+    @property
+    def product(self) -> float:
+        """The weight."""
+        weight = 1.0
+        for factor in astuple(self):
+            weight *= factor
+        return weight
 
 
 @dataclass(frozen=True)
@@ -36,6 +63,10 @@ class Window:
         Arrivals that are expected in it, as ``P``.
     by_hand : str
         What was done to it by hand, who did it and why; empty for most.
+    band : int
+        Number of its band in the stage, from 0.
+    factors : WeightFactors
+        What the weight is made of.
     """
 
     station: str
@@ -50,6 +81,13 @@ class Window:
     waves: str = ""
     phases: tuple[str, ...] = ()
     by_hand: str = ""
+    band: int = 0
+    factors: WeightFactors = WeightFactors()
+
+    def weighted(self, **factors: float) -> Window:
+        """The same window with some factors of its weight replaced."""
+        found = replace(self.factors, **factors)
+        return replace(self, factors=found, weight=found.product)
 
 
 @dataclass(frozen=True)
@@ -57,7 +95,7 @@ class Rejection:
     """A candidate window, or a whole trace, that was not taken: the stage, and the value that decided.
 
     ``start`` and ``end`` are s from the origin time; ``count`` is how many candidates of the trace fell at that stage
-    with this one as the example.
+    with this one as the example; ``band`` is the number of the band in the stage, from 0.
     """
 
     station: str
@@ -67,6 +105,7 @@ class Rejection:
     start: float | None = None
     end: float | None = None
     count: int = 1
+    band: int = 0
 
 
 @dataclass(frozen=True)

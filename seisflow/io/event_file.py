@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from seisflow.domain import Event, Gather, Measurement, Measurements, Rejection, Station, Window
+from seisflow.domain import (
+    Event,
+    Gather,
+    Measurement,
+    Measurements,
+    Rejection,
+    Station,
+    WeightFactors,
+    Window,
+)
 from seisflow.errors import InputError, PhysicsError
 from seisflow.io import provenance as prov
 from seisflow.io.asdf import (
@@ -42,12 +51,15 @@ _STATION = (
     ("burial", "f8"),
 )
 _TEXTS = ("waves", "phases", "by_hand")
+_FACTORS = tuple(each.name for each in fields(WeightFactors))
 _WINDOW = (
     ("station", "S"),
     ("component", "S"),
     *((name, "f8") for name in _FLOATS),
     ("signal_to_noise", "f8"),
     *((name, "S") for name in _TEXTS),
+    ("band", "i8"),
+    *((f"weight_{name}", "f8") for name in _FACTORS),
 )
 _MEASUREMENT = (
     *_WINDOW,
@@ -65,6 +77,7 @@ _REJECTION = (
     ("start", "f8"),
     ("end", "f8"),
     ("count", "i8"),
+    ("band", "i8"),
 )
 _RESULT = (("name", "S"), ("value", "f8"))
 
@@ -82,8 +95,8 @@ class EventFile:
     windows : tuple of Window
     rejections : tuple of Rejection
     measurements : tuple of Measurement
-    adjoint : Gather, optional
-        The adjoint source, forward time.
+    adjoints : mapping of int to Gather
+        The adjoint source of each band (from 0) in which something was measured, forward time.
     results : mapping of str to float
         Numbers, as ``misfit``.
     """
@@ -94,8 +107,13 @@ class EventFile:
     windows: tuple[Window, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     measurements: tuple[Measurement, ...] = ()
-    adjoint: Gather | None = None
+    adjoints: Mapping[int, Gather] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def adjoint(self) -> Gather | None:
+        """The adjoint source of the first band, or None."""
+        return self.adjoints.get(0)
 
     def measured(self) -> Measurements:
         """Measurements and adjoint source as one noun.
@@ -139,9 +157,10 @@ def write_event(path: str | os.PathLike[str], content: EventFile, *, compress: b
         If the disk is full.
     """
     gathers = dict(sorted(content.gathers.items()))
-    if _ADJOINT in gathers:
+    if any(_ADJOINT in tag for tag in gathers):
         raise InputError(f"{path}: the tag {_ADJOINT!r} is kept for the adjoint source; choose another")
-    everything = {**gathers, **({} if content.adjoint is None else {_ADJOINT: content.adjoint})}
+    adjoints = dict(sorted(content.adjoints.items()))
+    everything = {**gathers, **{_adjoint_tag(band): gather for band, gather in adjoints.items()}}
     _check_finite(path, content, everything)
     stations = _stations(path, everything.values())
     with writing(path) as file:
@@ -152,8 +171,8 @@ def write_event(path: str | os.PathLike[str], content: EventFile, *, compress: b
             _put_layout(auxiliary, tag, gather, stations)
         for tag, gather in gathers.items():
             _put_gather(file, tag, gather, content, compress)
-        if content.adjoint is not None:
-            _put_adjoint(auxiliary, content.adjoint, content, compress)
+        for band, gather in adjoints.items():
+            _put_adjoint(auxiliary.create_group(_adjoint_group(band)), gather, content, compress)
         put(auxiliary, "Windows/table", text_table([_window_row(each) for each in content.windows], _WINDOW))
         rows = [_measurement_row(each) for each in content.measurements]
         put(auxiliary, "Measurements/table", text_table(rows, _MEASUREMENT))
@@ -266,8 +285,19 @@ def _adjoint_name(station: Station, component: str, interval: float) -> str:
     return f"{station.network}_{station.code}_{channel_code(component, interval)}"
 
 
-def _put_adjoint(auxiliary: h5py.Group, adjoint: Gather, content: EventFile, compress: bool) -> None:
-    group = auxiliary.create_group("AdjointSources")
+def _adjoint_tag(band: int) -> str:
+    return _ADJOINT if band == 0 else f"{_ADJOINT}_{band + 1}"
+
+
+def _adjoint_band(tag: str) -> int:
+    return 0 if tag == _ADJOINT else int(tag.rpartition("_")[2]) - 1
+
+
+def _adjoint_group(band: int) -> str:
+    return "AdjointSources" if band == 0 else f"AdjointSources{band + 1}"
+
+
+def _put_adjoint(group: h5py.Group, adjoint: Gather, content: EventFile, compress: bool) -> None:
     for i, station in enumerate(adjoint.stations):
         for j, component in enumerate(adjoint.components):
             if adjoint.is_live(i, j):
@@ -288,7 +318,8 @@ def _measured(row: Measurement) -> tuple[float | None, ...]:
 
 def _window_row(window: Window) -> tuple[object, ...]:
     floats = (getattr(window, name) for name in (*_FLOATS, "signal_to_noise"))
-    return (window.station, window.component, *floats, window.waves, " ".join(window.phases), window.by_hand)
+    texts = window.waves, " ".join(window.phases), window.by_hand
+    return (window.station, window.component, *floats, *texts, window.band, *astuple(window.factors))
 
 
 def _measurement_row(row: Measurement) -> tuple[object, ...]:
@@ -296,7 +327,7 @@ def _measurement_row(row: Measurement) -> tuple[object, ...]:
 
 
 def _rejection_row(row: Rejection) -> tuple[object, ...]:
-    return (row.station, row.component, row.stage, row.reason, row.start, row.end, row.count)
+    return (row.station, row.component, row.stage, row.reason, row.start, row.end, row.count, row.band)
 
 
 # --- reading
@@ -336,10 +367,13 @@ def read_event(
             there = sorted(auxiliary["Gathers"]) if "Gathers" in auxiliary else []
             wanted = [tag for tag in there if tags is None or tag in tags]
             gathers = {tag: _read_gather(file, tag, stations, event) for tag in wanted}
+        adjoints = {
+            _adjoint_band(tag): gathers.pop(tag) for tag in sorted(gathers) if tag.startswith(_ADJOINT)
+        }
         return EventFile(
             event=event,
             provenance=provenance,
-            adjoint=gathers.pop(_ADJOINT, None),
+            adjoints=adjoints,
             gathers=gathers,
             windows=tuple(_window(row) for row in _rows(auxiliary["Windows/table"])),
             rejections=tuple(_rejection(row) for row in _rows(auxiliary["Rejections/table"])),
@@ -372,14 +406,21 @@ def _measurement(row: tuple[Any, ...]) -> Measurement:
 
 def _window(row: tuple[Any, ...]) -> Window:
     """The window of a row that begins with one."""
-    noise, waves, phases, by_hand = row[2 + len(_FLOATS) : len(_WINDOW)]
+    noise, waves, phases, by_hand, band, *factors = row[2 + len(_FLOATS) : len(_WINDOW)]
     found = Window(*row[: 2 + len(_FLOATS)])
-    told = replace(found, signal_to_noise=_optional(noise), waves=waves, by_hand=by_hand)
-    return replace(told, phases=tuple(phases.split()))
+    return replace(
+        found,
+        signal_to_noise=_optional(noise),
+        waves=waves,
+        phases=tuple(phases.split()),
+        by_hand=by_hand,
+        band=band,
+        factors=WeightFactors(*factors),
+    )
 
 
 def _rejection(row: tuple[Any, ...]) -> Rejection:
-    return Rejection(row[0], row[1], row[2], row[3], _optional(row[4]), _optional(row[5]), row[6])
+    return Rejection(row[0], row[1], row[2], row[3], _optional(row[4]), _optional(row[5]), *row[6:])
 
 
 def _read_gather(file: h5py.File, tag: str, stations: Sequence[Station], event: Event) -> Gather:
@@ -397,8 +438,8 @@ def _read_gather(file: h5py.File, tag: str, stations: Sequence[Station], event: 
         quantity=attribute_text(attributes, "quantity"),
         live=live,
     )
-    if tag == _ADJOINT:
-        group = file["AuxiliaryData/AdjointSources"]
+    if tag.startswith(_ADJOINT):
+        group = file["AuxiliaryData"][_adjoint_group(_adjoint_band(tag))]
         for i, j in np.argwhere(live):
             fetch(group, _adjoint_name(gather.stations[i], components[j], gather.interval), data[i, j])
         return gather

@@ -12,7 +12,7 @@ from seisflow.errors import SeisflowError
 from seisflow.io.contents import recorded_ids
 from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name
-from seisflow.steps.event import OBSERVED
+from seisflow.steps.bands import OBSERVED
 from seisflow.steps.import_log import ImportLog
 
 __all__ = ["data_status", "left_out_lines", "table_rows"]
@@ -119,17 +119,18 @@ def _add_used(row: dict[str, Any], path: Path) -> None:
     if not path.is_file():
         return
     try:
-        content = read_event(path, tags=(OBSERVED,))
+        content = read_event(path)
     except SeisflowError as error:
         row["left_out"].append(_row(path.name, "file", str(error)))
         return
-    gather = content.gathers[OBSERVED]
-    live = [
+    live = {
         (station.id, component)
+        for tag, gather in content.gathers.items()
+        if tag.startswith(OBSERVED)
         for s, station in enumerate(gather.stations)
         for c, component in enumerate(gather.components)
         if gather.is_live(s, c)
-    ]
+    }
     row["_used"] = sorted({station for station, _ in live})
     row["used_stations"], row["used_traces"], row["windows"] = (
         len(row["_used"]),
@@ -144,7 +145,9 @@ def _rejected(rejections: Sequence[Rejection]) -> list[dict[str, str]]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for each in rejections:
         if each.stage in _OF_DATA:
-            found.setdefault((each.station, each.stage, each.reason), []).append(each.component)
+            components = found.setdefault((each.station, each.stage, each.reason), [])
+            if each.component not in components:  # a band after the other may refuse it
+                components.append(each.component)
     return [
         _row(f"{station} {' '.join(components)}".removesuffix(" *"), stage, reason)
         for (station, stage, reason), components in found.items()

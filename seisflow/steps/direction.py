@@ -125,11 +125,11 @@ def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[s
         return done
     begun = project.begin(task)
     files, config = DirectionFiles(project, iteration, attempt), inversion_config(project, iteration)
-    misfit, windows = total_misfit(project, iteration, 0, project.used)
+    misfit, windows, weight = total_misfit(project, iteration, 0, project.used)
     model = model_of(project.model_path(iteration - 1))
     outputs = [files.direction]
     if attempt == 0:
-        kernel = _summed(project, iteration, project.used, windows)
+        kernel = _summed(project, iteration, project.used, weight)
         write_kernel(files.kernel, kernel, model.projection)
         history = _history(project, iteration, model, kernel, config)
         outputs += [files.kernel, files.history]
@@ -159,10 +159,10 @@ def find_direction(project: Project, iteration: int, attempt: int = 0) -> dict[s
     return results
 
 
-def _summed(project: Project, iteration: int, events: tuple[str, ...], windows: int) -> Kernel:
-    """Sum of event kernels, in the order of the events, per window."""
+def _summed(project: Project, iteration: int, events: tuple[str, ...], weight: float) -> Kernel:
+    """Sum of event kernels, in the order of the events, over the sum of the weights of their windows."""
     paths = ((event, project.kernel_path(iteration, event)) for event in events)
-    return sum_kernels((event, 1.0 / windows, read_kernel(path)) for event, path in paths if path.is_file())
+    return sum_kernels((event, 1.0 / weight, read_kernel(path)) for event, path in paths if path.is_file())
 
 
 def _what_trials_measure(
@@ -174,8 +174,8 @@ def _what_trials_measure(
     events = search_events(project, iteration)
     if events == project.used:
         return everything
-    part, windows = total_misfit(project, iteration, 0, events)
-    kernel = _summed(project, iteration, events, windows)
+    part, _, weight = total_misfit(project, iteration, 0, events)
+    kernel = _summed(project, iteration, events, weight)
     fall = gradient(model, kernel, parametrisation(project, iteration)) + slope_of_terms
     slope = float(np.sum(fall * found.values))
     if not slope < 0:  # these few events do not gain along the direction, though all together do

@@ -7,81 +7,38 @@ they are one step with one record.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from seisflow.config import digest
-from seisflow.domain import Event, Gather, Kernel, Measurement, Measurements, Rejection, Station, Window
-from seisflow.errors import InputError, PhysicsError
+from seisflow.domain import Event, Gather, Kernel, Measurement, Rejection, Station, Window
+from seisflow.errors import PhysicsError
 from seisflow.io.asdf import read_observed
-from seisflow.io.event_file import EventFile, read_event, write_event
+from seisflow.io.event_file import EventFile, write_event
 from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
-from seisflow.misfits import Misfit, measure_gather
-from seisflow.misfits import create as create_misfit
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Begun, Task
-from seisflow.signal import Pipeline, TimeAxis, prepare_observed
+from seisflow.signal import prepare_observed
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver
+from seisflow.steps.bands import OBSERVED, SYNTHETIC, BandStep, observed_tags, tag_of
+from seisflow.steps.event_memory import MEMORY
 from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
-from seisflow.windows import check_not_identical, select
 
-__all__ = ["EventStep", "Stage", "check_windows", "run_event"]
+__all__ = ["EventStep", "Stage", "run_event"]
 
 _LOG = logging.getLogger(__name__)
-SYNTHETIC, OBSERVED = "synthetic_processed", "observed_processed"
 
 Stage = Callable[[str, Callable[[], None]], None]
 """Runs one named part of a step; a flow makes a task of its own of it."""
-
-
-class _Memory:
-    """Windows and observed seismograms of event files used last: a line search needs them again and again.
-
-    Parameters
-    ----------
-    most : int
-        Bytes of seismograms that are kept; a round over more events than fit reads its files again.
-    """
-
-    def __init__(self, most: int = 256_000_000) -> None:
-        self.most, self.guard = most, threading.Lock()
-        self.found: dict[tuple[Path, int, int, int], EventFile] = {}
-
-    def read(self, path: Path) -> EventFile:
-        """Content of a file, from memory if it has not changed since."""
-        with self.guard:
-            known = self.found.get(self._stamp(path)) if path.is_file() else None
-        if known is None:
-            known = read_event(path, tags=(OBSERVED,))
-        self.keep(path, known)
-        return known
-
-    def keep(self, path: Path, content: EventFile) -> None:
-        """Remember what was read, or has just been written, and forget what was used longest ago."""
-        content = replace(content, gathers={OBSERVED: content.gathers[OBSERVED]}, adjoint=None)
-        with self.guard:
-            stamp = self._stamp(path)
-            self.found.pop(stamp, None)
-            self.found[stamp] = content
-            while sum(kept.gathers[OBSERVED].data.nbytes for kept in self.found.values()) > self.most:
-                del self.found[next(iter(self.found))]
-
-    @staticmethod
-    def _stamp(path: Path) -> tuple[Path, int, int, int]:
-        stat = path.stat()
-        return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-_MEMORY = _Memory()
 
 
 @dataclass
@@ -113,9 +70,7 @@ class EventStep:
     newest: Path | None = None
 
     def __post_init__(self) -> None:
-        config = self.project.config
         self.stage, _ = self.project.stage_of(self.iteration)
-        self.signal = config.signal(self.stage)
         self.held = self.project.held_stations(self.event) if self.event in self.project.used else ()
         self.with_kernel = self.step == 0 and self.event in self.project.used
         folder = self.project.step_folder(self.iteration, self.step)
@@ -126,8 +81,7 @@ class EventStep:
             self.windows_from = None
         elif self.step:
             self.windows_from = self.iteration
-        self.rejections: tuple[Rejection, ...] = ()
-        self.windows: tuple[Window, ...] = ()
+        self.unknown: tuple[Rejection, ...] = ()
         self.forward: Forward | None = None
         self.kernel: Kernel | None = None
         self.work, self.runs = 0.0, 0
@@ -136,7 +90,6 @@ class EventStep:
     def task(self) -> Task:
         """What decides the result of this step."""
         project, config = self.project, self.project.config
-        stage = config.stages[self.stage]
         inputs = {"model": self.model_path, "event": project.event_path(self.event)}
         if self.windows_from is None:
             inputs["observed"] = project.observed_path(self.event)
@@ -146,15 +99,20 @@ class EventStep:
             inputs["time function"] = project.time_function_path
         inputs |= {f"stations/{path.name}": path for path in project.station_files()}
         settings = {
-            "signal": self.signal,
             "axis": config.axis(),
             "source": config.source,
             "solver": solver_config(project, self.iteration, self.newest),
-            "windows": stage.windows,
-            "misfit": stage.misfit,
             "kernel": self.with_kernel,
             "hold_out": list(self.held),
         }
+        bands = config.stages[self.stage].compared
+        for band in bands:
+            of_band = {
+                "signal": config.signal(self.stage, band.number),
+                "windows": band.windows,
+                "misfit": band.misfit,
+            }
+            settings |= of_band if len(bands) == 1 else {f"band {band.number + 1}": of_band}
         name = f"{iteration_name(self.iteration)}/{step_name(self.step)}/{self.event}"
         return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"))
 
@@ -176,139 +134,148 @@ class EventStep:
         """The file whose windows and observed seismograms are used again, if they are."""
         if self.windows_from is None:
             return None
-        return _MEMORY.read(self.project.event_file(self.windows_from, 0, self.event))
+        path = self.project.event_file(self.windows_from, 0, self.event)
+        return MEMORY.read(path, len(self.project.config.stages[self.stage].compared))
 
     @cached_property
-    def axis(self) -> TimeAxis:
-        """The times that are compared."""
-        return self.project.config.axis()
-
-    @cached_property
-    def observed(self) -> Gather:
-        """The treated recordings; stations without any live trace are left out and listed."""
+    def bands(self) -> tuple[BandStep, ...]:
+        """What is done in each band; all have the stations of which a trace is live in one of them."""
+        config = self.project.config
+        bands = config.stages[self.stage].compared
+        signals = [config.signal(self.stage, band.number) for band in bands]
         if self.earlier is not None:
-            return self.earlier.gathers[OBSERVED]
+            gathers = [self.earlier.gathers[tag] for tag in observed_tags(len(bands))]
+            return tuple(BandStep(*each, self.held) for each in zip(bands, signals, gathers, strict=True))
         stream, inventory = read_observed(self.project.observed_path(self.event))
+        stations = self._recorded(stream)
+        prepared = [
+            prepare_observed(stream, inventory, self.source, stations, config.axis(), signal)
+            for signal in signals
+        ]
+        live = np.any([np.asarray(gather.live).any(axis=1) for gather, _ in prepared], axis=0)
+        found = []
+        for band, signal, (gather, dead) in zip(bands, signals, prepared, strict=True):
+            found.append(BandStep(band, signal, _of_stations(gather, live), self.held))
+            found[-1].take((), dead)
+        return tuple(found)
+
+    def _recorded(self, stream: Any) -> tuple[Station, ...]:
+        """The stations of a stream; those that are not described are left out and listed."""
         recorded = {f"{trace.stats.network}.{trace.stats.station}" for trace in stream}
         known = {station.id: station for station in stations_of(self.project)}
-        missing = [
+        self.unknown = tuple(
             Rejection(name, "*", "station", "recorded, but stations/ does not describe it")
             for name in sorted(recorded - known.keys())
-        ]
+        )
         stations = tuple(known[name] for name in sorted(recorded & known.keys()))
         if not stations:
             raise PhysicsError(
                 f"event {self.event}: none of its {len(recorded)} recorded stations is in stations/"
             )
-        gather, dead = prepare_observed(stream, inventory, self.source, stations, self.axis, self.signal)
-        self.rejections = (*self.rejections, *missing, *dead)
-        return _with_live_stations(gather)
+        return stations
+
+    @property
+    def stations(self) -> tuple[Station, ...]:
+        """Stations of which some trace can be used."""
+        return self.bands[0].observed.stations
 
     def simulate(self) -> None:
         """Run the solver forward."""
-        if not self.observed.stations:
+        if not self.stations:
             return
         model = model_of(self.model_path)
-        simulation = simulation_of(
-            self.project.config, model, self.source, self.observed.stations, self.stage
-        )
+        simulation = simulation_of(self.project.config, model, self.source, self.stations, self.stage)
         self.work = self.solver.plan(simulation).gradient_work if self.with_kernel else 0.0
         share = 1 / 3 if self.with_kernel else 1.0
         self.runs += 1
-        self.forward = self.solver.forward(
-            simulation, keep=self.with_kernel, progress=lambda done: self.progress(share * done)
+        self.take_forward(
+            self.solver.forward(
+                simulation, keep=self.with_kernel, progress=lambda done: self.progress(share * done)
+            )
         )
 
-    @cached_property
-    def pipeline(self) -> Pipeline:
-        """From raw to treated synthetic seismograms, and back for adjoint sources."""
-        gather = self._forward.gather
-        return Pipeline(
-            self.signal, TimeAxis.of(gather), self.axis, self.source, gather.stations, gather.quantity
-        )
-
-    @cached_property
-    def synthetic(self) -> Gather:
-        """The treated synthetic seismograms."""
-        return self.pipeline.apply(self._forward.gather)
-
-    @property
-    def _forward(self) -> Forward:
-        if self.forward is None:
-            raise PhysicsError(f"event {self.event}: nothing was simulated, it has no usable recording")
-        return self.forward
+    def take_forward(self, forward: Forward | None) -> None:
+        """Take a forward run, which all bands compare."""
+        self.forward = forward
+        if forward is not None:
+            for band in self.bands:
+                band.treat(forward.gather, self.source)
 
     def select_windows(self) -> None:
         """Select windows, or take those that are frozen."""
-        if self.earlier is not None:
-            self.windows, self.rejections = self.earlier.windows, self.earlier.rejections
-        elif self.forward is not None:
-            check_not_identical(self.observed, self.synthetic)
-            stage = self.project.config.stages[self.stage]
-            windows, rejections = select(
-                self.observed, self.synthetic, self.source, stage.windows, self.signal.band
-            )
-            self.windows, self.rejections = tuple(windows), (*self.rejections, *rejections)
+        for band in self.bands:
+            if self.earlier is not None:
+                number = band.band.number
+                windows = [each for each in self.earlier.windows if each.band == number]
+                band.take(windows, [each for each in self.earlier.rejections if each.band == number])
+            elif self.forward is not None:
+                band.select(self.source)
 
     def measure(self) -> None:
         """Measure the misfit in all windows; those of stations that are held out make no adjoint source."""
-        stage = self.project.config.stages[self.stage]
-        misfit = create_misfit(stage.misfit, stage.periods)
-        self.measurements: Measurements | None = None
-        self.held_rows: tuple[Measurement, ...] = ()
-        used = tuple(window for window in self.windows if window.station not in self.held)
-        held = tuple(window for window in self.windows if window.station in self.held)
-        if used:
-            self.measurements = self._measured(misfit, used)
-        if held:
-            self.held_rows = self._measured(misfit, held).rows
-        kept = {row.window for row in (*self._used_rows, *self.held_rows)}
-        self.windows = tuple(window for window in self.windows if window in kept)
+        for band in self.bands:
+            band.measure(strict=self.windows_from is not None)
         values = [row.value for row in self.rows]
         if not np.all(np.isfinite(values)):
             raise PhysicsError(f"event {self.event}: the misfit is {sum(values)}")
 
-    def _measured(self, misfit: Misfit, windows: tuple[Window, ...]) -> Measurements:
-        """Measure windows; of those that were just selected, what cannot be measured is listed and left out.
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Those of all bands, band by band."""
+        return tuple(window for band in self.bands for window in band.windows)
 
-        Frozen windows that cannot be measured any more stop it: the model went astray.
-        """
-        strict = self.windows_from is not None
-        measured = measure_gather(misfit, self.observed, self.synthetic, windows, strict=strict)
-        self.rejections = (*self.rejections, *measured.rejections)
-        return measured
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """What was refused, band by band."""
+        return (*self.unknown, *(row for band in self.bands for row in band.rejections))
 
     @property
     def rows(self) -> tuple[Measurement, ...]:
         """What was measured, in the order of the windows."""
-        measured = {row.window: row for row in (*self._used_rows, *self.held_rows)}
-        return tuple(measured[window] for window in self.windows)
+        return tuple(row for band in self.bands for row in band.rows)
 
     @property
-    def _used_rows(self) -> tuple[Measurement, ...]:
-        return self.measurements.rows if self.measurements is not None else ()
+    def used_rows(self) -> tuple[Measurement, ...]:
+        """What was measured and is inverted."""
+        return tuple(row for band in self.bands for row in band.used_rows)
+
+    @property
+    def misfit(self) -> float:
+        """Sum over the windows that are inverted."""
+        return float(sum(row.value for row in self.used_rows))
 
     def adjoint(self) -> None:
-        """Run the solver backward from the adjoint sources."""
-        if self.with_kernel and self.measurements is not None:
-            source = self.pipeline.adjoint(self.measurements.adjoint)
-            self.runs += 1
-            self.kernel = self.solver.adjoint(
-                self._forward, source, progress=lambda done: self.progress(1 / 3 + 2 / 3 * done)
-            )
+        """Run the solver backward from the adjoint sources of all bands together."""
+        sources = [source for band in self.bands if (source := band.source) is not None]
+        if not self.with_kernel or not sources or self.forward is None:
+            return
+        data = sources[0].data
+        for more in sources[1:]:
+            data = data + more.data
+        self.runs += 1
+        self.kernel = self.solver.adjoint(
+            self.forward,
+            sources[0].with_data(data),
+            progress=lambda done: self.progress(1 / 3 + 2 / 3 * done),
+        )
 
     # ------------------------------------------------------------------ to disk
 
     def finish(self, begun: Begun) -> dict[str, Any]:
         """Write the results and the record; the big arrays are dropped."""
-        project, measured = self.project, self.measurements
+        project = self.project
+        held = [row for band in self.bands for row in band.held_rows]
+        refused, late = (sum(counts) for counts in zip(*(band.unsafe() for band in self.bands), strict=True))
         results: dict[str, Any] = {
-            "misfit": measured.value if measured else 0.0,
-            "windows": len(self._used_rows),
-            "held_misfit": sum(row.value for row in self.held_rows),
-            "held_windows": len(self.held_rows),
+            "misfit": self.misfit,
+            "windows": len(self.used_rows),
+            "weight": sum(row.window.weight for row in self.used_rows),
+            "held_misfit": sum(row.value for row in held),
+            "held_windows": len(held),
+            "held_weight": sum(row.window.weight for row in held),
             "rejected": len(self.rejections),
-            **self._unsafe(),
+            "refused": refused,
+            "unsafe": late + refused,
         }
         numbers = dict(results)
         results["runs"] = self.runs
@@ -319,7 +286,7 @@ class EventStep:
             path = project.event_file(self.iteration, 0, self.event)
             content = self._content(numbers, begun)
             write_event(path, content)
-            _MEMORY.keep(path, content)
+            MEMORY.keep(path, content, len(self.bands))
             outputs.append(path)
         if self.with_kernel and self.kernel is None:
             project.kernel_path(self.iteration, self.event).unlink(missing_ok=True)  # of an earlier run
@@ -339,25 +306,18 @@ class EventStep:
     def drop(self) -> None:
         """Forget the forward run and all that was made of it."""
         self.forward = self.kernel = None
-        for name in ("pipeline", "synthetic"):
-            self.__dict__.pop(name, None)
-
-    def _unsafe(self) -> dict[str, int]:
-        """How many windows lag by more than half the shortest period, and how many traces were refused for their fit.
-
-        Both may be off by a cycle; ``unsafe`` counts them together.
-        """
-        stage = self.project.config.stages[self.stage]
-        most, reference = stage.periods[0] / 2, stage.windows.shift_reference
-        shifts = [row.window.shift if row.shift is None else row.shift for row in self.rows]
-        late = sum(abs(shift - reference) > most for shift in shifts)
-        misfits = {
-            (row.station, row.component) for row in self.rejections if row.stage in ("shift", "correlation")
-        }
-        refused = len(misfits - {(window.station, window.component) for window in self.windows})
-        return {"refused": refused, "unsafe": late + refused}
+        for band in self.__dict__.get("bands", ()):
+            band.forget()
 
     def _content(self, results: dict[str, Any], begun: Begun) -> EventFile:
+        gathers: dict[str, Gather] = {}
+        adjoints: dict[int, Gather] = {}
+        for number, band in enumerate(self.bands):
+            gathers[tag_of(OBSERVED, number)] = band.observed
+            if self.forward is not None:
+                gathers[tag_of(SYNTHETIC, number)] = band.synthetic
+            if band.measurements is not None:
+                adjoints[number] = band.measurements.adjoint
         parents = [(name, found or "") for name, found in begun.inputs.items() if name != "model"]
         return EventFile(
             event=self.source,
@@ -368,11 +328,11 @@ class EventStep:
                 tuple(parents),
                 version=self.task.code,
             ),
-            gathers={OBSERVED: self.observed, **({SYNTHETIC: self.synthetic} if self.forward else {})},
+            gathers=gathers,
             windows=self.windows,
             rejections=self.rejections,
             measurements=self.rows,
-            adjoint=self.measurements.adjoint if self.measurements else None,
+            adjoints=adjoints,
             results=results,
         )
 
@@ -402,9 +362,10 @@ def run_event(step: EventStep, stage: Stage = _call, ahead: EventStep | None = N
     if done is None:
         begun = step.project.begin(step.task)
         begun_ahead = step.project.begin(ahead.task) if ahead is not None else begun
-        if ahead is not None and ahead.observed.stations == step.observed.stations:
+        if ahead is not None and ahead.stations == step.stations:
             stage("simulate", ahead.simulate)
-            step.forward, ahead.runs = ahead.forward, 0
+            step.take_forward(ahead.forward)
+            ahead.runs = 0
             step.runs = 2 if ahead.with_kernel else 1  # all simulations of both count here
         else:
             ahead = None
@@ -433,38 +394,8 @@ def _finish_ahead(step: EventStep, stage: Stage, begun: Begun) -> None:
         _LOG.info("event %s is not measured ahead: %s", step.event, error)
 
 
-def check_windows(project: Project, iteration: int) -> None:
-    """Look whether the windows that an iteration takes over are still those that would be selected.
-
-    Raises
-    ------
-    InputError
-        If recordings, stations or settings have changed since; which ones, and what to do, is in the message.
-    """
-    selected = project.windows_iteration(iteration)
-    if selected == iteration:
-        return
-    faults: dict[str, list[str]] = {}
-    for event in project.event_ids:
-        for reason in project.why(EventStep(project, selected, 0, event).task):
-            if not reason.startswith(_HARMLESS):
-                faults.setdefault(reason, []).append(event)
-    if faults:
-        lines = [f"  {reason} (event {', '.join(events)})" for reason, events in faults.items()]
-        raise InputError(
-            f"iteration {iteration} takes its windows from iteration {selected}, but since then\n"
-            + "\n".join(lines)
-            + f"\nrun `seisflow iterate --iteration {selected} --through {iteration}` to select them anew, or begin a "
-            f"new stage with iteration {iteration}"
-        )
-
-
-_HARMLESS = ("the code changed", "setting misfit", "setting kernel", "setting hold_out")
-"""Reasons for which an event would run again, but select the same windows."""
-
-
-def _with_live_stations(gather: Gather) -> Gather:
-    live = np.asarray(gather.live)
-    keep = [number for number in range(len(gather.stations)) if live[number].any()]
-    stations: tuple[Station, ...] = tuple(gather.stations[number] for number in keep)
-    return gather.with_data(gather.data[keep], stations=stations, live=live[keep])
+def _of_stations(gather: Gather, keep: npt.NDArray[np.bool_]) -> Gather:
+    """The stations that are to be kept."""
+    places = np.flatnonzero(keep)
+    stations = tuple(gather.stations[place] for place in places)
+    return gather.with_data(gather.data[places], stations=stations, live=np.asarray(gather.live)[places])

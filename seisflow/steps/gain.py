@@ -29,7 +29,7 @@ def residual(
     threads: int,
     progress: Callable[[float], None],
 ) -> dict[str, float]:
-    """Energy of the residual and of the data of one event, whole seismograms in the band of a stage.
+    """Energy of the residual and of the data of one event, whole seismograms in the bands of a stage.
 
     No window is selected, and all models are simulated on one grid, so they are compared on exactly the same samples.
 
@@ -58,16 +58,17 @@ def residual(
     done = project.done(task)
     if done is None:
         begun = project.begin(task)
-        if not step.observed.stations:  # nothing to compare; both sums leave it out
+        if not step.stations:  # nothing to compare; both sums leave it out
             return {"residual": 0.0, "data": 0.0}
         simulation = simulation_of(
-            project.config, model_of(step.model_path), step.source, step.observed.stations, stage
+            project.config, model_of(step.model_path), step.source, step.stations, stage
         )
-        step.forward = create(solver, threads=threads).forward(simulation, progress=progress)
-        observed = step.observed
-        live = np.asarray(observed.live)
-        misfit = float(np.sum((step.synthetic.data - observed.data)[live] ** 2))
-        done = {"residual": misfit, "data": float(np.sum(observed.data[live] ** 2))}
+        step.take_forward(create(solver, threads=threads).forward(simulation, progress=progress))
+        done = {"residual": 0.0, "data": 0.0}
+        for band in step.bands:
+            observed, live = band.observed, np.asarray(band.observed.live)
+            done["residual"] += float(np.sum((band.synthetic.data - observed.data)[live] ** 2))
+            done["data"] += float(np.sum(observed.data[live] ** 2))
         project.record(task, [], done, begun)
     progress(1.0)
     return {"residual": done["residual"], "data": done["data"]}

@@ -8,13 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from seisflow.domain import FloatArray, Gather, Kernel, Measurements, Model, Window
-from seisflow.errors import InputError, PhysicsError
+from seisflow.domain import FloatArray, Kernel, Model
+from seisflow.errors import InputError, PhysicsError, WorkError
 from seisflow.inversion import gaussian_smooth
-from seisflow.misfits import create as create_misfit
-from seisflow.misfits import measure_gather
 from seisflow.project import Project
-from seisflow.signal import Pipeline, TimeAxis
 from seisflow.solvers import Forward, Solver, create
 from seisflow.steps.event import EventStep
 from seisflow.steps.inputs import model_of, simulation_of
@@ -55,44 +52,33 @@ class _Chain:
 
     def __init__(self, step: EventStep, solver: Solver) -> None:
         self.step, self.solver = step, solver
-        self.windows: tuple[Window, ...] = ()
+        step.__dict__["solver"] = solver  # in place of that of the settings
+        step.with_kernel = True
 
     def forward(self, model: Model, *, keep: bool = False) -> Forward:
         step = self.step
-        simulation = simulation_of(
-            step.project.config, model, step.source, step.observed.stations, step.stage
-        )
+        simulation = simulation_of(step.project.config, model, step.source, step.stations, step.stage)
         return self.solver.forward(simulation, keep=keep)
 
-    def pipeline(self, forward: Forward) -> Pipeline:
-        step, gather = self.step, forward.gather
-        return Pipeline(
-            step.signal, TimeAxis.of(gather), step.axis, step.source, gather.stations, gather.quantity
-        )
-
-    def measure(self, synthetic: Gather) -> Measurements:
-        stage = self.step.project.config.stages[self.step.stage]
-        misfit = create_misfit(stage.misfit, stage.periods)
-        return measure_gather(misfit, self.step.observed, synthetic, self.windows)
-
     def misfit(self, model: Model) -> float:
-        forward = self.forward(model)
-        return self.measure(self.pipeline(forward).apply(forward.gather)).value
+        self.step.take_forward(self.forward(model))
+        for band in self.step.bands:
+            band.measure(strict=True)
+        return self.step.misfit
 
     def gradient(self, model: Model) -> tuple[float, Kernel]:
-        forward = self.forward(model, keep=True)
-        pipeline = self.pipeline(forward)
-        synthetic = pipeline.apply(forward.gather)
-        self.step.forward, self.step.__dict__["pipeline"] = forward, pipeline
-        self.step.__dict__["synthetic"] = synthetic
-        self.step.select_windows()
-        self.windows = self.step.windows
-        if not self.windows:
+        step = self.step
+        step.take_forward(self.forward(model, keep=True))
+        step.select_windows()
+        step.measure()
+        if not step.used_rows:
             raise PhysicsError(
-                f"event {self.step.event}: no window, so there is nothing to check; try another event"
+                f"event {step.event}: no window, so there is nothing to check; try another event"
             )
-        measured = self.measure(synthetic)
-        return measured.value, self.solver.adjoint(forward, pipeline.adjoint(measured.adjoint))
+        step.adjoint()
+        if step.kernel is None:
+            raise WorkError(f"event {step.event}: the adjoint run gave no kernel")
+        return step.misfit, step.kernel
 
 
 def check_gradient(
@@ -154,7 +140,7 @@ def _exact_solver(step: EventStep, model: Model, threads: int) -> Solver:
 
     Both are chosen from the extreme speeds: a changed model must not move them, or the misfit would jump.
     """
-    if not step.observed.stations:
+    if not step.stations:
         raise PhysicsError(f"event {step.event}: it has no usable recording, so there is nothing to check")
     period = step.project.config.stages[step.stage].periods[0]
     speeds = float(model.vs.min()), float(model.vp.max())

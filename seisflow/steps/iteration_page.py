@@ -11,9 +11,9 @@ import numpy as np
 from seisflow.errors import MissingError
 from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name
-from seisflow.steps.event import OBSERVED, SYNTHETIC
+from seisflow.steps.bands import OBSERVED, SYNTHETIC, tag_of
 from seisflow.steps.inputs import event_of, model_of, stations_of
-from seisflow.steps.measured import accepted_trial, band_name, measured
+from seisflow.steps.measured import accepted_trial, band_name, band_names, measured
 from seisflow.steps.pictures import misfit_rows
 from seisflow.steps.query import open_tables
 
@@ -111,7 +111,7 @@ def _facts(project: Project, tables: duckdb.DuckDBPyConnection, iteration: int) 
     )
     return [
         ("periods", band_name(project, iteration)),
-        ("misfit", project.config.stages[stage].misfit.kind),
+        ("misfit", " + ".join(band.misfit.kind for band in project.config.stages[stage].compared)),
         ("before", f"m{iteration - 1:02d}"),
         ("after", after),
         ("windows", f"{windows} of {events} events at {stations} stations, selected in iteration {source}"),
@@ -229,31 +229,34 @@ def _panels(project: Project, tables: duckdb.DuckDBPyConnection, iteration: int,
 
     rows = tables.sql(
         f"""SELECT event, station, component, window_start, window_end, held_out, {_FIT},
-            coalesce(shift, selected_shift), misfit
+            coalesce(shift, selected_shift), misfit, band
           FROM here WHERE kept ORDER BY {_FIT} {order}, event, station, component, window_start LIMIT {_PANELS}"""
     ).fetchall()
-    traces: dict[tuple[str, str, str], tuple[Any, Any, Any]] = {}
+    bands = band_names(project, iteration)
+    traces: dict[tuple[str, str, str, str], tuple[Any, Any, Any]] = {}
     for event in sorted({row[0] for row in rows}):
-        gathers = read_event(project.event_file(iteration, 0, event), tags=(OBSERVED, SYNTHETIC)).gathers
-        observed, synthetic = gathers[OBSERVED], gathers[SYNTHETIC]
-        places = {station.id: number for number, station in enumerate(observed.stations)}
+        gathers = read_event(project.event_file(iteration, 0, event)).gathers
+        places = {station.id: number for number, station in enumerate(gathers[OBSERVED].stations)}
         for row in rows:
             if row[0] == event:
+                observed, synthetic = (
+                    gathers[tag_of(tag, bands.index(row[9]))] for tag in (OBSERVED, SYNTHETIC)
+                )
                 place = places[row[1]], observed.components.index(row[2])
-                traces[row[:3]] = (
+                traces[*row[:3], row[9]] = (
                     np.asarray(observed.times),
                     np.array(observed.data[place], dtype=np.float64),
                     np.array(synthetic.data[place], dtype=np.float64),
                 )
     return [
         WindowTraces(
-            f"{event}  {station}.{component}",
+            f"{event}  {station}.{component}{f'  {band}' if len(bands) > 1 else ''}",
             f"correlation {fit:.2f}, lag {lag:+.2f} s, misfit {misfit:.3g}".replace("-", "−"),
-            *traces[event, station, component],
+            *traces[event, station, component, band],
             window=(start, end),
             held_out=held,
         )
-        for event, station, component, start, end, held, fit, lag, misfit in rows
+        for event, station, component, start, end, held, fit, lag, misfit, band in rows
     ]
 
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name, step_name
 
-__all__ = ["Measured", "accepted_trial", "after", "band_name", "finished", "is_measured", "measured"]
+__all__ = [
+    "Measured",
+    "accepted_trial",
+    "after",
+    "band_name",
+    "band_names",
+    "finished",
+    "is_measured",
+    "measured",
+]
 
 
 @dataclass(frozen=True)
@@ -58,12 +67,26 @@ class Measured:
 
 
 def band_name(project: Project, iteration: int) -> str:
-    """Periods of the stage of an iteration, as ``6-15 s``; with the stage, where two have the same."""
-    stage, _ = project.stage_of(iteration)
-    bands = [each.periods for each in project.config.stages]
-    shortest, longest = bands[stage]
-    several = bands.count(bands[stage]) > 1
-    return f"{shortest:g}-{longest:g} s{f', stage {stage + 1}' if several else ''}"
+    """Periods of the stage of an iteration, as ``6-15 s`` or ``6-15 s + 12-30 s``."""
+    return " + ".join(band_names(project, iteration))
+
+
+def band_names(project: Project, iteration: int) -> tuple[str, ...]:
+    """Periods of each band of the stage, as ``6-15 s``; with the stage or the number, where two have the same."""
+    stages, (number, _) = project.config.stages, project.stage_of(iteration)
+    elsewhere = {
+        band.periods for place, stage in enumerate(stages) if place != number for band in stage.compared
+    }
+    here = [band.periods for band in stages[number].compared]
+    names = []
+    for place, (shortest, longest) in enumerate(here):
+        name = f"{shortest:g}-{longest:g} s"
+        if here.count((shortest, longest)) > 1:
+            name += f", band {place + 1}"
+        if (shortest, longest) in elsewhere:
+            name += f", stage {number + 1}"
+        names.append(name)
+    return tuple(names)
 
 
 def finished(project: Project) -> list[int]:
@@ -102,7 +125,7 @@ def measured(project: Project, iteration: int) -> list[Measured]:
     list of Measured
         Empty if nothing was measured yet.
     """
-    events, band = set(project.held_out), band_name(project, iteration)
+    events, bands = set(project.held_out), band_names(project, iteration)
     stage, _ = project.stage_of(iteration)
     rows: list[Measured] = []
     for event in project.event_ids:
@@ -120,7 +143,7 @@ def measured(project: Project, iteration: int) -> list[Measured]:
                     station=window.station,
                     component=window.component,
                     stage=stage + 1,
-                    band=band,
+                    band=bands[window.band],
                     iteration=iteration,
                     start=window.start,
                     end=window.end,

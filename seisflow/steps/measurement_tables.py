@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from seisflow.io.event_file import read_event
 from seisflow.io.measurement_table import write_measurement_table
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Task
-from seisflow.steps.measured import accepted_trial, after, band_name, is_measured
+from seisflow.steps.measured import accepted_trial, after, band_names, is_measured
 
 __all__ = ["measurement_rows", "measurement_tables", "table_task"]
 
@@ -49,8 +50,8 @@ def table_task(project: Project, iteration: int) -> Task:
         if trial is not None:
             inputs[f"after {event}"] = project.record_path(f"{name}/{step_name(trial)}/{event}")
     settings = {
-        "band": band_name(project, iteration),
-        "misfit": stage.misfit.kind,
+        "bands": list(band_names(project, iteration)),
+        "misfits": [band.misfit.kind for band in stage.compared],
         "hold_out": sorted(project.config.hold_out),
     }
     there = {name: path for name, path in inputs.items() if path.is_file()}
@@ -67,14 +68,17 @@ def measurement_rows(project: Project, iteration: int) -> Iterator[dict[str, Any
     """
     number, _ = project.stage_of(iteration)
     stage = project.config.stages[number]
-    shared = {
-        "iteration": iteration,
-        "stage": number + 1,
-        "band": band_name(project, iteration),
-        "shortest_period": stage.periods[0],
-        "longest_period": stage.periods[1],
-        "misfit_kind": stage.misfit.kind,
-    }
+    names = band_names(project, iteration)
+    bands = [
+        {
+            "band": names[band.number],
+            "shortest_period": band.periods[0],
+            "longest_period": band.periods[1],
+            "misfit_kind": band.misfit.kind,
+        }
+        for band in stage.compared
+    ]
+    shared = {"iteration": iteration, "stage": number + 1}
     trial = accepted_trial(project, iteration)
     for event in project.event_ids:
         if not is_measured(project, iteration, event):
@@ -85,9 +89,16 @@ def measurement_rows(project: Project, iteration: int) -> Iterator[dict[str, Any
         known = {**shared, "event": event}
         for index, row in enumerate(content.measurements):
             found = {name: values[index] for name, values in later.items()}
-            yield known | _place(row.window, held) | _kept(row) | found | ({"step": trial} if later else {})
+            yield (
+                known
+                | bands[row.window.band]
+                | _place(row.window, held)
+                | _kept(row)
+                | found
+                | ({"step": trial} if later else {})
+            )
         for refused in content.rejections:
-            yield known | _place(refused, held) | _refused(refused)
+            yield known | bands[refused.band] | _place(refused, held) | _refused(refused)
 
 
 def _place(row: Window | Rejection, held: tuple[bool, set[str]]) -> dict[str, Any]:
@@ -109,6 +120,8 @@ def _kept(row: Measurement) -> dict[str, Any]:
         "phases": " ".join(row.window.phases) or None,
         "by_hand": row.window.by_hand or None,
         "weight": row.window.weight,
+        **{f"weight_{name}": value for name, value in asdict(row.window.factors).items()},
+        "signal_to_noise": row.window.signal_to_noise,
         "misfit": row.value,
         "shift": row.shift,
         "dlna": row.dlna,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from seisflow.domain import FloatArray, Kernel, Model
@@ -12,6 +14,7 @@ from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.inputs import model_of
 
 __all__ = [
+    "Total",
     "held_misfit",
     "inversion_config",
     "objective_gradient",
@@ -46,8 +49,16 @@ def _results(project: Project, iteration: int, step: int, event: str) -> dict[st
     return results
 
 
-def total_misfit(project: Project, iteration: int, step: int, events: tuple[str, ...]) -> tuple[float, int]:
-    """Mean misfit of a window over some events, and the number of windows.
+class Total(NamedTuple):
+    """Misfit of several events: the mean of a window, how many there are, and the sum of their weights."""
+
+    misfit: float
+    windows: int
+    weight: float
+
+
+def total_misfit(project: Project, iteration: int, step: int, events: tuple[str, ...]) -> Total:
+    """Mean misfit of a window over some events, by the weights of the windows.
 
     Raises
     ------
@@ -64,7 +75,8 @@ def total_misfit(project: Project, iteration: int, step: int, events: tuple[str,
             f"--iteration {iteration}`) show why. Check what the recordings hold (data.observed, data.duration), the "
             f"band and the limits under `windows`. Refused were:\n{_refusals(project, iteration, events)}"
         )
-    return sum(result["misfit"] for result in found) / windows, windows
+    weight = sum(result["weight"] for result in found)
+    return Total(sum(result["misfit"] for result in found) / weight, windows, weight)
 
 
 def _refusals(project: Project, iteration: int, events: tuple[str, ...]) -> str:
@@ -80,21 +92,22 @@ def _refusals(project: Project, iteration: int, events: tuple[str, ...]) -> str:
     return "\n".join(f"  {count} by {stage}, such as {examples[stage]}" for stage, count in rows)
 
 
-def held_misfit(project: Project, iteration: int, step: int, events: tuple[str, ...]) -> tuple[float, int]:
-    """Mean misfit of a window over what is held out of some events, and the number of windows (may be 0).
+def held_misfit(project: Project, iteration: int, step: int, events: tuple[str, ...]) -> Total:
+    """Mean misfit of a window over what is held out of some events; there may be no window.
 
     Raises
     ------
     WorkError
         If an event has not been evaluated.
     """
-    total, windows = 0.0, 0
+    total, windows, weight = 0.0, 0, 0.0
     for event in events:
         result = _results(project, iteration, step, event)
         kind = "held_" if event in project.used else ""
         total += result[f"{kind}misfit"]
         windows += int(result[f"{kind}windows"])
-    return (total / windows if windows else 0.0), windows
+        weight += result[f"{kind}weight"]
+    return Total(total / weight if windows else 0.0, windows, weight)
 
 
 def unsafe_share(project: Project, iteration: int) -> float:

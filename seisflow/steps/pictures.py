@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seisflow.domain import Model
+from seisflow.domain import Measurement, Model, Window
 from seisflow.errors import MissingError
 from seisflow.inversion import Trial
 from seisflow.io.event_file import read_event
 from seisflow.io.models import read_kernel
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Task
-from seisflow.steps.event import OBSERVED, SYNTHETIC
+from seisflow.steps.bands import OBSERVED, SYNTHETIC, tag_of
 from seisflow.steps.inputs import event_of, model_of, stations_of
-from seisflow.steps.measured import band_name, finished, is_measured, measured
+from seisflow.steps.measured import band_names, finished, is_measured, measured
 from seisflow.steps.objective import total_misfit
 from seisflow.steps.slices import node_volume, overlay_of, places, with_coverage
 
@@ -74,18 +74,31 @@ def _whole_run(project: Project, done: list[int], folder: Path) -> list[Path]:
     rows: list[ShiftRow] = []
     bands: dict[str, list[int]] = {}
     for iteration in done:
-        bands.setdefault(band_name(project, iteration), []).append(iteration)
+        for band in band_names(project, iteration):
+            bands.setdefault(band, []).append(iteration)
+    known = {
+        number: measured(project, number) for every in bands.values() for number in (every[0], every[-1])
+    }
     for band, members in bands.items():
-        for row in measured(project, members[0]):
-            rows.append(
-                ShiftRow(row.event, row.station, row.component, band, before=row.shift, held_out=row.held_out)
-            )
-        for row in measured(project, members[-1]):
-            rows.append(
-                ShiftRow(
-                    row.event, row.station, row.component, band, after=row.shift_after, held_out=row.held_out
+        for row in known[members[0]]:
+            if row.band == band:
+                rows.append(
+                    ShiftRow(
+                        row.event, row.station, row.component, band, before=row.shift, held_out=row.held_out
+                    )
                 )
-            )
+        for row in known[members[-1]]:
+            if row.band == band:
+                rows.append(
+                    ShiftRow(
+                        row.event,
+                        row.station,
+                        row.component,
+                        band,
+                        after=row.shift_after,
+                        held_out=row.held_out,
+                    )
+                )
     names = ("first", "last") if len(bands) > 1 else ("m00", f"m{done[-1]:02d}")
     return _draw_shifts(project, rows, f"{project.config.name}, m00 to m{done[-1]:02d}", names, folder)
 
@@ -241,7 +254,7 @@ def misfit_rows(project: Project, last: int) -> list[MisfitRow]:
         # over all events, which a search on some of them measures at its start only
         start, after = found["misfit"]
         if found["events"] < len(project.used):
-            whole = total_misfit(project, iteration, 0, project.used)[0]
+            whole = total_misfit(project, iteration, 0, project.used).misfit
             start, after = whole, whole * after / start
         held = found["held_out"] or (None, None)
         trials = tuple(_trials(project, iteration, start))
@@ -262,8 +275,8 @@ def _trials(project: Project, iteration: int, start: float) -> list[Trial]:
         ]
         found = [each["results"] for each in total if each is not None]
         if len(found) == len(project.used):
-            windows = sum(each["windows"] for each in found)
-            trials.append(Trial(record["results"]["length"], sum(each["misfit"] for each in found) / windows))
+            weight = sum(each["weight"] for each in found)
+            trials.append(Trial(record["results"]["length"], sum(each["misfit"] for each in found) / weight))
         number += 1
     return trials
 
@@ -274,25 +287,32 @@ def _waveform_pages(
     from seisflow.report import draw_waveforms, waveform_pages, write_png
 
     stage, _ = project.stage_of(iteration)
-    content = read_event(project.event_file(iteration, 0, event), tags=(OBSERVED, SYNTHETIC))
-    if SYNTHETIC not in content.gathers:
-        return []
-    observed, synthetic = content.gathers[OBSERVED], content.gathers[SYNTHETIC]
+    content = read_event(project.event_file(iteration, 0, event))
     held = ", held out" if event in project.held_out else ""
     drawn = []
-    for page in range(waveform_pages(observed))[:most]:
-        figure = draw_waveforms(
-            content.event,
-            observed,
-            synthetic,
-            content.measurements or content.windows,
-            band=project.config.stages[stage].periods,
-            note=f"iteration {iteration}, model m{iteration - 1:02d}{held}",
-            page=page,
-        )
-        path = folder / f"waveforms_{event}{f'_{page + 1}' if page else ''}.png"
-        write_png(figure, path, dots_per_inch=110)
-        drawn.append(path)
+    for band in project.config.stages[stage].compared:
+        observed = content.gathers[tag_of(OBSERVED, band.number)]
+        synthetic = content.gathers.get(tag_of(SYNTHETIC, band.number))
+        if synthetic is None:
+            continue
+        rows: list[Window | Measurement] = [
+            row for row in content.measurements if row.window.band == band.number
+        ]
+        rows = rows or [window for window in content.windows if window.band == band.number]
+        for page in range(waveform_pages(observed))[:most]:
+            figure = draw_waveforms(
+                content.event,
+                observed,
+                synthetic,
+                rows,
+                band=band.periods,
+                note=f"iteration {iteration}, model m{iteration - 1:02d}{held}",
+                page=page,
+            )
+            suffix = f"_band{band.number + 1}" if band.number else ""
+            path = folder / f"waveforms_{event}{suffix}{f'_{page + 1}' if page else ''}.png"
+            write_png(figure, path, dots_per_inch=110)
+            drawn.append(path)
     return drawn
 
 

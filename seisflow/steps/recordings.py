@@ -50,7 +50,7 @@ class Recordings:
         self.project, self.replace, self.report, self.log = project, replace, report, log
         config = project.config
         self.axis = config.axis()
-        self.signals = [config.signal(number) for number in range(len(config.stages))]
+        self.signals = config.signals()
         margin = max(2 * max(stage.periods[1] for stage in config.stages), 30.0)
         self.wanted = TimeSpan(self.axis.start - margin, self.axis.end + margin)
         self.inventory: Any = project_inventory(project.station_files())

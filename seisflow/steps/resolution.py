@@ -89,7 +89,7 @@ class ResolutionTest:
     def replay(self) -> Replay:
         """Which channels and times, at which interval, with which noise."""
         config = self.source.config
-        signals = tuple(config.signal(number) for number in range(len(config.stages)))
+        signals = tuple(config.signals())
         return Replay(config.axis(), signals, self.target.noise, SEED)
 
     @property

@@ -92,7 +92,7 @@ class Spread:
         self.place = local_place(grid, self.model.projection, (spot.longitude, spot.latitude, spot.depth))
         node_limit(grid, "a spot", (self.size,))
         self._check_current()
-        _, self.windows = total_misfit(project, iteration, 0, project.used)
+        self.total = total_misfit(project, iteration, 0, project.used)
 
     def _check_current(self) -> None:
         """Refuse a kernel of other settings or files than those of today; g(m + dm) would not compare."""
@@ -187,9 +187,9 @@ class Spread:
             stage("select windows", step.select_windows)
             stage("measure", step.measure)
             stage("adjoint", step.adjoint)
-            if step.kernel is None or step.measurements is None:
+            if step.kernel is None:
                 raise PhysicsError(f"event {event}: no window in iteration {self.iteration}, so no kernel")
-            path, done = self.folder / f"{event}.kernel.nc", {"misfit": step.measurements.value}
+            path, done = self.folder / f"{event}.kernel.nc", {"misfit": step.misfit}
             write_kernel(path, step.kernel, self.model.projection)
             step.drop()
             project.record(task, [path], done, begun)
@@ -208,13 +208,19 @@ class Spread:
         project = self.project
         inputs = {"kernel": self.kernel_path, "model": self.before, "moved model": self.model_path}
         inputs |= {f"kernel {event}": self.folder / f"{event}.kernel.nc" for event in self.events}
-        settings = {"spot": asdict(self.spot), "events": list(self.events), "windows": self.windows}
+        settings = {
+            "spot": asdict(self.spot),
+            "events": list(self.events),
+            "windows": self.total.windows,
+            "weight": self.total.weight,
+        }
         task = Task(self._record(""), inputs, settings)
         done = project.done(task)
         if done is None:
             begun = project.begin(task)
             kernels = (
-                (event, 1.0 / self.windows, read_kernel(inputs[f"kernel {event}"])) for event in self.events
+                (event, 1.0 / self.total.weight, read_kernel(inputs[f"kernel {event}"]))
+                for event in self.events
             )
             moved, still = sum_kernels(kernels), read_kernel(self.kernel_path)
             fields = {name: values - still.fields()[name] for name, values in moved.fields().items()}

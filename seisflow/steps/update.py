@@ -132,7 +132,7 @@ def _trial_objective(project: Project, iteration: int, search: Search) -> float 
         if project.why(EventStep(project, iteration, search.trial, event).task):
             return None
     terms: float = made["penalty"]
-    return total_misfit(project, iteration, search.trial, search.events)[0] + terms
+    return total_misfit(project, iteration, search.trial, search.events).misfit + terms
 
 
 def write_trial(project: Project, iteration: int, search: Search) -> bool:
@@ -240,7 +240,7 @@ def _held_out(project: Project, iteration: int, search: Search) -> list[float] |
         found = [held_misfit(project, iteration, step, events) for step in (0, search.trial)]
     except SeisflowError:
         return None  # it could not be measured
-    return [misfit for misfit, _ in found] if all(windows for _, windows in found) else None
+    return [total.misfit for total in found] if all(total.windows for total in found) else None
 
 
 def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
@@ -273,14 +273,14 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
         "trial": search.trial,
         "length": search.decision.step,
         "reason": search.decision.reason,
-        "misfit": [before[0], after[0]],
+        "misfit": [before.misfit, after.misfit],
         "windows": found["windows"],
         "direction": found["kind"],
         "events": len(search.events),
         "simulations": round(simulations(project, iteration), 3),
         "held_out": _held_out(project, iteration, search),
     }
-    if found["objective"] != before[0]:
-        results["penalty"] = [found["objective"] - before[0], search.decision.misfit - after[0]]
+    if found["objective"] != before.misfit:
+        results["penalty"] = [found["objective"] - before.misfit, search.decision.misfit - after.misfit]
     project.record(task, [target], results, begun)
     return results

@@ -19,7 +19,7 @@ from seisflow.io.event_file import read_event
 from seisflow.io.export import kernel_dataset, model_dataset, stream_of
 from seisflow.io.models import read_kernel
 from seisflow.project import Project, iteration_name, step_name
-from seisflow.steps.event import OBSERVED, SYNTHETIC
+from seisflow.steps.bands import OBSERVED, SYNTHETIC, tag_of
 from seisflow.steps.inputs import event_of, model_of, stations_of
 from seisflow.steps.measured import Measured, accepted_trial, band_name, finished, is_measured, measured
 from seisflow.steps.slices import kernel_path
@@ -287,7 +287,7 @@ class ProjectView:
             )
         return rows
 
-    def waveforms(self, event: str, iteration: int = 1, kind: Waveforms = "synthetic") -> Any:
+    def waveforms(self, event: str, iteration: int = 1, kind: Waveforms = "synthetic", band: int = 1) -> Any:
         """Seismograms of an event as ``obspy.Stream``.
 
         Parameters
@@ -298,6 +298,8 @@ class ProjectView:
         kind : {"recorded", "observed", "synthetic", "adjoint"}
             ``recorded`` as they came; ``observed`` and ``synthetic`` alike: filtered, rotated, on common times;
             ``adjoint`` the adjoint source in forward time.
+        band : int
+            Which of the bands of the stage, from 1.
 
         Returns
         -------
@@ -317,15 +319,18 @@ class ProjectView:
             return read_observed(self.project.observed_path(event))[0]
         if kind not in tags:
             raise InputError(f"waveforms(kind={kind!r}): use recorded, observed, synthetic or adjoint")
-        self.project.stage_of(iteration)
+        bands = self.project.config.stages[self.project.stage_of(iteration)[0]].compared
+        if not 1 <= band <= len(bands):
+            raise InputError(f"waveforms(band={band}): iteration {iteration} has bands 1 to {len(bands)}")
         path = self.project.event_file(iteration, 0, event)
         if not is_measured(self.project, iteration, event):
             raise MissingError(
                 f"event {event}: not simulated in iteration {iteration}; `seisflow status` shows what was"
             )
         tag, location = tags[kind]
-        content = read_event(path, tags=None if tag is None else (tag,))
-        gather = content.adjoint if tag is None else content.gathers.get(tag)
+        wanted = None if tag is None else tag_of(tag, band - 1)
+        content = read_event(path, tags=None if wanted is None else (wanted,))
+        gather = content.adjoints.get(band - 1) if wanted is None else content.gathers.get(wanted)
         if gather is None:
             raise MissingError(f"event {event}: iteration {iteration} has no {kind} seismograms")
         return stream_of(gather, content.event, location)

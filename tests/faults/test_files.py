@@ -35,7 +35,12 @@ def make_event_file(seed: int = 0) -> EventFile:
     event = Event("e1", 1.0e9, 38.0, -122.0, 1e4, MomentTensor(1e15, 0, -1e15, 0, 0, 0))
     windows = (Window("XX.S1", "Z", 1.0, 2.0), Window("XX.S2", "E", 3.0, 4.0))
     return EventFile(
-        event, Provenance("test"), {"synthetic": gather}, windows, adjoint=gather, results={"misfit": 1.0}
+        event,
+        Provenance("test"),
+        {"synthetic": gather},
+        windows,
+        adjoints={0: gather},
+        results={"misfit": 1.0},
     )
 
 

@@ -76,7 +76,7 @@ def make_content() -> EventFile:
             Measurement(windows[2], 0.1 + 0.2, 0.1, None, 0.5),
             Measurement(windows[0], 1e-300, None, -0.0, None),
         ),
-        adjoint=make_gather(3),
+        adjoints={0: make_gather(3)},
         results={"misfit": 0.1 + 0.2, "windows": 3.0},
     )
 
@@ -281,7 +281,7 @@ def test_meaningless_numbers_are_not_written(tmp_path):
     gather = make_gather(1)
     gather.data[0, 1, 7] = np.nan
     bad = [
-        (dataclasses.replace(content, adjoint=gather), r"adjoint_source of BK\.CVS\.T"),
+        (dataclasses.replace(content, adjoints={0: gather}), r"adjoint_source of BK\.CVS\.T"),
         (dataclasses.replace(content, results={"misfit": np.inf}), "misfit"),
         (
             dataclasses.replace(content, measurements=(Measurement(content.windows[0], np.nan),)),

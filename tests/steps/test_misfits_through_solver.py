@@ -30,7 +30,7 @@ def runs(tiny_source):
     step = EventStep(Project.open(tiny_source), 1, 0, tiny.EVENTS[0])
     model = model_of(step.project.model_path(0))
     chain = gradient_check._Chain(step, gradient_check._exact_solver(step, model, 2))
-    step.forward = chain.forward(model, keep=True)
+    step.take_forward(chain.forward(model, keep=True))
     step.select_windows()
     moved = {}
     for length in (*LENGTHS, -LENGTHS[-1]):
@@ -38,7 +38,7 @@ def runs(tiny_source):
         for number, name in enumerate(model.PARAMETERS):
             direction = gradient_check._direction(model, number)
             changed = gradient_check._moved(changed, name, direction, length)
-        moved[length] = chain.pipeline(step.forward).apply(chain.forward(changed).gather)
+        moved[length] = step.bands[0].pipeline.apply(chain.forward(changed).gather)
     return model, chain, moved
 
 
@@ -46,18 +46,19 @@ def runs(tiny_source):
 def test_the_gradient_is_exact_through_the_solver(runs, config):
     """Taylor remainders fall with the square of the step, for windows on R, T and Z."""
     model, chain, moved = runs
-    step, misfit = chain.step, create(config(), chain.step.signal.band)
+    step, misfit = chain.step, create(config(), chain.step.bands[0].signal.band)
     assert {window.component for window in step.windows} == {"R", "T", "Z"}
-    base = measure_gather(misfit, step.observed, step.synthetic, step.windows, strict=False)
+    band = step.bands[0]
+    base = measure_gather(misfit, band.observed, band.synthetic, step.windows, strict=False)
     windows = [row.window for row in base.rows]
     assert len(windows) > 0.7 * len(step.windows)
-    kernel = chain.solver.adjoint(step.forward, step.pipeline.adjoint(base.adjoint)).fields()
+    kernel = chain.solver.adjoint(step.forward, band.pipeline.adjoint(base.adjoint)).fields()
     slope = sum(
         np.sum(kernel[name] * model.fields()[name] * gradient_check._direction(model, number))
         for number, name in enumerate(model.PARAMETERS)
     )
     values = {
-        length: measure_gather(misfit, step.observed, gather, windows).value
+        length: measure_gather(misfit, band.observed, gather, windows).value
         for length, gather in moved.items()
     }
     rest = [abs(values[length] - base.value - length * slope) for length in LENGTHS]
