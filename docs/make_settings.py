@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from seisflow.config import (
+    BandConfig,
     ComputeConfig,
     Config,
+    CorrectionConfig,
     DataConfig,
     GuardConfig,
     RegionConfig,
@@ -39,6 +41,7 @@ from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickerConfig
 from seisflow.solvers import Elastic3DConfig
+from seisflow.weights import QualityConfig, WeightConfig
 from seisflow.windows import LevelConfig, WindowConfig
 
 PAGE = Path(__file__).parent / "settings.md"
@@ -46,10 +49,14 @@ SECTIONS: list[tuple[str, type]] = [
     ("(top level)", Config),
     ("region", RegionConfig),
     ("data", DataConfig),
+    ("data: corrections, each", CorrectionConfig),
     ("source", SourceConfig),
     ("stages, a list of", StageConfig),
+    ("stages: bands, a list of", BandConfig),
     ("stages: windows", WindowConfig),
     ("stages: windows: a limit that may change", LevelConfig),
+    ("stages: quality", QualityConfig),
+    ("stages: weights", WeightConfig),
     *((f"stages: misfit, kind: {kind().kind}", kind) for kind in get_args(MisfitConfig)),
     ("stages: guard", GuardConfig),
     ("solver, kind: elastic3d", Elastic3DConfig),

@@ -19,6 +19,7 @@ from seisflow.inversion import InversionConfig
 from seisflow.misfits import MisfitConfig
 from seisflow.signal import SignalConfig, TimeAxis
 from seisflow.solvers import Elastic3DConfig, SolverConfig
+from seisflow.weights import QualityConfig, WeightConfig
 from seisflow.windows import WindowConfig
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "BandConfig",
     "ComputeConfig",
     "Config",
+    "CorrectionConfig",
     "DataConfig",
     "RegionConfig",
     "SourceConfig",
@@ -85,6 +87,30 @@ class RegionConfig(_Section):
         return Grid((-self.width / 2, -self.height / 2, 0.0), spacing, shape)  # type: ignore[arg-type]
 
 
+class CorrectionConfig(_Section):
+    """What is wrong with the recordings of a station, and is put right before they are used.
+
+    Parameters
+    ----------
+    drop : bool
+        Do not use the station.
+    reversed : tuple of str
+        Channels of wrong polarity, by the last letter of their codes.
+    late : float
+        s by which the clock makes recordings late; they are moved to earlier times.
+    gain : float
+        Recordings are this many times too large; they are divided by it.
+    events : tuple of str
+        Only for these events; for all, if left out.
+    """
+
+    drop: bool = False
+    reversed: tuple[Annotated[str, Field(pattern="^[A-Z0-9]$")], ...] = ()
+    late: float = 0.0
+    gain: Positive = 1.0
+    events: tuple[str, ...] = ()
+
+
 class DataConfig(_Section):
     """What is compared, and how recordings are treated.
 
@@ -105,6 +131,11 @@ class DataConfig(_Section):
         Compare radial and transverse instead of east and north.
     corners, taper, water_level
         See ``SignalConfig``.
+    corrections : mapping of str to CorrectionConfig
+        By station, ``NET.STA``.
+    duplicates : float
+        Stations of an event that are at most so far apart, in m, are one place: the one with most components is used,
+        the others are listed; 0 uses all.
     """
 
     duration: Positive
@@ -116,6 +147,8 @@ class DataConfig(_Section):
     corners: int = 3
     taper: float = 0.05
     water_level: float = 60.0
+    corrections: dict[str, CorrectionConfig] = {}
+    duplicates: Annotated[float, Field(ge=0)] = 1.0
 
 
 class GuardConfig(_Section):
@@ -186,6 +219,10 @@ class StageConfig(_Section):
         How windows are selected.
     reselect : int
         Windows are selected anew every so many iterations of the stage, and frozen between.
+    quality : QualityConfig
+        Which windows are left out because they stand apart from the others of their event.
+    weights : WeightConfig
+        What windows count beside each other.
     smoothing : tuple of 3 float, optional
         Instead of ``inversion.smoothing``.
     guard : GuardConfig, optional
@@ -199,6 +236,8 @@ class StageConfig(_Section):
         Annotated[MisfitConfig, Field(discriminator="kind")]
     ).validate_python({"kind": "cc_traveltime"})
     windows: WindowConfig = WindowConfig()
+    quality: QualityConfig = QualityConfig()
+    weights: WeightConfig = WeightConfig()
     reselect: Annotated[int, Field(ge=1)] = 3
     smoothing: tuple[float, float, float] | None = None
     guard: GuardConfig | None = None

@@ -103,7 +103,7 @@ _KINDS = {"elastic3d", "waveform", "cc_traveltime"}
 def _is_key(part: int | str) -> bool:
     """Whether a part of pydantic's location is a key or number of the file, not the name of a type."""
     return isinstance(part, int) or (
-        part not in _KINDS and not part.startswith(("function-", "tuple", "dataclass"))
+        part not in _KINDS and not part.startswith(("function-", "tuple", "dataclass", "literal", "float"))
     )
 
 

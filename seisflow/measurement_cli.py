@@ -27,7 +27,7 @@ def query(
     csv: Annotated[Path | None, typer.Option(help="Write the answer to this CSV file.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write the answer to this Parquet file.")] = None,
 ) -> None:
-    """Ask all measurements in SQL: tables measurements, events and stations."""
+    """Ask all measurements in SQL: tables measurements, events, stations and station_quality."""
     from seisflow.errors import InputError
     from seisflow.project import Project
     from seisflow.steps.query import TABLES, ask, write_answer

@@ -31,7 +31,7 @@ __all__ = ["DETECTION_CODE", "Begun", "Records", "Task", "code_version"]
 
 _RECORD = {"inputs", "settings", "code", "outputs", "results", "seconds"}
 _DRIVER = re.compile(r"host (?P<host>\S+), process (?P<pid>\d+)")
-_CODE = ("domain", "io", "signal", "windows", "misfits", "solvers", "inversion", "native", "steps")
+_CODE = ("domain", "io", "signal", "windows", "weights", "misfits", "solvers", "inversion", "native", "steps")
 DETECTION_CODE = ("detection", "steps/detect")
 
 

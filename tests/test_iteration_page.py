@@ -137,7 +137,14 @@ def test_texts_of_the_page_are_escaped_and_what_is_left_out_is_told(tmp_path):
     empty = PageTable(("a", "b"), [])
     refused = PageTable(("reason", "count"), [("<script>1 < 2</script>", -3), ("-5 s", None)])
     page = IterationPage(
-        "a & b", [("x", "<i>")], empty, empty, empty, [], PageTable(("s", "n"), [("shift", 2)]), refused, 7
+        "a & b",
+        [("x", "<i>")],
+        *[empty] * 4,
+        [],
+        PageTable(("s", "n"), [("shift", 2)]),
+        refused,
+        empty,
+        7,
     )
     write_iteration_page(tmp_path / "a.html", page)
     text = (tmp_path / "a.html").read_text(encoding="utf-8")

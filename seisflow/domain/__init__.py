@@ -15,6 +15,7 @@ from seisflow.domain.grid import FloatArray, Grid
 from seisflow.domain.model import Kernel, Model
 from seisflow.domain.station import Station
 from seisflow.domain.template import Template
+from seisflow.domain.trace_fit import TraceFit
 from seisflow.domain.travel_times import TravelTimeTable
 from seisflow.domain.window import Measurement, Measurements, Rejection, WeightFactors, Window
 
@@ -47,6 +48,7 @@ __all__ = [
     "Station",
     "Template",
     "TimeSpan",
+    "TraceFit",
     "TravelTimeTable",
     "WeightFactors",
     "Window",

@@ -19,6 +19,7 @@ from seisflow.domain import (
     Measurements,
     Rejection,
     Station,
+    TraceFit,
     WeightFactors,
     Window,
 )
@@ -79,6 +80,12 @@ _REJECTION = (
     ("count", "i8"),
     ("band", "i8"),
 )
+_TRACE = (
+    ("station", "S"),
+    ("component", "S"),
+    ("band", "i8"),
+    *((each.name, "f8") for each in fields(TraceFit)[3:]),
+)
 _RESULT = (("name", "S"), ("value", "f8"))
 
 
@@ -99,6 +106,8 @@ class EventFile:
         The adjoint source of each band (from 0) in which something was measured, forward time.
     results : mapping of str to float
         Numbers, as ``misfit``.
+    traces : tuple of TraceFit
+        How whole traces compare, where windows were selected.
     """
 
     event: Event
@@ -109,6 +118,7 @@ class EventFile:
     measurements: tuple[Measurement, ...] = ()
     adjoints: Mapping[int, Gather] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
+    traces: tuple[TraceFit, ...] = ()
 
     @property
     def adjoint(self) -> Gather | None:
@@ -181,6 +191,7 @@ def write_event(path: str | os.PathLike[str], content: EventFile, *, compress: b
             "Rejections/table",
             text_table([_rejection_row(each) for each in content.rejections], _REJECTION),
         )
+        put(auxiliary, "Traces/table", text_table([astuple(each) for each in content.traces], _TRACE))
         put(auxiliary, "Results/table", text_table(sorted(content.results.items()), _RESULT))
 
 
@@ -379,6 +390,7 @@ def read_event(
             rejections=tuple(_rejection(row) for row in _rows(auxiliary["Rejections/table"])),
             measurements=tuple(_measurement(row) for row in _rows(auxiliary["Measurements/table"])),
             results={name: value for name, value in _rows(auxiliary["Results/table"])},
+            traces=tuple(TraceFit(*row) for row in _rows(auxiliary["Traces/table"])),
         )
 
 

@@ -30,6 +30,7 @@ from seisflow.report.sections import draw_sections
 from seisflow.report.shifts import ShiftRow, draw_shift_histograms, draw_shift_map
 from seisflow.report.style import write_png
 from seisflow.report.waveforms import draw_waveforms, waveform_pages
+from seisflow.report.weights import draw_weights
 
 __all__ = [
     "CatalogPage",
@@ -57,6 +58,7 @@ __all__ = [
     "draw_shift_histograms",
     "draw_shift_map",
     "draw_waveforms",
+    "draw_weights",
     "draw_window_traces",
     "kernel_field",
     "model_field",

@@ -67,6 +67,8 @@ class IterationPage:
         Band, models, misfit.
     misfit : PageTable
         Before and after; what is used and what is held out in rows of their own.
+    categories : PageTable
+        What each band and component contributes.
     events : PageTable
     largest : PageTable
         The windows with the largest misfit.
@@ -75,6 +77,8 @@ class IterationPage:
         Counts by stage.
     refused : PageTable
         One by one.
+    stations : PageTable
+        What seems wrong with stations over several events.
     not_shown : int
         Rows that the list of what was dropped lacks.
     links : sequence of (text, address)
@@ -84,11 +88,13 @@ class IterationPage:
     title: str
     facts: Sequence[tuple[str, str]]
     misfit: PageTable
+    categories: PageTable
     events: PageTable
     largest: PageTable
     figures: Sequence[tuple[str, str, Figure]]
     dropped: PageTable
     refused: PageTable
+    stations: PageTable
     not_shown: int = 0
     links: Sequence[tuple[str, str]] = ()
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from functools import cached_property
 
 from seisflow.config import Band
-from seisflow.domain import Event, Gather, Measurement, Measurements, Rejection, Window
+from seisflow.domain import Event, Gather, Measurement, Measurements, Rejection, TraceFit, Window
 from seisflow.misfits import create as create_misfit
 from seisflow.misfits import measure_gather
 from seisflow.signal import Pipeline, SignalConfig, TimeAxis
+from seisflow.signal.trace_fits import trace_fits
+from seisflow.weights import QualityConfig, outliers
 from seisflow.windows import check_not_identical, select
 
 __all__ = ["OBSERVED", "SYNTHETIC", "BandStep", "observed_tags", "tag_of"]
@@ -50,6 +52,7 @@ class BandStep:
         self.rejections: tuple[Rejection, ...] = ()
         self.measurements: Measurements | None = None
         self.held_rows: tuple[Measurement, ...] = ()
+        self.traces: tuple[TraceFit, ...] = ()
         self.raw: Gather | None = None
         self.event: Event | None = None
 
@@ -88,6 +91,13 @@ class BandStep:
             self.observed, self.synthetic, event, self.band.windows, self.signal.band
         )
         self.take(windows, (*self.rejections, *rejections))
+
+    def judge(self, quality: QualityConfig, event: Event) -> None:
+        """Leave out windows that stand apart from the others, and compare whole traces."""
+        kept, lost = outliers(self.windows, quality, self.band.periods[0])
+        self.windows, self.rejections = tuple(kept), (*self.rejections, *lost)
+        longest = self.band.periods[1]
+        self.traces = tuple(trace_fits(self.observed, self.synthetic, event, longest, self.band.number))
 
     def take(self, windows: Sequence[Window], rejections: Sequence[Rejection]) -> None:
         """Take windows, and what was refused; both get the number of the band."""

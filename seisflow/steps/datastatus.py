@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name
 from seisflow.steps.bands import OBSERVED
 from seisflow.steps.import_log import ImportLog
+from seisflow.steps.station_quality import faults_of
 
 __all__ = ["data_status", "left_out_lines", "table_rows"]
 
-_OF_DATA = ("recording", "station")
+_OF_DATA = ("recording", "station", "duplicate")
 """Stages of rejections that say why a recording is not used; the others are about windows."""
 
 
@@ -31,7 +33,9 @@ def data_status(project: Project) -> dict[str, Any]:
         and ``recordings`` (numbers in the file of the event), ``channels`` (numbers by band and instrument code),
         ``used_stations``, ``used_traces`` and ``windows`` (in that iteration; None before), ``left_out`` (list of dict
         with ``what``, ``stage``, ``reason``); ``files``: sentences on files that could not be imported, by file;
-        ``general``: other sentences of the last import; ``total``: sums, and the number of different stations.
+        ``general``: other sentences of the last import; ``stations``: what seems wrong with a station over several
+        events (dict of ``station``, ``kind``, ``evidence``, ``correction``); ``total``: sums, and the number of
+        different stations.
     """
     log = ImportLog(project)
     newest = _newest(project)
@@ -47,6 +51,7 @@ def data_status(project: Project) -> dict[str, Any]:
         "events": events,
         "files": log.by_file,
         "general": log.general,
+        "stations": [asdict(fault) for fault in faults_of(project, newest)] if newest else [],
         "total": {
             "events": len(events),
             "stations": len(stations),
@@ -200,6 +205,11 @@ def left_out_lines(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         for reason, names in reasons.items():
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             lines.append((event, f"{names[0]}{more}", reason))
+    for each in content["stations"]:
+        advice = each["correction"] if each["kind"] == "units" else f"data.corrections: {each['correction']}"
+        lines.append(
+            ("-", f"{each['station']}, {each['kind']}", f"not left out: {each['evidence']}; {advice}")
+        )
     for file, texts in content["files"].items():
         lines += [("-", file, text.removeprefix(file).lstrip(":, ")) for text in texts]
     return lines + [("-", "-", text) for text in content["general"]]

@@ -7,7 +7,7 @@ they are one step with one record.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +27,14 @@ from seisflow.io.provenance import Provenance
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Begun, Task
 from seisflow.signal import prepare_observed
+from seisflow.signal.corrections import corrected
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver
 from seisflow.steps.bands import OBSERVED, SYNTHETIC, BandStep, observed_tags, tag_of
 from seisflow.steps.event_memory import MEMORY
 from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
+from seisflow.steps.weighing import has_weights, of_one_place, source_factor, weighted
+from seisflow.weights import QualityConfig
 
 __all__ = ["EventStep", "Stage", "run_event"]
 
@@ -81,7 +84,7 @@ class EventStep:
             self.windows_from = None
         elif self.step:
             self.windows_from = self.iteration
-        self.unknown: tuple[Rejection, ...] = ()
+        self.left_out: tuple[Rejection, ...] = ()
         self.forward: Forward | None = None
         self.kernel: Kernel | None = None
         self.work, self.runs = 0.0, 0
@@ -105,16 +108,33 @@ class EventStep:
             "kernel": self.with_kernel,
             "hold_out": list(self.held),
         }
-        bands = config.stages[self.stage].compared
+        stage = config.stages[self.stage]
+        if stage.quality != QualityConfig():
+            settings["quality"] = stage.quality
+        if has_weights(stage):
+            settings["weights"] = stage.weights
+            settings["weight of the event"] = source_factor(project, self.event, stage.weights.sources)
+        settings |= {"duplicates": config.compared.duplicates} | self._corrections()
+        bands = stage.compared
         for band in bands:
             of_band = {
                 "signal": config.signal(self.stage, band.number),
                 "windows": band.windows,
                 "misfit": band.misfit,
             }
+            if band.weight != 1:
+                of_band["weight"] = band.weight
             settings |= of_band if len(bands) == 1 else {f"band {band.number + 1}": of_band}
         name = f"{iteration_name(self.iteration)}/{step_name(self.step)}/{self.event}"
         return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"))
+
+    def _corrections(self) -> dict[str, Any]:
+        """What is corrected of this event, by station."""
+        found = self.project.config.compared.corrections
+        named = {
+            name: what for name, what in sorted(found.items()) if self.event in (what.events or (self.event,))
+        }
+        return {"corrections": named} if named else {}
 
     # ------------------------------------------------------------------ the four parts
 
@@ -147,32 +167,41 @@ class EventStep:
             gathers = [self.earlier.gathers[tag] for tag in observed_tags(len(bands))]
             return tuple(BandStep(*each, self.held) for each in zip(bands, signals, gathers, strict=True))
         stream, inventory = read_observed(self.project.observed_path(self.event))
-        stations = self._recorded(stream)
+        corrections = self._corrections().get("corrections", {})
+        stations = self._recorded(stream, [name for name, what in corrections.items() if what.drop])
+        stream = corrected(stream, corrections)
         prepared = [
             prepare_observed(stream, inventory, self.source, stations, config.axis(), signal)
             for signal in signals
         ]
-        live = np.any([np.asarray(gather.live).any(axis=1) for gather, _ in prepared], axis=0)
+        live = np.sum([np.asarray(gather.live).sum(axis=1) for gather, _ in prepared], axis=0)
+        traces = {station.id: int(count) for station, count in zip(stations, live, strict=True)}
+        doubles, listed = of_one_place(stations, traces, config.compared.duplicates)
+        self.left_out += tuple(listed)
+        live = np.array([traces[station.id] > 0 and station.id not in doubles for station in stations])
         found = []
         for band, signal, (gather, dead) in zip(bands, signals, prepared, strict=True):
             found.append(BandStep(band, signal, _of_stations(gather, live), self.held))
             found[-1].take((), dead)
         return tuple(found)
 
-    def _recorded(self, stream: Any) -> tuple[Station, ...]:
-        """The stations of a stream; those that are not described are left out and listed."""
+    def _recorded(self, stream: Any, dropped: Sequence[str]) -> tuple[Station, ...]:
+        """The stations of a stream; those that are not described, or dropped, are left out and listed."""
         recorded = {f"{trace.stats.network}.{trace.stats.station}" for trace in stream}
         known = {station.id: station for station in stations_of(self.project)}
-        self.unknown = tuple(
+        self.left_out = tuple(
             Rejection(name, "*", "station", "recorded, but stations/ does not describe it")
             for name in sorted(recorded - known.keys())
         )
-        stations = tuple(known[name] for name in sorted(recorded & known.keys()))
-        if not stations:
+        if not recorded & known.keys():
             raise PhysicsError(
                 f"event {self.event}: none of its {len(recorded)} recorded stations is in stations/"
             )
-        return stations
+        self.left_out += tuple(
+            Rejection(name, "*", "station", "dropped by data.corrections")
+            for name in sorted(recorded & known.keys() & set(dropped))
+        )
+        return tuple(known[name] for name in sorted((recorded & known.keys()) - set(dropped)))
 
     @property
     def stations(self) -> tuple[Station, ...]:
@@ -210,11 +239,27 @@ class EventStep:
                 band.take(windows, [each for each in self.earlier.rejections if each.band == number])
             elif self.forward is not None:
                 band.select(self.source)
+                band.judge(self.project.config.stages[self.stage].quality, self.source)
+        if self.windows_from is None:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Give the windows their weights; they stay with the windows as long as these are frozen."""
+        stage = self.project.config.stages[self.stage]
+        if not has_weights(stage):
+            return
+        source = source_factor(self.project, self.event, stage.weights.sources)
+        found = weighted(self.windows, self.stations, stage, source, self.held)
+        for band in self.bands:
+            band.windows = tuple(found[window] for window in band.windows)
 
     def measure(self) -> None:
         """Measure the misfit in all windows; those of stations that are held out make no adjoint source."""
-        for band in self.bands:
-            band.measure(strict=self.windows_from is not None)
+        strict = self.windows_from is not None
+        while any([band.measure(strict=strict) for band in self.bands]):
+            if not has_weights(self.project.config.stages[self.stage]):
+                break
+            self._weigh()  # some windows could not be measured: the others share their weight
         values = [row.value for row in self.rows]
         if not np.all(np.isfinite(values)):
             raise PhysicsError(f"event {self.event}: the misfit is {sum(values)}")
@@ -227,7 +272,7 @@ class EventStep:
     @property
     def rejections(self) -> tuple[Rejection, ...]:
         """What was refused, band by band."""
-        return (*self.unknown, *(row for band in self.bands for row in band.rejections))
+        return (*self.left_out, *(row for band in self.bands for row in band.rejections))
 
     @property
     def rows(self) -> tuple[Measurement, ...]:
@@ -333,6 +378,7 @@ class EventStep:
             rejections=self.rejections,
             measurements=self.rows,
             adjoints=adjoints,
+            traces=tuple(fit for band in self.bands for fit in band.traces),
             results=results,
         )
 

@@ -16,17 +16,21 @@ from seisflow.steps.inputs import event_of, model_of, stations_of
 from seisflow.steps.measured import accepted_trial, band_name, band_names, measured
 from seisflow.steps.pictures import misfit_rows
 from seisflow.steps.query import open_tables
+from seisflow.steps.station_quality import faults_of
+from seisflow.steps.weighing import has_weights
 
 if TYPE_CHECKING:
     import duckdb
     from matplotlib.figure import Figure
 
     from seisflow.report import PageTable
+    from seisflow.weights import WeightConfig
 
 __all__ = ["write_report"]
 
 _PANELS, _LARGEST, _LISTED = 9, 20, 2000
 _FIT = "coalesce(correlation, selected_correlation)"
+_AFTER = "sum(misfit_after) / sum(weight) FILTER (misfit_after IS NOT NULL)"
 _CHANGE = "100 * (avg(misfit_after) / avg(misfit) filter (misfit_after is not null) - 1)"
 
 
@@ -62,12 +66,14 @@ def write_report(project: Project, iteration: int | None = None, path: Path | No
             title=f"{project.config.name}, iteration {found}",
             facts=_facts(project, tables, found),
             misfit=_misfit(tables),
+            categories=_categories(tables),
             events=_events(tables),
             largest=_largest(tables),
             figures=_figures(project, tables, found),
             dropped=_dropped(tables),
             refused=refused,
             not_shown=count - len(refused.rows),
+            stations=_stations(project, found),
             links=_links(project, found, target),
         )
     write_iteration_page(target, page)
@@ -125,10 +131,34 @@ def _misfit(tables: duckdb.DuckDBPyConnection) -> PageTable:
         f"""SELECT CASE WHEN NOT held_out THEN 'used' WHEN event IN (SELECT event FROM events WHERE held_out)
               THEN 'held-out events' ELSE 'held-out stations' END AS "whose",
             count(*) AS "windows", count(misfit_after) AS "in both",
-            avg(misfit) FILTER (misfit_after IS NOT NULL OR step IS NULL) AS "before",
-            avg(misfit_after) AS "after", round({_CHANGE}, 1) AS "change (%)"
+            sum(misfit) FILTER (misfit_after IS NOT NULL OR step IS NULL)
+              / sum(weight) FILTER (misfit_after IS NOT NULL OR step IS NULL) AS "before",
+            {_AFTER} AS "after", round({_CHANGE}, 1) AS "change (%)"
           FROM here WHERE kept GROUP BY ALL ORDER BY "whose" DESC""",
     )
+
+
+def _categories(tables: duckdb.DuckDBPyConnection) -> PageTable:
+    """What each band and component contributes."""
+    return _table(
+        tables,
+        f"""SELECT band AS "band", misfit_kind AS "misfit", component AS "component", count(*) AS "windows",
+            round(100 * sum(weight) / sum(sum(weight)) OVER (), 1) AS "weight (%)",
+            round(100 * sum(misfit) / sum(sum(misfit)) OVER (), 1) AS "of the misfit (%)",
+            sum(misfit) / sum(weight) AS "before", {_AFTER} AS "after", round({_CHANGE}, 1) AS "change (%)"
+          FROM here WHERE kept AND NOT held_out GROUP BY band, shortest_period, misfit_kind, component
+          ORDER BY shortest_period DESC, band, component""",
+    )
+
+
+def _stations(project: Project, iteration: int) -> PageTable:
+    """Stations whose recordings are wrong in the same way over several events."""
+    from seisflow.report import PageTable
+
+    rows = [
+        (each.station, each.kind, each.evidence, each.correction) for each in faults_of(project, iteration)
+    ]
+    return PageTable(("station", "what", "evidence", "data.corrections"), rows)
 
 
 def _events(tables: duckdb.DuckDBPyConnection) -> PageTable:
@@ -136,7 +166,7 @@ def _events(tables: duckdb.DuckDBPyConnection) -> PageTable:
         tables,
         f"""SELECT event AS "event", CASE WHEN event IN (SELECT event FROM events WHERE held_out) THEN 'yes' ELSE ''
               END AS "held out", count(*) FILTER (kept) AS "windows",
-            avg(misfit) AS "before", avg(misfit_after) AS "after", round({_CHANGE}, 1) AS "change (%)",
+            sum(misfit) / sum(weight) AS "before", {_AFTER} AS "after", round({_CHANGE}, 1) AS "change (%)",
             median(coalesce(shift, selected_shift)) AS "median lag (s)", median(shift_after) AS "after (s)",
             median({_FIT}) AS "median correlation",
             coalesce(sum(candidates) FILTER (NOT kept), 0)::BIGINT AS "dropped"
@@ -212,6 +242,9 @@ def _figures(
         if not any(row.after is not None for row in rows):
             text += "The misfit measures no lag: these are the lags when the windows were selected."
         figures.append(("Lags", text, draw_shift_histograms(rows, names=names)))
+    stage = project.config.stages[project.stage_of(iteration)[0]]
+    if has_weights(stage):
+        figures.append(_weights(project, tables, stage.weights))
     for word, order in (("Best", "DESC"), ("Worst", "ASC")):
         found = _panels(project, tables, iteration, order)
         if found:
@@ -221,6 +254,25 @@ def _figures(
             )
             figures.append((f"{word} waveforms", text, draw_window_traces(found)))
     return figures
+
+
+def _weights(
+    project: Project, tables: duckdb.DuckDBPyConnection, weights: WeightConfig
+) -> tuple[str, str, Figure]:
+    """The geographic factors on the map, and how they were chosen."""
+    from seisflow.report import draw_weights
+
+    factors: dict[str, float] = {}
+    for name, column in (("event", "weight_source"), ("station", "weight_receiver")):
+        sql = f"SELECT {name}, avg({column}) FROM here WHERE kept AND NOT held_out GROUP BY {name} ORDER BY {name}"
+        factors |= dict(tables.sql(sql).fetchall())
+    events = [event_of(project, event) for event in project.used]
+    figure = draw_weights(events, stations_of(project), factors, (weights.sources, weights.receivers))
+    text = (
+        "Left: geographic factors; of a station the mean over its windows. Right: the condition number, largest over "
+        "smallest factor, against the reference distance, for all events and for all stations with windows."
+    )
+    return "Weights", text, figure
 
 
 def _panels(project: Project, tables: duckdb.DuckDBPyConnection, iteration: int, order: str) -> list[Any]:

@@ -12,6 +12,7 @@ from seisflow.inversion import InversionConfig, Parametrisation, gradient, tikho
 from seisflow.io.event_file import read_event
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.inputs import model_of
+from seisflow.steps.station_quality import faults_of
 
 __all__ = [
     "Total",
@@ -74,6 +75,7 @@ def total_misfit(project: Project, iteration: int, step: int, events: tuple[str,
             f"iteration {iteration}: no window on any of {len(events)} events; the waveform pages (`seisflow plot "
             f"--iteration {iteration}`) show why. Check what the recordings hold (data.observed, data.duration), the "
             f"band and the limits under `windows`. Refused were:\n{_refusals(project, iteration, events)}"
+            + "".join(f"\n  {each.evidence}; {each.correction}" for each in faults_of(project, iteration))
         )
     weight = sum(result["weight"] for result in found)
     return Total(sum(result["misfit"] for result in found) / weight, windows, weight)

@@ -16,6 +16,7 @@ from seisflow.io.measurement_table import COLUMNS, measurement_schema
 from seisflow.project import Project
 from seisflow.steps.inputs import event_of, stations_of
 from seisflow.steps.measurement_tables import measurement_tables
+from seisflow.steps.station_quality import quality_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,6 +47,20 @@ TABLES: dict[str, dict[str, str]] = {
         "burial": "m",
         "held_out": "whether it is measured only, for all events",
     },
+    "station_quality": {
+        "iteration": "the newest in which windows were selected; whole traces were compared then",
+        "station": "NET.STA",
+        "component": "E, N or Z",
+        "band": "its periods, for people",
+        "events": "on which the trace correlates by 0.6 or more, with either sign",
+        "reversed": "on how many of them the reversed trace fits better",
+        "correlation": "median over these events, of the better sign",
+        "delay": "s; median lag beyond the median of each event",
+        "delay_scatter": "s; its robust standard deviation over events",
+        "dlna": "median ln(amplitude observed / synthetic) beyond the median of each event",
+        "dlna_scatter": "its robust standard deviation over events",
+        "fault": "what seems wrong with the station, with the evidence; empty for most",
+    },
 }
 """Columns of each table and what they mean."""
 
@@ -54,8 +69,8 @@ TABLES: dict[str, dict[str, str]] = {
 def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
     """Ask a question; the answer is read batch by batch, and is the same to the bit each time.
 
-    The tables are ``measurements``, ``events`` and ``stations``, see ``TABLES``. A question cannot reach or write any
-    file, nor change a setting.
+    The tables are ``measurements``, ``events``, ``stations`` and ``station_quality``, see ``TABLES``. A question cannot
+    reach or write any file, nor change a setting.
 
     Parameters
     ----------
@@ -161,18 +176,19 @@ def _tables(project: Project, names: Collection[str]) -> dict[str, Any]:
     if not paths:
         raise MissingError(f"{project.root}: nothing was measured yet; `seisflow iterate --iteration 1` does")
     kinds = {"time": pa.timestamp("us"), "held_out": pa.bool_()}
-    texts = ("event", "station", "network")
+    kinds |= dict.fromkeys(("iteration", "events", "reversed"), pa.int32())
+    texts = ("event", "station", "network", "component", "band", "fault")
     found: dict[str, Any] = {
         "measurements": ds.dataset([str(path) for path in paths], measurement_schema(), format="parquet")
     }
-    for name, read in (("events", _events), ("stations", _stations)):
+    for name, read in (("events", _events), ("stations", _stations), ("station_quality", quality_rows)):
         if name not in names:
             continue
         fields = [
             (column, kinds.get(column, pa.string() if column in texts else pa.float64()))
             for column in TABLES[name]
         ]
-        found[name] = pa.Table.from_pylist(read(project), schema=pa.schema(fields))
+        found[name] = pa.Table.from_pylist(list(read(project)), schema=pa.schema(fields))
     return found
 
 

@@ -198,6 +198,7 @@ def test_pyasdf_opens_and_validates_it(tmp_path, capsys):
             "Rejections",
             "Results",
             "Stations",
+            "Traces",
             "Windows",
         ]
         assert 1 / 3 in data.auxiliary_data.Windows["table"].data["start"]

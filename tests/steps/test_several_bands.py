@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny
+from seisflow.workflows.iterate import iterate
 
 from seisflow.errors import ConfigError
 from seisflow.io.event_file import read_event
@@ -14,9 +15,10 @@ from seisflow.steps.event import EventStep, run_event
 from seisflow.steps.gradient_check import check_gradient
 from seisflow.steps.measured import band_names, measured
 from seisflow.steps.query import ask
-from seisflow.workflows.iterate import iterate
 
-WINDOWS = "{travel_times: velocities, min_velocity: 1500, max_velocity: 7000, max_shift: 3, min_correlation: 0.6}"
+WINDOWS = (
+    "{travel_times: velocities, min_velocity: 1500, max_velocity: 7000, max_shift: 3, min_correlation: 0.6}"
+)
 FIRST = f"  - periods: [6, 20]\n    iterations: 3\n    misfit: {{kind: waveform}}\n    windows: {WINDOWS}\n"
 LOW, HIGH = (
     "periods: [7, 20], misfit: {kind: cc_traveltime}",
@@ -108,7 +110,9 @@ def test_an_iteration_of_several_bands_is_measured_resumed_and_asked_by_band(pro
 
 
 def test_periods_beside_bands_are_refused(project):
-    tiny.change_config(project, FIRST, stage(LOW, HIGH).replace("  - bands", "  - periods: [6, 30]\n    bands"))
+    tiny.change_config(
+        project, FIRST, stage(LOW, HIGH).replace("  - bands", "  - periods: [6, 30]\n    bands")
+    )
     with pytest.raises(ConfigError, match="given by `bands`"):
         Project.open(project)
 
