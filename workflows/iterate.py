@@ -107,7 +107,7 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
         ahead = looks_ahead(project, iteration, search)
         evaluate(project, iteration, search.trial, project.held_out, runner, ahead)
     except PhysicsError as error:
-        monitor.say(f"{name}: held-out events are not compared: {error}")
+        monitor.say(f"{name}: not all held-out events are compared: {error}")
     gained = accept(project, iteration, search)
     monitor.say(f"{name}: {_summary(gained)}")
     if project.config.pictures and project.why(pictures_task(project, iteration)):

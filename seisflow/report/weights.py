@@ -68,7 +68,7 @@ def draw_weights(
             )
         bar = figure.colorbar(mappable, ax=left, shrink=0.8, pad=0.02)
         bar.set_label("factor of the weight (circles: events, triangles: stations)")
-        ticks = [tick for tick in (0.1, 0.2, 0.5, 0.7, 1, 1.4, 2, 5, 10) if 1 / reach <= tick <= reach]
+        ticks = [tick for tick in (0.1, 0.25, 0.5, 0.7, 1, 1.4, 2, 4, 10) if 1 / reach <= tick <= reach]
         bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
         bar.minorticks_off()
         groups: list[list[Event | Station]] = [list(events), list(stations)]
@@ -78,6 +78,7 @@ def draw_weights(
         right.set_xscale("log")
         right.set_xlabel("reference distance (km)")
         right.set_ylabel("largest over smallest factor")
+        right.set_ylim(top=1.18 * right.get_ylim()[1])
         right.legend(loc="upper left")
         if title:
             figure.suptitle(title)

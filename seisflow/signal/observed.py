@@ -19,6 +19,8 @@ from seisflow.signal.rotate import station_distances
 __all__ = ["check_channel", "described_by", "epochs_of", "orientation", "prepare_observed"]
 
 STAGE = "recording"
+RESERVE = "duplicate"
+"""Stage of what is said of a station of which one instrument of several is used."""
 STANDARD = {"E": (90.0, 0.0), "N": (0.0, 0.0), "Z": (0.0, -90.0)}
 """Azimuth and dip in degrees of channels that no metadata describe."""
 SKEW = 0.1
@@ -98,7 +100,8 @@ def prepare_observed(
     Gather
         One trace for each station and component; those without a usable recording are zero and not live.
     list of Rejection
-        One for each trace that is not live, with the reason.
+        One for each trace that is not live, with the reason; then one for each station of which one instrument of
+        several is used.
 
     Raises
     ------
@@ -112,6 +115,7 @@ def prepare_observed(
     data: FloatArray = np.zeros((len(stations), 3, axis.samples))
     found = np.zeros((len(stations), 3), dtype=bool)
     reasons: list[str] = []
+    reserves: list[Rejection] = []
     distances = station_distances(event, stations)
     recorded: dict[tuple[str, str], list[Any]] = {}
     for trace in stream:
@@ -119,8 +123,10 @@ def prepare_observed(
     for number, station in enumerate(stations):
         traces = recorded.get((station.network, station.code), [])
         compared = compared_span(float(distances[number]), source.needed, config.band[1])
-        data[number], found[number], reason = _station(source, traces, compared)
+        data[number], found[number], reason, reserve = _station(source, traces, compared)
         reasons.append(reason)
+        if reserve:
+            reserves.append(Rejection(station.id, "*", RESERVE, reserve))
     live = found.copy()
     if config.rotate:
         live[:, :2] = found[:, :2].all(axis=1, keepdims=True)
@@ -132,20 +138,30 @@ def prepare_observed(
         Rejection(stations[s].id, components[c], STAGE, reasons[s], axis.start, axis.end)
         for s, c in np.argwhere(~live)
     ]
-    return Gather(stations, components, data, axis.start, axis.interval, config.quantity, live), rejections
+    gather = Gather(stations, components, data, axis.start, axis.interval, config.quantity, live)
+    return gather, rejections + reserves
 
 
-def _station(source: _Source, traces: Any, compared: TimeSpan) -> tuple[FloatArray, Any, str]:
-    """Find E, N, Z samples of a station, which of them there are, and what hindered the others."""
+def _station(source: _Source, traces: Any, compared: TimeSpan) -> tuple[FloatArray, Any, str, str]:
+    """Find E, N, Z samples of a station, which of them there are, what hindered the others; instruments in reserve."""
     nothing = np.zeros((3, source.axis.samples))
     best: tuple[FloatArray, Any, str] = nothing, np.zeros(3, dtype=bool), "no recording of this station"
-    for number, group in enumerate(channel_groups(traces)):
+    groups, used = channel_groups(traces), 0
+    for number, group in enumerate(groups):
         result = _instrument(source, group, compared)
         if number == 0 or result[1].sum() > best[1].sum():
-            best = result
+            best, used = result, number
         if best[1].all():
             break
-    return best
+    names = [_instrument_name(group) for group in groups]
+    reserve = "" if len(names) < 2 else f"{names.pop(used)} is used, {', '.join(names)} in reserve"
+    return *best, reserve
+
+
+def _instrument_name(group: dict[str, list[Any]]) -> str:
+    """Location and first letters of the channel codes, as ``00.BH``."""
+    stats = next(iter(group.values()))[0].stats
+    return f"{stats.location}.{stats.channel[:-1]}".lstrip(".")
 
 
 def _instrument(

@@ -229,13 +229,11 @@ def update_task(project: Project, iteration: int, trial: int) -> Task:
     )
 
 
-def _held_out(project: Project, iteration: int, search: Search) -> list[float] | None:
+def _held_out(
+    project: Project, iteration: int, search: Search, compared: tuple[str, ...]
+) -> list[float] | None:
     """Misfit of what is held out before and after; None if there is none or it could not be measured."""
-    events = (*search.events, *project.held_out)
-    if any(
-        project.why(EventStep(project, iteration, search.trial, event).task) for event in project.held_out
-    ):
-        return None
+    events = (*search.events, *compared)
     try:
         found = [held_misfit(project, iteration, step, events) for step in (0, search.trial)]
     except SeisflowError:
@@ -249,7 +247,8 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``misfit`` before and after (mean of a window, the same windows and events) and ``held_out`` alike; ``trial``,
+        ``misfit`` before and after (mean of a window, the same windows and events) and ``held_out`` alike, over those
+        held-out events that could be measured at both (``held_out_events``: of them, how many, and of all); ``trial``,
         ``length`` and ``reason``; ``windows``, ``direction``; ``events`` that the line search simulated;
         ``simulations``, forward and adjoint runs for each used event; ``penalty`` of the Tikhonov terms.
     """
@@ -267,6 +266,11 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
         temporary.write_bytes(source.read_bytes())
     before, after = (total_misfit(project, iteration, step, search.events) for step in (0, search.trial))
     found = find_direction(project, iteration, search.attempt)
+    compared = tuple(
+        event
+        for event in project.held_out
+        if not project.why(EventStep(project, iteration, search.trial, event).task)
+    )
     results: dict[str, Any] = {
         "stage": stage,
         "periods": list(project.config.stages[stage].periods),
@@ -278,7 +282,8 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
         "direction": found["kind"],
         "events": len(search.events),
         "simulations": round(simulations(project, iteration), 3),
-        "held_out": _held_out(project, iteration, search),
+        "held_out": _held_out(project, iteration, search, compared),
+        "held_out_events": [len(compared), len(project.held_out)],
     }
     if found["objective"] != before.misfit:
         results["penalty"] = [found["objective"] - before.misfit, search.decision.misfit - after.misfit]

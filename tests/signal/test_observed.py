@@ -296,7 +296,9 @@ def test_the_preferred_instrument_is_taken_and_the_next_if_it_is_broken():
     broken = stream()
     broken[1].data[:] = 0
     gather, rejections = prepare(broken + high, metadata)
-    assert rejections == []
+    assert [(r.component, r.stage, r.reason) for r in rejections] == [
+        ("*", "duplicate", "00.HH is used, 00.BH in reserve")
+    ]
     assert np.abs(gather.data - 2 * expected()).max() < 1e-2 * np.abs(expected()).max()
 
 
@@ -305,7 +307,8 @@ def test_one_location_is_taken_never_a_mixture():
         [trace(5 * row, "BH" + c, "10") for c, row in zip("ENZ", counts(velocity()), strict=True)]
     )
     both = inventory(*STANDARD, *(channel(c.code, c.azimuth, c.dip, location="10") for c in STANDARD))
-    gather, _ = prepare(second + stream(), both)
+    gather, (reserve,) = prepare(second + stream(), both)
+    assert reserve.reason == "00.BH is used, 10.BH in reserve"
     assert np.abs(gather.data - expected()).max() < 5e-3 * np.abs(expected()).max()
 
 
