@@ -205,6 +205,23 @@ class Project(Records):
                 "stations as NET.STA, or a station for one event as EVENT/NET.STA"
             )
 
+    def check_corrections(self, stations: Collection[str]) -> None:
+        """Refuse names under ``data.corrections`` that are no station (``NET.STA``) or no event.
+
+        Raises
+        ------
+        MissingError
+            With all of them.
+        """
+        found = self.config.compared.corrections
+        unknown = [name for name in found if name not in stations]
+        unknown += [event for what in found.values() for event in what.events if event not in self.event_ids]
+        if unknown:
+            raise MissingError(
+                f"{self.root / CONFIG_NAME}: data.corrections names {', '.join(dict.fromkeys(unknown))}; give stations "
+                "of the project as NET.STA, and events of it under `events`"
+            )
+
     @property
     def used(self) -> tuple[str, ...]:
         """Events that are inverted, sorted."""

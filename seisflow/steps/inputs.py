@@ -25,6 +25,7 @@ from seisflow.solvers import Plan, Simulation, SolverConfig, create
 __all__ = [
     "check_project",
     "common_config",
+    "epicentres",
     "event_of",
     "model_of",
     "plan_of",
@@ -64,6 +65,17 @@ def event_of(project: Project, event: str) -> Event:
             f"{', '.join(each.id for each in found)}; import it again"
         )
     return replace(found[0], time_function=_time_function(project, found[0]))
+
+
+def epicentres(project: Project, events: Sequence[str]) -> tuple[tuple[float, float], ...]:
+    """Latitude and longitude of some events in degrees."""
+    found = []
+    for name in events:
+        path = project.event_path(name)
+        stat = path.stat()
+        event = _events(str(path), stat.st_mtime_ns, stat.st_size)[0]
+        found.append((event.latitude, event.longitude))
+    return tuple(found)
 
 
 def _time_function(project: Project, event: Event) -> SourceTimeFunction:
@@ -240,7 +252,9 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
     model = model_of(model_path)
     _check_region(project, model_path, model)
     _check_bounds(project, model_path, model, stage)
-    project.check_hold_out({station.id for station in stations_of(project)})
+    names = {station.id for station in stations_of(project)}
+    project.check_hold_out(names)
+    project.check_corrections(names)
     plans, faults = [], []
     for event in project.event_ids:
         stations = stations_of(project)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from seisflow.config import Config, digest
+from seisflow.config import Config, CorrectionConfig, digest
 from seisflow.domain import Station
 from seisflow.errors import InputError, MissingError
 from seisflow.io.asdf import read_observed, write_observed
@@ -252,9 +252,17 @@ def _configuration(source: Project) -> tuple[str, Config]:
     """The configuration with recordings of velocity, all else and the comments as they are."""
     text = (source.root / CONFIG_NAME).read_text(encoding="utf-8")
     changes = [(("data", "observed"), "velocity")]
-    wanted = source.config.model_copy(
-        update={"data": source.config.compared.model_copy(update={"observed": "velocity"})}
-    )
+    data: dict[str, Any] = {"observed": "velocity"}
+    if source.config.compared.corrections:  # what was wrong with recordings is not wrong with synthetics
+        dropped = {
+            name: CorrectionConfig(drop=True, events=what.events)
+            for name, what in source.config.compared.corrections.items()
+            if what.drop
+        }
+        plain = {name: what.model_dump(mode="json", exclude_defaults=True) for name, what in dropped.items()}
+        changes.append((("data", "corrections"), json.dumps(plain)))
+        data["corrections"] = dropped
+    wanted = source.config.model_copy(update={"data": source.config.compared.model_copy(update=data)})
     file = source.config.source.file
     if file is not None and _inside(file) != file:
         changes.append((("source", "file"), json.dumps(_inside(file))))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from seisflow.config import StageConfig
 from seisflow.domain import Rejection, Station, Window
 from seisflow.project import Project
-from seisflow.steps.inputs import event_of
+from seisflow.steps.inputs import epicentres
 from seisflow.weights import Distance, WeightConfig, geographic_weights, weigh
 
 __all__ = ["has_weights", "of_one_place", "source_factor", "weighted"]
@@ -23,9 +23,7 @@ def source_factor(project: Project, event: str, reference: Distance) -> float:
     if reference is None:
         return 1.0
     group = project.used if event in project.used else project.held_out
-    found = [event_of(project, name) for name in group]
-    factors = geographic_weights(tuple((each.latitude, each.longitude) for each in found), reference)
-    return factors[group.index(event)]
+    return geographic_weights(epicentres(project, group), reference)[group.index(event)]
 
 
 def weighted(

@@ -161,6 +161,14 @@ def test_what_is_named_can_be_corrected_or_dropped(tiny_source, spoiled, tmp_pat
     assert faults_of(project, 1) == []
 
 
+def test_corrections_of_what_is_not_there_are_refused(run, project):
+    tiny.change_config(
+        project, "observed: velocity", "observed: velocity, corrections: {XX.S99: {drop: true}}"
+    )
+    code, _, error = run("check", "-p", project)
+    assert code == 2 and "data.corrections names XX.S99" in error
+
+
 def test_wrong_units_of_all_recordings_stop_the_run_and_are_named(project):
     def change(trace):
         trace.data = 1e9 * trace.data

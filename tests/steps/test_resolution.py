@@ -329,6 +329,17 @@ def test_only_what_recordings_hold_is_changed_in_the_configuration(project, tmp_
     assert left == right
 
 
+def test_what_was_wrong_with_recordings_is_not_wrong_with_synthetics(project, tmp_path):
+    wrong = "{XX.S1: {reversed: [Z], late: 1.0}, XX.S2: {drop: true, late: 2.0, events: [a1]}}"
+    tiny.change_config(project, "observed: velocity", f"observed: velocity, corrections: {wrong}")
+    test = ResolutionTest(Project.open(project), tmp_path / "made", Target(Checkerboard()))
+    assert list(test.config.compared.corrections) == ["XX.S2"]
+    left = test.config.compared.corrections["XX.S2"]
+    assert left.drop and left.late == 0 and left.events == ("a1",)
+    (tmp_path / "made.yaml").write_text(test.text)
+    assert load(tmp_path / "made.yaml") == test.config
+
+
 def test_a_time_function_outside_the_project_comes_along(run, project, tmp_path):
     times = np.linspace(-2, 2, 41)
     np.savetxt(tmp_path / "stf.txt", np.column_stack([times, np.exp(-(times**2))]))
