@@ -65,7 +65,7 @@ def weigh(
 
 def _waves(window: Window) -> tuple[str, ...]:
     """Names of what passes in the window: its phases, then ``body`` or ``surface``."""
-    return (*getattr(window, "phases", ()), getattr(window, "waves", ""))
+    return (*window.phases, window.waves)
 
 
 def _category(window: Window) -> tuple[int, str, str]:
