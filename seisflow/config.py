@@ -310,10 +310,13 @@ class ComputeConfig(_Section):
     events_at_once : int, optional
         Events that run side by side; as many as cores, if left out, and never more. Each has
         cores / events_at_once threads.
+    device : {"auto", "cpu", "gpu"}
+        ``auto`` takes a GPU where there is one that can be used; ``gpu`` demands it.
     """
 
     cores: Annotated[int, Field(ge=1)] | None = None
     events_at_once: Annotated[int, Field(ge=1)] | None = None
+    device: Literal["auto", "cpu", "gpu"] = "auto"
 
     def cores_now(self) -> int:
         """Cores that may be used."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from seisflow.domain import Continuous, Station, Template
 from seisflow.native.matched_filter import FilterBank
 
 
@@ -68,3 +69,27 @@ def huge(data, live):
 
 
 SPOILS = [bursts, one_channel_bursts, decaying, gaps, constant, offsets, small, huge]
+
+
+STATIONS = tuple(Station("XX", f"S{i}", 40.0 + 0.1 * i, 10.0) for i in range(4))
+
+
+def network(hidden=((300.0, 1.0),), seed=3):
+    """A template and 20 minutes at 20 Hz in which it occurs at given times, so many times as large as noise."""
+    rng = np.random.default_rng(seed)
+    lengths = np.array([[80, 100, 100]] * 4)
+    moveouts = np.arange(4)[:, None] * 1.5 + np.array([[2.0, 3.5, 3.5]])
+    waveforms = rng.standard_normal((4, 3, 100)).astype(np.float32)
+    waveforms[:, 0, 80:] = 0
+    phases = np.array([["P", "S", "S"]] * 4)
+    template = Template(
+        "ev1", 0.0, 0.0, 0.0, 8000.0, STATIONS, ("Z", "N", "E"), waveforms, lengths, moveouts, np.ones((4, 3)),
+        phases, 0.05, 2.1,
+    )  # fmt: skip
+    data = rng.standard_normal((4, 3, 24000)).astype(np.float32)
+    for time, size in hidden:
+        for s, c in np.ndindex(4, 3):
+            first = round((time + moveouts[s, c]) / 0.05)
+            data[s, c, first : first + lengths[s, c]] += size * waveforms[s, c, : lengths[s, c]]
+    day = Continuous(STATIONS, ("Z", "N", "E"), 1e-9 * data, np.ones(data.shape, dtype=bool), 1e9, 0.05)
+    return day, template

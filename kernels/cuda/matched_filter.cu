@@ -436,6 +436,6 @@ KERNEL __launch_bounds__(256) filter_peaks(const peak_work p) {
     float *found = p.found + 4 * (int64_t)slot;
     found[0] = v;
     found[1] = limit;
-    found[2] = middle > 0 ? cc[middle - 1] : v;
-    found[3] = middle + 1 < n ? cc[middle + 1] : v;
+    found[2] = middle > 0 ? series(p, t, middle - 1) : v;
+    found[3] = middle + 1 < n ? series(p, t, middle + 1) : v;
 }

@@ -15,9 +15,12 @@ import numpy.typing as npt
 from seisflow.domain import Beam, Features, FloatArray, Projection, TravelTimeTable
 from seisflow.errors import InputError
 from seisflow.native.beam import BeamInput, BeamPlan
+from seisflow.native.cuda_beam import CudaBeam
+from seisflow.native.device import Device
 
 __all__ = [
     "BackprojectionConfig",
+    "Backprojector",
     "Delays",
     "backproject",
     "beam_at",
@@ -210,12 +213,19 @@ def _use(delays: Delays, config: BackprojectionConfig) -> npt.NDArray[np.bool_]:
     return use
 
 
-def _prepared(features: Features, delays: Delays, config: BackprojectionConfig) -> tuple[BeamPlan, BeamInput]:
+def _check_interval(features: Features, delays: Delays) -> None:
     if abs(delays.interval - features.interval) > 1e-9 * features.interval:
         raise InputError(
             f"delays are in samples of {delays.interval} s, the features have {features.interval} s; round the travel "
             "times to the interval of the features"
         )
+
+
+def _checked(
+    features: Features, delays: Delays, config: BackprojectionConfig
+) -> tuple[Delays, npt.NDArray[np.bool_]]:
+    """Delays of the rows of the features, and which stations a node sums over."""
+    _check_interval(features, delays)
     for kind, named, here in (
         ("station_weights", config.station_weights, delays.stations),
         ("phase_weights", config.phase_weights, delays.phases),
@@ -224,19 +234,21 @@ def _prepared(features: Features, delays: Delays, config: BackprojectionConfig) 
         if unknown:
             raise InputError(f"{kind} names {', '.join(unknown)}; known are {', '.join(here)}")
     chosen = delays.select(features.stations, features.phases)
-    use = _use(chosen, config)
+    return chosen, _use(chosen, config)
+
+
+def _given(features: Features, use: npt.NDArray[np.bool_], config: BackprojectionConfig) -> BeamInput:
     station = [config.station_weights.get(name, 1.0) for name in features.stations]
     phase = [config.phase_weights.get(name, 1.0) for name in features.phases]
     count = np.maximum(use.sum(axis=1), 1)
     least = np.minimum(np.maximum(config.min_live, config.min_stations / count), 1.0)
-    given = BeamInput(
+    return BeamInput(
         np.ascontiguousarray(features.capped()),
         np.ascontiguousarray(features.live),
         np.outer(station, phase),
         least,
         config.bounds == "strict",
     )
-    return BeamPlan(chosen.samples, use), given
 
 
 def row_weights(
@@ -268,6 +280,45 @@ def row_weights(
     return result
 
 
+class Backprojector:
+    """Backprojection of many stretches of features with the same delays: what these alone decide is made once.
+
+    Parameters
+    ----------
+    delays : Delays
+    config : BackprojectionConfig
+    threads : int
+        The result does not depend on it by a bit.
+    device : Device, optional
+        A GPU to do it on, with the same bits.
+    """
+
+    def __init__(
+        self, delays: Delays, config: BackprojectionConfig, threads: int = 1, device: Device | None = None
+    ) -> None:
+        self.delays, self.config, self.threads, self.device = delays, config, threads, device
+        self._rows: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._use = np.zeros((0, 0), dtype=np.bool_)
+        self._plan: BeamPlan | None = None
+        self._on_device: CudaBeam | None = None
+
+    def __call__(self, features: Features) -> Beam:
+        """Best node per origin time; see ``backproject``."""
+        rows = (features.stations, features.phases)
+        if self._plan is None or rows != self._rows:
+            chosen, self._use = _checked(features, self.delays, self.config)
+            self._plan, self._rows = BeamPlan(chosen.samples, self._use), rows
+            self._on_device = None if self.device is None else CudaBeam(self.device, self._plan)
+        _check_interval(features, self.delays)
+        given = _given(features, self._use, self.config)
+        if self._on_device is None or self.device is None:
+            found = self._plan.maximum(given, self.threads)
+        else:
+            with self.device.lock:
+                found = self._on_device.maximum(given)
+        return Beam(features.start, features.interval, found.maximum, found.node, found.share)
+
+
 def backproject(features: Features, delays: Delays, config: BackprojectionConfig, threads: int = 1) -> Beam:
     """Best node per origin time, at every sample of the features.
 
@@ -290,9 +341,7 @@ def backproject(features: Features, delays: Delays, config: BackprojectionConfig
     InputError
         If delays or weights do not fit the features, or a live feature is not finite.
     """
-    plan, given = _prepared(features, delays, config)
-    found = plan.maximum(given, threads)
-    return Beam(features.start, features.interval, found.maximum, found.node, found.share)
+    return Backprojector(delays, config, threads)(features)
 
 
 def beam_at(
@@ -323,7 +372,8 @@ def beam_at(
     InputError
         As ``backproject``.
     """
-    plan, given = _prepared(features, delays, config)
+    chosen, use = _checked(features, delays, config)
+    plan, given = BeamPlan(chosen.samples, use), _given(features, use, config)
     return plan.values(given, np.atleast_1d(times), threads)
 
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from seisflow.domain import Continuous, FloatArray, Template
 from seisflow.errors import InputError
+from seisflow.native.cuda_matched_filter import CudaFilter, DeviceCorrelations
+from seisflow.native.device import Device, DeviceMemoryError
 from seisflow.native.matched_filter import FilterBank, LiveShare, matched_filter, memory
 
 __all__ = [
@@ -100,11 +102,46 @@ class Search:
     config: MatchedFilterConfig
     threads: int
 
-    def __iter__(self) -> Iterator[Batch]:
-        channels = _Channels(self.data)
+    def _flat(self) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         shape = (-1, self.data.samples)
         data = np.ascontiguousarray(self.data.data, dtype=np.float32).reshape(shape)
-        live = np.ascontiguousarray(self.data.live).reshape(shape)
+        return data, np.ascontiguousarray(self.data.live).reshape(shape)
+
+    def on_device(self, device: Device) -> Iterator[tuple[tuple[int, ...], DeviceCorrelations]]:
+        """Numbers of templates and their correlations on a GPU, in batches as large as its memory allows.
+
+        Take what is needed of one batch before the next: its memory is used again.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If not even one template fits beside the recordings.
+        """
+        numbers = [number for some in self.used for number in some]
+        if not numbers:
+            return
+        channels = _Channels(self.data)
+        run = CudaFilter(device, *self._flat())
+        longest = max(int(self.templates[number].lengths.max()) for number in numbers)
+        size = run.fits((len(numbers), len(channels.number), longest))
+        first = 0
+        while first < len(numbers):
+            some = tuple(numbers[first : first + size])
+            try:
+                found = run.correlate(
+                    channels.bank([self.templates[n] for n in some]), min_live=self.config.min_live
+                )
+            except DeviceMemoryError:
+                if size == 1:
+                    raise
+                size = max(1, size // 2)
+                continue
+            yield some, found
+            first += len(some)
+
+    def __iter__(self) -> Iterator[Batch]:
+        channels = _Channels(self.data)
+        data, live = self._flat()
         for numbers in self.used:
             bank = channels.bank([self.templates[number] for number in numbers])
             found = matched_filter(data, live, bank, min_live=self.config.min_live, threads=self.threads)

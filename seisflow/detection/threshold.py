@@ -13,7 +13,8 @@ from seisflow.domain import FloatArray
 from seisflow.errors import InputError, PhysicsError
 
 __all__ = [
-    "NullPeaks", "ThresholdConfig", "false_alarms", "peaks", "running_median_mad", "threshold", "threshold_for_rate",
+    "NullPeaks", "ThresholdConfig", "false_alarms", "peaks", "running_median_mad", "spaced", "threshold",
+    "threshold_for_rate",
 ]  # fmt: skip
 
 DAY = 86400.0
@@ -237,13 +238,32 @@ def peaks(series: FloatArray, threshold: FloatArray | float, separation: int) ->
     found = _tops(series)
     above = series[found] > (threshold[found] if isinstance(threshold, np.ndarray) else threshold)
     found = found[above]
+    return spaced(found, series[found], separation)
+
+
+def spaced(found: npt.NDArray[np.int64], heights: FloatArray, separation: int) -> npt.NDArray[np.int64]:
+    """The highest of some local maxima first, then each that is far enough from all before.
+
+    Parameters
+    ----------
+    found : ndarray of int64 (n,)
+        Samples, ascending; no two are neighbours.
+    heights : ndarray (n,)
+    separation : int
+        Samples.
+
+    Returns
+    -------
+    ndarray of int64 (m,)
+        Those that stay, ascending.
+    """
     if not found.size:
         return found
     # maxima are never neighbours, so their ranks between zeros are a series with the same maxima and no ties;
     # a longer way between two than the separation tells nothing more
     place = np.cumsum(np.minimum(np.diff(found, prepend=-1), separation + 1))
     rank = np.zeros(place[-1] + 2)
-    rank[place[np.lexsort((-found, series[found]))]] = np.arange(1, found.size + 1)
+    rank[place[np.lexsort((-found, heights))]] = np.arange(1, found.size + 1)
     kept, _ = find_peaks(rank, distance=separation)
     result: npt.NDArray[np.int64] = found[np.searchsorted(place, kept)]
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -36,6 +37,11 @@ def gpu_problem() -> str | None:
     return None
 
 
+@lru_cache(maxsize=8)
+def _opened(number: int) -> Device:
+    return CudaDevice(number)
+
+
 def open_device(device: str) -> Device | None:
     """The GPU to use, or None for the processor.
 
@@ -58,7 +64,7 @@ def open_device(device: str) -> Device | None:
         return None
     problem = gpu_problem()
     if problem is None:
-        return CudaDevice(int(os.environ.get("SEISFLOW_GPU", "0")))
+        return _opened(int(os.environ.get("SEISFLOW_GPU", "0")))
     if device == "gpu":
         raise MissingError(f"device = gpu: {problem}; or set device = cpu")
     return None
@@ -80,6 +86,7 @@ class CudaDevice:
         self.number = number % max(1, int(cupy.cuda.runtime.getDeviceCount()))
         self._device = cupy.cuda.Device(self.number)
         self._device.use()
+        self.lock = threading.RLock()
         properties = cupy.cuda.runtime.getDeviceProperties(self.number)
         self.name = properties["name"].decode()
         self.processors = int(properties["multiProcessorCount"])
@@ -131,6 +138,7 @@ class CudaDevice:
         shared: int = 0,
     ) -> None:
         """Run a kernel on the current stream; it is compiled the first time, or read from CuPy's cache of files."""
+        self._device.use()  # CUDA remembers it for each thread
         found = self._kernels.get(kernel) or self._kernel(kernel)
         if shared > _SMALL_SHARED:
             found.max_dynamic_shared_size_bytes = shared
@@ -151,6 +159,7 @@ class CudaDevice:
 
     def _allocated(self, make: Any, size: int) -> Any:
         """What is made; if memory is short, once more without what CuPy keeps for later."""
+        self._device.use()
         out_of_memory = self.xp.cuda.memory.OutOfMemoryError
         try:
             return make()

@@ -33,6 +33,8 @@ class Device(Protocol):
 
     name: str
     processors: int
+    lock: Any
+    """Who runs something longer holds it: threads take turns, so that each can plan with the free memory."""
     shared_bytes: int
     """Most shared memory of a block."""
     xp: Any

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,7 @@ class ShimDevice:
         self.order, self.memory, self.shared_bytes = ORDERS[order], memory, shared_bytes
         self.processors = 2
         self.launches = []
+        self.lock = threading.RLock()
         self.texts = {}
 
     def upload(self, array):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seisflow.config import digest
-from seisflow.detection.backprojection import backproject, row_weights, shift_stations
+from seisflow.detection.backprojection import Backprojector, row_weights, shift_stations
 from seisflow.detection.features import make_features, mixed
 from seisflow.detection.location import Location, locate
 from seisflow.detection.magnitude import LocalMagnitudeConfig, RelativeMagnitudeConfig
@@ -31,6 +31,7 @@ from seisflow.records import Task
 from seisflow.signal.pickers import PickAxis
 from seisflow.steps.detect.days import day_name
 from seisflow.steps.detect.survey import Survey, counted, parts_of
+from seisflow.steps.device import device_of
 
 __all__ = ["beam_path", "beam_task", "features_of", "found_path", "named", "run_day"]
 
@@ -209,6 +210,7 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
 def _search(survey: Survey, features: Features, threads: int, progress: Progress) -> _Searched:
     """The beam, slice by slice, and the peaks of beams of shifted stations."""
     config, reach = survey.config, int(survey.delays.samples.max())
+    run = Backprojector(survey.delays, config.backprojection, threads, device_of(survey.project))
     count = features.samples - reach
     maximum = np.zeros(count, dtype=np.float32)
     node, live = np.full(count, -1, dtype=np.int32), np.zeros(count, dtype=np.float32)
@@ -217,11 +219,11 @@ def _search(survey: Survey, features: Features, threads: int, progress: Progress
         piece = _slice(features, first, last + reach)
         if not piece.live.any():
             continue
-        beam = backproject(piece, survey.delays, config.backprojection, threads)
+        beam = run(piece)
         for whole, part in ((maximum, beam.maximum), (node, beam.node), (live, beam.live)):
             whole[first:last] = part[: last - first]
         for number in range(config.nulls):
-            found, seconds = _null_peaks(survey, piece, number, threads)
+            found, seconds = _null_peaks(survey, piece, number, run)
             heights.append(found)
             duration += seconds
         progress(last / count)
@@ -231,7 +233,7 @@ def _search(survey: Survey, features: Features, threads: int, progress: Progress
     return _Searched(Beam(features.start, features.interval, maximum, node, live), null_peaks)
 
 
-def _null_peaks(survey: Survey, piece: Features, number: int, threads: int) -> tuple[FloatArray, float]:
+def _null_peaks(survey: Survey, piece: Features, number: int, run: Backprojector) -> tuple[FloatArray, float]:
     """Peaks of the beam of shifted stations, and how many s of it were live."""
     config = survey.config
     recorded = np.flatnonzero(piece.live.any(axis=(0, 1)))
@@ -244,7 +246,7 @@ def _null_peaks(survey: Survey, piece: Features, number: int, threads: int) -> t
     # apart by more than any two arrivals of an event, as far as the data are long enough for that
     apart = min(survey.longest, 0.5 * piece.samples * piece.interval / len(piece.stations))
     shifted = shift_stations(piece, _seed(piece.start, number), apart)
-    null = backproject(shifted, survey.delays, config.backprojection, threads)
+    null = run(shifted)
     alive = null.node >= 0
     if not alive.any():
         return np.zeros(0), 0.0

@@ -20,6 +20,7 @@ from seisflow.detection.correlation import (
     correlate,
     time_reversed,
 )
+from seisflow.detection.device_matches import device_matches, median_stride
 from seisflow.detection.magnitude import relative_magnitude
 from seisflow.detection.matches import Match, MatchConfig, merge_matches, top_between_samples
 from seisflow.detection.shifted import shift_recordings
@@ -30,11 +31,13 @@ from seisflow.errors import PhysicsError
 from seisflow.io.archive import Day
 from seisflow.io.catalog_files import save_catalog
 from seisflow.io.template_files import read_templates
+from seisflow.native.device import Device
 from seisflow.records import Task
 from seisflow.steps.detect.day import named
 from seisflow.steps.detect.days import day_name
 from seisflow.steps.detect.survey import Survey, counted
 from seisflow.steps.detect.templates import templates_path
+from seisflow.steps.device import device_of
 
 __all__ = ["NULL_FLOOR", "MatchedFilter", "match_day", "match_task", "matched_path"]
 
@@ -43,9 +46,6 @@ NULL_FLOOR = 0.7
 
 _AT_ONCE = 64
 """Matches whose channels are correlated together."""
-
-_SAMPLES = 4000
-"""Samples of a window that its median is taken of, at most."""
 
 
 def matched_path(survey: Survey, day: Day) -> Path:
@@ -87,12 +87,15 @@ class MatchedFilter:
         Their network correlation.
     config : MatchingConfig
     threads : int
+    device : Device, optional
+        A GPU to run them on.
     """
 
     templates: Sequence[Template]
     alike: FloatArray
     config: MatchingConfig
     threads: int
+    device: Device | None = None
 
     def peaks(self, data: Continuous, part: float = 1.0, backwards: bool = False) -> _Found:
         """Peaks of the correlations of all templates above a part of their thresholds; and templates that do not fit.
@@ -102,12 +105,17 @@ class MatchedFilter:
         templates = [time_reversed(each) for each in self.templates] if backwards else self.templates
         least, found, live = self.config.filter.min_live, list[Match](), 0.0
         search = correlate(data, templates, self.config.filter, self.threads)
+        refused = {self.templates[one].id: why for one, why in search.refused.items()}
+        if self.device is not None:
+            for some, seconds in device_matches(search, self.config.matches, self.device, part):
+                found, live = found + some, max(live, seconds)
+            return _Found(found, live, refused)
         for batch in search:
             for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
                 shares = _shares(share, cc.size, least)
                 live = max(live, float(np.count_nonzero(shares)) * data.interval)
                 found += _peaks(data, number, cc, shares, self.config.matches, part)
-        return _Found(found, live, {self.templates[one].id: why for one, why in search.refused.items()})
+        return _Found(found, live, refused)
 
     def merged(self, peaks: Sequence[Match]) -> list[Match]:
         """One match for each earthquake."""
@@ -174,7 +182,7 @@ def match_day(
     begun = project.begin(task)
     templates, alike = read_templates(templates_path(survey))
     start, end = _span(survey, config, day)
-    matched = MatchedFilter(templates, alike, config, threads)
+    matched = MatchedFilter(templates, alike, config, threads, device_of(project))
     detections: list[Detection] = []
     problems: Counter[str] = Counter()
     refused: dict[str, str] = {}
@@ -265,7 +273,7 @@ def _threshold(
     cc: FloatArray, alive: npt.NDArray[np.bool_], interval: float, config: ThresholdConfig
 ) -> FloatArray:
     """The threshold of a correlation, from some of the samples: the median of thousands does not need them all."""
-    stride = max(1, int(config.window / interval / _SAMPLES))
+    stride = median_stride(config.window, interval)
     if config.kind == "rate":  # what false alarms reach so often is known when all is searched
         config = replace(config, kind="mad")
     coarse = threshold(cc[::stride], alive[::stride], interval * stride, config)

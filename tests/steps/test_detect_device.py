@@ -1,0 +1,51 @@
+"""Detection of a day on a GPU (here the CPU in place of one) gives the catalog of the processor."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from seisflow.errors import MissingError
+from seisflow.io.beam_files import read_beam
+from seisflow.io.catalog_files import load_catalog
+from seisflow.native.cuda import gpu_problem, open_device
+from seisflow.project import Project
+from seisflow.steps.detect import day as day_step
+from seisflow.steps.detect import match as match_step
+from seisflow.steps.detect.day import beam_path, run_day
+from seisflow.steps.detect.match import match_day, matched_path
+from seisflow.steps.detect.survey import Survey
+from tests.cuda_shim.device import COMPILER, ShimDevice
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(COMPILER is None, reason="no C++ compiler (g++)")
+def test_a_day_on_a_device_is_that_of_the_processor(network_done_source, tmp_path, monkeypatch):
+    root = tmp_path / "project"
+    shutil.copytree(network_done_source, root)
+    survey = Survey.open(Project.open(root))
+    day = survey.days()[0]
+    before = read_beam(beam_path(survey, day)), load_catalog(matched_path(survey, day))
+    device = ShimDevice("shuffled")
+    for step in (day_step, match_step):
+        monkeypatch.setattr(step, "device_of", lambda project: device)
+    shutil.rmtree(root / "records", ignore_errors=True)
+    for path in (beam_path(survey, day), matched_path(survey, day)):
+        path.unlink()
+    run_day(survey, day, 1, lambda part: None)
+    match_day(survey, survey.config.matching, day, 1, lambda part: None)
+    assert {"beam_screen", "filter_direct", "filter_peaks"} <= set(device.launches)
+    after = read_beam(beam_path(survey, day)), load_catalog(matched_path(survey, day))
+    np.testing.assert_array_equal(after[0].beam.node, before[0].beam.node)
+    np.testing.assert_array_equal(after[0].beam.maximum, before[0].beam.maximum)
+    np.testing.assert_array_equal(after[0].null, before[0].null)
+    assert [each.id for each in after[1]] == [each.id for each in before[1]]
+    np.testing.assert_allclose([e.value for e in after[1]], [e.value for e in before[1]], atol=1e-5)
+
+
+@pytest.mark.skipif(gpu_problem() is None, reason="there is a GPU")
+def test_a_gpu_that_is_demanded_must_be_there():
+    assert open_device("auto") is None
+    assert open_device("cpu") is None
+    with pytest.raises(MissingError, match=r"device = gpu: CuPy .*(pip install|no GPU).*set device = cpu"):
+        open_device("gpu")
