@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -143,6 +144,21 @@ class CudaDevice:
         if shared > _SMALL_SHARED:
             found.max_dynamic_shared_size_bytes = shared
         found(grid, block, (argument,), shared_mem=shared)
+
+    def repeat(self, launches: Callable[[], None], times: int) -> None:
+        """Do the same launches again and again, after the first time as a CUDA graph."""
+        self._device.use()
+        launches()  # what is compiled or loaded now cannot be within a capture
+        before = self.xp.cuda.get_current_stream()
+        before.synchronize()
+        stream = self.xp.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            launches()
+            graph = stream.end_capture()
+            for _ in range(times - 1):
+                graph.launch(stream)
+        stream.synchronize()
 
     def synchronize(self) -> None:
         """Wait for the current stream."""

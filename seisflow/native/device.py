@@ -6,7 +6,7 @@ Kernels take one struct by value (``kernels/include``); here it is a NumPy struc
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -70,6 +70,9 @@ class Device(Protocol):
         shared: int = 0,
     ) -> None:
         """Run a kernel: its stem, its name, and options of its compilation."""
+
+    def repeat(self, launches: Callable[[], None], times: int) -> None:
+        """Do the same launches again and again; no memory may be taken by them."""
 
     def synchronize(self) -> None:
         """Wait for what was launched."""

@@ -153,5 +153,9 @@ class ShimDevice:
         assert status == 0, f"{name}: launch {grid} x {block} with {shared} bytes is refused ({status})"
         self.launches.append(name)
 
+    def repeat(self, launches, times):
+        for _ in range(times):
+            launches()
+
     def synchronize(self):
         pass

@@ -7,7 +7,11 @@ from tests.cuda_shim import nvrtc
 from tests.cuda_shim.device import kernels_of
 
 LIBRARY, REASON = nvrtc.library()
-VARIANTS = {"beam": [{}, {"HALF": 1}], "matched_filter": [{}]}
+VARIANTS = {
+    "beam": [{}, {"HALF": 1}],
+    "matched_filter": [{}],
+    "elastic3d": [{"ELASTIC3D_ORDER": order, "REAL_BITS": bits} for order in (4, 8) for bits in (32, 64)],
+}
 MOST = {
     "beam_screen": 64,  # registers: a block has 1024 threads, and a multiprocessor 65536 registers
     "beam_exact": 64,
@@ -21,6 +25,13 @@ MOST = {
     "filter_share": 64,
     "filter_levels": 64,
     "filter_peaks": 64,
+    "elastic_velocity": 128,
+    "elastic_stress": 128,
+    "elastic_correlate": 128,
+    "elastic_inject": 64,
+    "elastic_record": 96,  # one warp a block
+    "elastic_keep": 64,
+    "elastic_tick": 64,
 }
 CASES = [(stem, variant) for stem, variants in VARIANTS.items() for variant in variants]
 

@@ -1,0 +1,119 @@
+"""The elastic kernel on a GPU against the C kernel (CPU in place of a GPU, and a GPU), which has a twin of its own.
+
+Stated tolerance: 1e-5 of the peak in single, 1e-12 in double precision, for fields, records, snapshots and sums.
+"""
+
+import numpy as np
+import pytest
+
+from seisflow.native.cuda_elastic3d import CudaElastic3D
+from seisflow.native.elastic3d import FIELDS, SUMS, Elastic3DGrid, Snapshots
+from tests.elastic3d_cases import RATIO, compiled, entries, initial, medium, profiles
+from tests.native.devices import with_devices
+
+TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
+SHAPES = {"small": ((14, 13, 25), 3), "bare": ((5, 9, 33), 0), "uneven": ((13, 17, 40), 5)}
+
+
+def grid_of(shape, dtype, cells, order):
+    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=profiles(shape, cells), order=order)
+    grid.set_material(*medium(shape), RATIO)
+    return grid
+
+
+def near(found, expected, dtype):
+    scale = np.abs(expected).max()
+    assert scale > 0
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE[dtype] * scale, rtol=0)
+
+
+def moved(device, shape, dtype, cells, steps, order, stored=None, events=1, seeds=(0,)):
+    """As ``compiled``: random fields, sources and records."""
+    host = grid_of(shape, dtype, cells, order)
+    for name, values in initial(shape).items():
+        host.view(name)[...] = values
+    grid = CudaElastic3D(device, host, events)
+    start = np.array(host._fields[: grid.state])
+    for event in range(events):
+        grid.arrays["fields"][event][...] = device.upload(start)
+    rng = np.random.default_rng(7)
+    f, m = rng.standard_normal((steps, 3)), rng.standard_normal((steps, 2))
+    out = [np.zeros((steps, 4)) for _ in range(events)]
+    forces = [entries(shape, [0, 1, 2], 3, 11 + seed) for seed in seeds]
+    moments = [entries(shape, [3, 4, 6, 7, 8], 2, 12 + seed) for seed in seeds]
+    wanted = [entries(shape, range(9), 4, 13, sort=True)] * events
+    receivers = grid.receivers(wanted, out)
+    driven = grid.sources(forces, [f] * events), grid.sources(moments, [m] * events), receivers
+    assert grid.advance(*driven, grid.snapshots(stored), 0, steps // 2) == 0
+    assert grid.advance(*driven, grid.snapshots(stored), steps // 2, steps - steps // 2) == 0
+    grid.collect(receivers)
+    return grid, out
+
+
+@with_devices("forward", "shuffled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", [4, 8])
+@pytest.mark.parametrize("case", SHAPES)
+def test_fields_records_and_snapshots_are_those_of_the_processor(case, order, dtype, device):
+    shape, cells = SHAPES[case]
+    steps, every = 9, 4
+    host, expected, _, _ = compiled(shape, dtype, cells, 1, order=order)
+    slots = len(range(1, steps, every))
+    kept = Snapshots(every, 1, np.zeros(host.snapshot_shape(slots), dtype))
+    host, expected, _, _ = compiled(shape, dtype, cells, steps, order=order, snapshots=kept)
+    room = device.zeros(host.snapshot_shape(slots), dtype)
+    grid, (out,) = moved(device, shape, dtype, cells, steps, order, Snapshots(every, 1, room))
+    fields = grid.fields()
+    for number, name in enumerate(FIELDS):
+        near(fields[number], host.view(name), dtype)
+    near(out, expected, dtype)
+    near(device.download(room), kept.data, dtype)
+
+
+@with_devices("reversed")
+def test_events_in_one_launch_are_each_as_alone(device):
+    shape, cells, steps = (14, 13, 25), 3, 6
+    together, outs = moved(device, shape, np.float32, cells, steps, 4, events=3, seeds=(0, 20, 40))
+    for event, seed in enumerate((0, 20, 40)):
+        alone, (out,) = moved(device, shape, np.float32, cells, steps, 4, seeds=(seed,))
+        np.testing.assert_array_equal(together.fields(event), alone.fields())
+        np.testing.assert_array_equal(outs[event], out)
+    assert not np.array_equal(outs[0], outs[1])
+
+
+@with_devices("shuffled")
+@pytest.mark.parametrize("order", [4, 8])
+def test_sums_of_a_gradient_are_those_of_the_processor(order, device):
+    shape, cells, dtype = (20, 19, 34), 3, np.float64
+    host, _, _, _ = compiled(shape, dtype, cells, 5, order=order)
+    rng = np.random.default_rng(3)
+    data = 0.1 * rng.standard_normal(host.snapshot_shape(2))
+    sums = np.zeros((len(SUMS), *host.box))
+    kept = Snapshots(1, 0, data)
+    grid, _ = moved(device, shape, dtype, cells, 5, order)
+    mine, stored = grid.new_sums(), Snapshots(1, 0, device.upload(data))
+    for slot, after in ((0, False), (0, True), (1, False)):
+        host.correlate(host.snapshots(kept), slot, sums, after=after)
+        grid.correlate(grid.snapshots(stored), slot, mine, after=after)
+    mine = device.download(mine)
+    for number in range(len(SUMS)):
+        near(mine[number], sums[number], dtype)
+
+
+@with_devices("forward")
+def test_infinite_fields_are_found_and_states_come_back(device):
+    shape = (6, 8, 20)
+    grid = CudaElastic3D(device, grid_of(shape, np.float32, 0, 4))
+    out = np.zeros((60, 1))
+    nothing = entries(shape, [0], 1, 1).select(np.zeros(0, dtype=int))
+    none = grid.sources(nothing, np.zeros((60, 1)))
+    force = grid.sources(entries(shape, [0], 1, 1), np.ones((60, 1)))
+    receivers = grid.receivers(nothing, out)
+    assert grid.advance(force, none, receivers, None, 0, 3) == 0
+    saved, before = grid.save(), grid.fields()
+    grid.reset()
+    assert not grid.fields().any()
+    grid.restore(saved)
+    np.testing.assert_array_equal(grid.fields(), before)
+    force.arrays["samples"][...] = np.inf
+    assert grid.advance(force, none, receivers, None, 3, 57) == 48
