@@ -16,6 +16,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt kernels/CMakeLists.txt $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --reinstall-package seisflow -e '.[dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --target $(VENV)/mpi mpi4py
 	touch $@
 
 # the main job: five iterations of adjoint tomography in two period bands, and what they gained

@@ -21,6 +21,7 @@ from seisflow import __version__
 from seisflow.detection_cli import catalog, detect
 from seisflow.errors import SeisflowError
 from seisflow.measurement_cli import query, report
+from seisflow.ranks_cli import event_step, lead, ranks_of_this_run
 from seisflow.resolution_cli import app as resolution
 
 __all__ = ["app", "main"]
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command()(detect)
 app.command()(query)
 app.command()(report)
+app.command("event-step", hidden=True)(event_step)
 app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
 
@@ -155,12 +157,13 @@ def _duration(seconds: float) -> str:
 
 @app.command()
 def simulate(
+    context: typer.Context,
     event: Annotated[str, typer.Option(help="Name of the event.")],
     project: Folder = HERE,
     model: Annotated[int, typer.Option(min=0, help="Number of the model.")] = 0,
     stage: Annotated[int, typer.Option(min=1, help="Whose period band sets the grid.")] = 1,
 ) -> None:
-    """Simulate one event and write its seismograms."""
+    """Simulate one event and write its seismograms. Under mpiexec all ranks share the simulation."""
     from seisflow.project import Project
     from seisflow.steps.simulate import simulate_event
     from seisflow.terminal import Terminal
@@ -170,7 +173,7 @@ def simulate(
     with found.lock(), Terminal() as terminal:
         terminal.begin("simulate", [event])
         path, gather = simulate_event(
-            found, event, model, stage - 1, lambda done: terminal.advance(event, done)
+            found, event, model, stage - 1, lambda done: terminal.advance(event, done), context.obj
         )
         terminal.end()
     count = len(gather.stations)
@@ -469,7 +472,11 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        app()
+        ranks = ranks_of_this_run()
+        if ranks is None:
+            app()
+        else:
+            lead(ranks, app)
     except (SeisflowError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be said there

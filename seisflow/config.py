@@ -312,11 +312,17 @@ class ComputeConfig(_Section):
         cores / events_at_once threads.
     device : {"auto", "cpu", "gpu"}
         ``auto`` takes a GPU where there is one that can be used; ``gpu`` demands it.
+    ranks : int
+        Processes that share each event by MPI: each holds its part of the simulation grid. Needs mpi4py.
+    mpiexec : str
+        The command that starts them, options included; ``-n RANKS`` and the program follow.
     """
 
     cores: Annotated[int, Field(ge=1)] | None = None
     events_at_once: Annotated[int, Field(ge=1)] | None = None
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    ranks: Annotated[int, Field(ge=1)] = 1
+    mpiexec: str = "mpiexec"
 
     def cores_now(self) -> int:
         """Cores that may be used."""
@@ -326,8 +332,8 @@ class ComputeConfig(_Section):
         return len(affinity(0)) if affinity else os.cpu_count() or 1
 
     def share(self, events: int) -> tuple[int, int]:
-        """Events at once and threads for each, for so many events, without oversubscription."""
-        cores = self.cores_now()
+        """Events at once and threads for each (each rank of each), for so many events, without oversubscription."""
+        cores = max(1, self.cores_now() // self.ranks)
         at_once = max(1, min(self.events_at_once or cores, cores, events))
         return at_once, max(1, cores // at_once)
 

@@ -12,6 +12,7 @@ from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.steps.direction import find_direction
 from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event_ranks import run_on_ranks
 from seisflow.steps.frozen_windows import check_windows
 from seisflow.steps.inputs import check_project, stations_of
 from seisflow.steps.objective import total_misfit, unsafe_share
@@ -160,7 +161,8 @@ def evaluate(
         if ahead is not None:
             following = EventStep(project, iteration + 1, 0, event, threads, progress, ahead)
         try:
-            done = run_event(event_step, stage, following)
+            run = run_event if compute.ranks == 1 else run_on_ranks
+            done = run(event_step, stage, following)
             project.forget_failure(
                 event_step.task.name
             )  # of a look-ahead that failed after the step was done

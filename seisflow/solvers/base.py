@@ -57,6 +57,8 @@ class Plan:
         Point updates of a gradient (forward and adjoint), for estimates of time.
     segments : int
         Parts that the forward run is cut into; above 1 it is run once more, part by part, to save memory.
+    ranks : int
+        Processes that share the simulation; bytes are those of the one that needs most.
     """
 
     spacing: float
@@ -68,6 +70,7 @@ class Plan:
     gradient_bytes: int
     gradient_work: float
     segments: int = 1
+    ranks: int = 1
 
 
 class Forward(Protocol):
@@ -85,8 +88,14 @@ class Forward(Protocol):
 class Solver(Protocol):
     """A solver of the wave equation with its adjoint."""
 
-    def plan(self, simulation: Simulation) -> Plan:
+    def plan(self, simulation: Simulation, ranks: int | None = None) -> Plan:
         """Choose grid and steps, and check that the simulation can be run.
+
+        Parameters
+        ----------
+        simulation : Simulation
+        ranks : int, optional
+            Processes that will share it; those of this solver, if left out.
 
         Raises
         ------

@@ -8,10 +8,14 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Kernel
 from seisflow.native.elastic3d import SUMS, Entries, level_weights
+from seisflow.ranks import Ranks
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.setup import Material, Setup, moment_rate
 
-__all__ = ["model_kernel"]
+__all__ = ["model_kernel", "stress_records", "surface_terms"]
+
+_EDGES = 20
+"""Tag of the message with sums on edges."""
 
 
 def _averaged(values: FloatArray, axis: int) -> FloatArray:
@@ -55,38 +59,74 @@ def surface_terms(
     return dipole, -level_weights(dipole.z, half=False, order=setup.order) * dipole.weight * strain
 
 
+def _add_edges(
+    d_mu: FloatArray, setup: Setup, mu: FloatArray, sums: dict[str, FloatArray], ranks: Ranks | None
+) -> None:
+    """Add what the shear moduli of edges give to the nodes: 1/mu of an edge is the mean over its four nodes."""
+    own, along_y, along_z = setup.inside
+    first, last = setup.slab.first + own.start, setup.slab.first + own.stop
+    before, after = int(first > setup.layout.cells), int(last < setup.slab.total - setup.layout.cells)
+    if first == last:
+        return
+    mu = np.ascontiguousarray(mu[own.start - before : own.stop + after, along_y, along_z])
+    last_planes = np.stack([sums["xy"][-1], sums["xz"][-1]])
+    neighbour = dict(zip(("xy", "xz"), _of_neighbour(last_planes, before, after, ranks), strict=False))
+    for name, one, other in (("xy", 0, 1), ("xz", 0, 2), ("yz", 1, 2)):
+        total = np.zeros_like(mu)
+        total[before : before + last - first] = sums[name]
+        if before and name in neighbour:
+            total[0] = neighbour[name]
+        edge = np.zeros_like(mu)
+        inner = tuple(slice(0, -1) if axis in (one, other) else slice(None) for axis in range(3))
+        edge[inner] = 1 / _averaged(_averaged(1 / mu, one), other)
+        added = _spread(_spread(edge**2 * total, one), other) / mu**2
+        d_mu += added[before : before + last - first]
+
+
+def _of_neighbour(planes: FloatArray, before: int, after: int, ranks: Ranks | None) -> FloatArray:
+    """The last planes of the rank before this one; nothing where there is none."""
+    if ranks is None or not (before or after):
+        return planes[:0]
+    sending = ranks.start_send(planes, ranks.rank + 1, _EDGES) if after else None
+    found = np.empty_like(planes)
+    if before:
+        ranks.start_receive(found, ranks.rank - 1, _EDGES).Wait()
+    if sending is not None:
+        sending.Wait()
+    return found if before else found[:0]
+
+
 def model_kernel(
     setup: Setup,
     material: Material,
     sums: FloatArray,
     scale: float,
     surface: tuple[Entries, FloatArray],
-) -> Kernel:
-    """From the sums of the adjoint run to derivatives at the model nodes (chain rules of docs/solver.md)."""
-    plan, inside = setup.plan, setup.layout.inside
+    ranks: Ranks | None = None,
+) -> Kernel | None:
+    """From the sums of the adjoint run to derivatives at the model nodes (chain rules of docs/solver.md).
+
+    On ranks other than the first None.
+    """
+    plan, inside = setup.plan, setup.inside
     rho, lam, mu = (np.ascontiguousarray(m[inside]) for m in material)
     factor = -plan.snapshot_every * scale
     elastic = factor * (plan.time_step / plan.spacing) ** 2
     total = dict(zip(SUMS, sums, strict=True))
     d_lam, d_mu = elastic * total["lam"].astype(np.float64), elastic * total["mu"].astype(np.float64)
-    for name, first, second in (("xy", 0, 1), ("xz", 0, 2), ("yz", 1, 2)):
-        # 1/mu of an edge is the mean over its four nodes
-        edge = np.zeros_like(mu)
-        inner = tuple(slice(0, -1) if axis in (first, second) else slice(None) for axis in range(3))
-        edge[inner] = 1 / _averaged(_averaged(1 / mu, first), second)
-        shared = elastic * edge**2 * total[name]
-        d_mu += _spread(_spread(shared, first), second) / mu**2
+    _add_edges(d_mu, setup, material[2], {name: elastic * total[name] for name in ("xy", "xz", "yz")}, ranks)
     top_lam, top_mu, plane = lam[:, :, 0], mu[:, :, 0], d_lam[:, :, 0].copy()
     d_mu[:, :, 0] += plane * 2 * top_lam**2 / (top_lam + 2 * top_mu) ** 2
     d_lam[:, :, 0] = plane * 4 * top_mu**2 / (top_lam + 2 * top_mu) ** 2
     points, values = surface
-    place = (points.x - setup.layout.cells, points.y - setup.layout.cells, points.z)
+    place = (points.x - inside[0].start, points.y - setup.layout.cells, points.z)
     stiff = (lam[place] + 2 * mu[place]) ** 2
     np.add.at(d_lam, place, values * 2 * mu[place] / stiff)
     np.add.at(d_mu, place, -values * 2 * lam[place] / stiff)
     d_rho = factor * total["rho"].astype(np.float64)
-    regrid = Regrid(setup.simulation.model.grid, setup.layout)
+    regrid = Regrid(setup.simulation.model.grid, setup.layout, setup.slab, ranks)
     kernel = regrid.gradient(setup.simulation.model, (rho, lam, mu), (d_rho, d_lam, d_mu))
     light = np.sqrt(total["forward"].astype(np.float64)) * np.sqrt(total["adjoint"].astype(np.float64))
     light *= scale * plan.snapshot_every
-    return replace(kernel, illumination=regrid.mean(light))
+    illumination = regrid.mean(light)
+    return None if kernel is None else replace(kernel, illumination=illumination)

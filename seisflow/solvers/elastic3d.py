@@ -12,11 +12,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from seisflow.domain import Gather, Kernel
+from seisflow.domain import FloatArray, Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
-from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots, memory, state_memory
+from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots
+from seisflow.ranks import Ranks
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.base import Plan, Progress, Simulation
+from seisflow.solvers.budget import budget
+from seisflow.solvers.decomposition import SharedGrid, Shares
 from seisflow.solvers.derivatives import model_kernel, stress_records, surface_terms
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.run import Drive, Run
@@ -32,7 +35,7 @@ from seisflow.solvers.setup import (
     surface_dipole,
 )
 from seisflow.solvers.source import direction, source_derivatives, source_records
-from seisflow.solvers.stored import Stored, fewest_segments, segments
+from seisflow.solvers.stored import Stored, segments
 from seisflow.solvers.time_function import sample_source
 
 __all__ = ["Elastic3D", "Elastic3DConfig", "Elastic3DForward"]
@@ -70,8 +73,8 @@ class Elastic3DConfig:
     precision : {"single", "double"}
         Of the wave fields.
     memory_gb : float
-        Most memory (10^9 bytes) that one simulation may take; where a gradient needs more, its forward run is done
-        twice, the second time in segments.
+        Most memory (10^9 bytes) that one simulation, or each rank of one, may take; where a gradient needs more, its
+        forward run is done twice, the second time in segments.
     snapshots_per_period : float
         Stored snapshots per shortest period, for the gradient; below 4 its error grows fast. ``inf`` stores
         every step: then the gradient is exact.
@@ -186,14 +189,28 @@ class Elastic3DConfig:
 
 
 @dataclass(frozen=True, eq=False)
+class Held:
+    """What the adjoint run needs of a forward run.
+
+    Parameters
+    ----------
+    setup : Setup
+    stored : Stored, optional
+    scale : float
+        By which fields are to be multiplied.
+    """
+
+    setup: Setup
+    stored: Stored | None
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
 class Elastic3DForward:
     """A forward run: ``gather`` (E, N, Z velocity), and what the adjoint run needs."""
 
     gather: Gather
-    simulation: Simulation
-    setup: Setup
-    stored: Stored | None
-    scale: float
+    held: Held
 
 
 class Elastic3D:
@@ -204,15 +221,19 @@ class Elastic3D:
     config : Elastic3DConfig
     threads : int
         Threads of the compiled kernel; results do not depend on it by a bit.
+    ranks : Ranks, optional
+        Those that share the grid; all of them call the same methods, see ``seisflow.solvers.team``.
     """
 
-    def __init__(self, config: Elastic3DConfig | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, config: Elastic3DConfig | None = None, threads: int = 1, ranks: Ranks | None = None
+    ) -> None:
         if threads < 1:
             raise InputError(f"threads = {threads}: at least 1 is needed")
         self.config = config or Elastic3DConfig()
-        self.threads = threads
+        self.threads, self.ranks = threads, ranks
 
-    def plan(self, simulation: Simulation) -> Plan:
+    def plan(self, simulation: Simulation, ranks: int | None = None) -> Plan:
         """Choose grid and steps, and check that forward and adjoint run fit.
 
         Raises
@@ -220,9 +241,13 @@ class Elastic3D:
         InputError
             If not, with the value that would do.
         """
-        setup = self._setup(simulation)
-        self._check_memory(setup.plan.gradient_bytes, keep=True)
-        return setup.plan
+        return self.check_fits(simulation, keep=True, ranks=ranks)
+
+    def check_fits(self, simulation: Simulation, *, keep: bool, ranks: int | None = None) -> Plan:
+        """As ``plan``, with what is kept for the adjoint run or without."""
+        plan = self._setup(simulation, ranks).plan
+        self._check_memory(plan.gradient_bytes if keep else plan.forward_bytes, keep=keep)
+        return plan
 
     def forward(
         self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None
@@ -236,6 +261,15 @@ class Elastic3D:
         PhysicsError
             If the wave field becomes infinite.
         """
+        gather, held = self.run_forward(simulation, keep=keep, progress=progress)
+        if gather is None:
+            raise InputError("seismograms are on the first rank alone")
+        return Elastic3DForward(gather, held)
+
+    def run_forward(
+        self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None
+    ) -> tuple[Gather | None, Held]:
+        """As ``forward``, by all ranks; seismograms are on the first rank, None on others."""
         setup = self._setup(simulation)
         plan = setup.plan
         self._check_memory(plan.gradient_bytes if keep else plan.forward_bytes, keep=keep)
@@ -246,11 +280,11 @@ class Elastic3D:
             room = grid.snapshot_shape(max(part.count for part in parts))
             data = np.empty(room, dtype=self.config.dtype)
             stored = Stored(Snapshots(plan.snapshot_every, setup.phase, data), parts)
-        drive, scale = Drive(*source_entries(setup, material)).scaled()
+        drive, scale = Drive(*source_entries(setup, material)).scaled(self.ranks)
         del material
-        run = Run(grid, setup, drive, receiver_entries(setup))
+        run = Run(grid, setup, drive, receiver_entries(setup), self.ranks)
         run.simulate(stored, progress)
-        return Elastic3DForward(run.gather(scale), simulation, setup, stored, scale)
+        return run.gather(scale), Held(setup, stored, scale)
 
     def source_columns(
         self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
@@ -286,7 +320,9 @@ class Elastic3D:
             run = Run(grid, setup, drive, receiver_entries(setup))
             part = _share(progress, number, len(names))
             run.simulate(None, part)
-            columns.append(run.gather(scale))
+            found = run.gather(scale)
+            if found is not None:
+                columns.append(found)
         return columns
 
     def adjoint(
@@ -316,40 +352,61 @@ class Elastic3D:
         Kernel
             dJ/d(node value), and the illumination.
         """
-        if not isinstance(forward, Elastic3DForward) or forward.stored is None:
+        held = self.check_source(forward, source)
+        kernel = self.run_adjoint(held, source.data, with_source=with_source, progress=progress)
+        if kernel is None:
+            raise InputError("kernels are on the first rank alone")
+        return kernel
+
+    def check_source(self, forward: Any, source: Gather) -> Held:
+        """Refuse an adjoint source that does not suit a forward run; gives what the adjoint run needs of that."""
+        if not isinstance(forward, Elastic3DForward) or forward.held.stored is None:
             raise InputError("the adjoint needs a forward run of elastic3d with keep=True")
         _check_source(forward.gather, source)
-        setup, plan = forward.setup, forward.setup.plan
+        return forward.held
+
+    def run_adjoint(
+        self, held: Held, data: FloatArray, *, with_source: bool = False, progress: Progress | None = None
+    ) -> Kernel | None:
+        """As ``adjoint``, by all ranks, from samples (stations, 3, steps); the kernel is on the first rank."""
+        setup, plan = held.setup, held.setup.plan
+        if with_source and self.ranks is not None:
+            raise InputError("derivatives with respect to the source are computed by one rank; set ranks: 1")
+        if held.stored is None:
+            raise InputError("the adjoint needs a forward run of elastic3d with keep=True")
         grid, material = self._grid(setup)
-        data = source.data if setup.seismograms is None else setup.seismograms.transpose(source.data)
+        data = data if setup.seismograms is None else setup.seismograms.transpose(data)
         samples = local(setup, data)[::-1]
-        drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled()
+        drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled(
+            self.ranks
+        )
         dipole = surface_dipole(setup)
         recorded = stress_records(dipole)
         count = int(recorded.signal.max(initial=-1)) + 1
         if with_source:
             wanted = source_records(setup, material)
             recorded = Entries.join([recorded, replace(wanted, signal=wanted.signal + count)])
-        run = Run(grid, setup, drive, recorded)
+        run = Run(grid, setup, drive, recorded, self.ranks)
         sums = np.zeros((len(SUMS), *grid.box), dtype=self.config.dtype)
-        again = self._again(forward) if plan.segments > 1 else None
-        run.correlate(forward.stored, again, sums, progress)
+        again = self._again(setup) if plan.segments > 1 else None
+        run.correlate(held.stored, again, sums, progress)
         del again
         records = run.records * scale
-        surface = surface_terms(setup, material, dipole, records[:, :count])
+        shallow = records[:, :count] if self.ranks is None else records
+        surface = surface_terms(setup, material, setup.own(dipole), shallow)
         del grid, run
-        kernel = model_kernel(setup, material, sums, forward.scale * scale, surface)
-        if with_source:
+        kernel = model_kernel(setup, material, sums, held.scale * scale, surface, self.ranks)
+        if with_source and kernel is not None:
             kernel = replace(kernel, source=source_derivatives(setup, records[:, count:]))
         return kernel
 
-    def _again(self, forward: Elastic3DForward) -> Run:
+    def _again(self, setup: Setup) -> Run:
         """The forward run, to repeat segments of it."""
-        grid, material = self._grid(forward.setup)
-        drive, _ = Drive(*source_entries(forward.setup, material)).scaled()
-        return Run(grid, forward.setup, drive, Entries.join([]))
+        grid, material = self._grid(setup)
+        drive, _ = Drive(*source_entries(setup, material)).scaled(self.ranks)
+        return Run(grid, setup, drive, Entries.join([]), self.ranks)
 
-    def _setup(self, simulation: Simulation) -> Setup:
+    def _setup(self, simulation: Simulation, planned: int | None = None) -> Setup:
         """Choose everything; refuse what cannot be run."""
         _check_simulation(simulation)
         config, model = self.config, simulation.model
@@ -363,24 +420,29 @@ class Elastic3D:
         tail = int(np.ceil(simulation.shortest_period / step)) if config.order == 8 else 0
         steps += tail
         every = max(1, int(simulation.shortest_period / config.snapshots_per_period / step))
-        item = config.dtype.itemsize
-        sums = len(SUMS) * item + 12 * 8
-        inside = int(np.prod([s.stop - s.start for s in layout.inside]))
-        grid = memory(layout.shape, layout.cells, item, config.order)
-        forward = grid + 48 * layout.points + steps * (3 * len(simulation.stations) * 8 * 2 + 16)
-        slots = len(range(every // 2, steps, every))
-        extra = (config.order, config.order, config.order // 2)
-        around = np.prod([s.stop - s.start + more for s, more in zip(layout.inside, extra, strict=True)])
-        snapshot, state = 3 * item * int(around), state_memory(layout.shape, layout.cells, item, config.order)
-        gradient, parts = forward + sums * inside, 1
-        if gradient + slots * snapshot > config.memory_gb * 1e9:
-            room = int(config.memory_gb * 1e9) - gradient - grid
-            found = fewest_segments(slots, snapshot, state, room)
-            parts = found or max(1, round((slots * snapshot / state) ** 0.5))
-        gradient += -(-slots // parts) * snapshot + (parts - 1) * state + (grid if parts > 1 else 0)
-        work = (3.0 if parts > 1 else 2.0) * layout.points * steps
-        plan = Plan(spacing, step, steps, layout.shape, every, forward, gradient, work, parts)
-        return Setup(simulation, plan, layout, source, first, every // 2, fastest, config.order, tail)
+        size, rank = (1, 0) if self.ranks is None else (self.ranks.size, self.ranks.rank)
+        size = planned or size
+        shares = Shares.of(layout, config.order, size)
+        found = budget(
+            simulation, layout, shares, order=config.order, itemsize=config.dtype.itemsize, steps=steps,
+            slots=len(range(every // 2, steps, every)), limit=config.memory_gb * 1e9,
+        )  # fmt: skip
+        work = (3.0 if found.segments > 1 else 2.0) * layout.points * steps
+        plan = Plan(
+            spacing,
+            step,
+            steps,
+            layout.shape,
+            every,
+            found.forward,
+            found.gradient,
+            work,
+            found.segments,
+            size,
+        )
+        return Setup(
+            simulation, plan, layout, source, first, every // 2, fastest, config.order, tail, shares, rank
+        )
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
         allowed = self.config.memory_gb * 1e9
@@ -403,15 +465,15 @@ class Elastic3D:
             plan.time_step,
             0.5 / setup.simulation.shortest_period,
         )
-        grid = Elastic3DGrid(
-            layout.shape,
-            self.config.dtype,
-            cells=layout.cells,
-            profiles=layers,
-            threads=self.threads,
-            order=self.config.order,
-        )
-        material = Regrid(setup.simulation.model.grid, layout).material(setup.simulation.model)
+        choices: dict[str, Any] = {
+            "cells": layout.cells, "profiles": layers, "threads": self.threads, "order": self.config.order,
+        }  # fmt: skip
+        if self.ranks is None:
+            grid = Elastic3DGrid(layout.shape, self.config.dtype, **choices)
+        else:
+            grid = SharedGrid(self.ranks, setup.shares, layout.shape, self.config.dtype, **choices)
+        regrid = Regrid(setup.simulation.model.grid, layout, setup.slab, self.ranks)
+        material = regrid.material(setup.simulation.model)
         grid.set_material(*material, ratio)
         return grid, material
 

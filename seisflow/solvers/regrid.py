@@ -8,6 +8,7 @@ nodes, takes gradients back.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ from scipy.sparse import csr_array
 
 from seisflow.domain import FloatArray, Grid, Kernel, Model
 from seisflow.errors import InputError
+from seisflow.native.elastic3d_slab import Slab
+from seisflow.ranks import Ranks
 
 __all__ = ["Layout", "Regrid", "averages"]
 
@@ -94,10 +97,15 @@ def averages(nodes: FloatArray, low: FloatArray, high: FloatArray) -> csr_array:
 def _apply(matrices: tuple[csr_array, csr_array, csr_array], values: FloatArray) -> FloatArray:
     """Apply one matrix along each axis, in the fixed order z, y, x."""
     for axis in (2, 1, 0):
-        moved = np.moveaxis(values, axis, 0)
-        flat = matrices[axis] @ moved.reshape(moved.shape[0], -1)
-        values = np.moveaxis(flat.reshape(-1, *moved.shape[1:]), 0, axis)
+        values = _along(matrices[axis], values, axis)
     return np.ascontiguousarray(values)
+
+
+def _along(matrix: csr_array, values: FloatArray, axis: int) -> FloatArray:
+    moved = np.moveaxis(values, axis, 0)
+    flat = matrix @ moved.reshape(moved.shape[0], math.prod(moved.shape[1:]))
+    result: FloatArray = np.moveaxis(flat.reshape(matrix.shape[0], *moved.shape[1:]), 0, axis)
+    return result
 
 
 @dataclass(frozen=True)
@@ -110,10 +118,16 @@ class Regrid:
         Of the model.
     layout : Layout
         Of the simulation.
+    slab : Slab, optional
+        Planes of the simulation grid that this rank has; all, if left out.
+    ranks : Ranks, optional
+        Those that have the others.
     """
 
     grid: Grid
     layout: Layout
+    slab: Slab | None = None
+    ranks: Ranks | None = None
 
     @cached_property
     def matrices(self) -> tuple[csr_array, csr_array, csr_array]:
@@ -130,21 +144,38 @@ class Regrid:
         a, b, c = (m[s, :] for m, s in zip(self.matrices, self.layout.inside, strict=True))
         return a, b, c
 
+    def nodes(self, slab: Slab) -> slice:
+        """Planes of the model that planes of the simulation grid are averaged from."""
+        used = self.matrices[0][slab.first : slab.first + slab.count, :].indices
+        return slice(int(used.min()), int(used.max()) + 1)
+
     def material(self, model: Model) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Density, lambda and mu on the simulation grid (kg/m3, Pa)."""
-        mu = model.rho * model.vs**2
-        kappa = model.rho * model.vp**2 - 4.0 / 3.0 * mu
-        rho = _apply(self.matrices, np.asarray(model.rho, dtype=np.float64))
-        shear = 1 / _apply(self.matrices, 1 / np.asarray(mu, dtype=np.float64))
-        bulk = 1 / _apply(self.matrices, 1 / np.asarray(kappa, dtype=np.float64))
-        return rho, bulk - 2.0 / 3.0 * shear, shear
+        """Density, lambda and mu on the simulation grid (kg/m3, Pa); the model is needed on the first rank alone."""
+        slab = self.slab or Slab.whole(self.layout.shape[0])
+        nodes = self.nodes(slab)
+        along_x = self.matrices[0][slab.first : slab.first + slab.count, nodes]
+        rho, vp, vs = (self._planes(values, nodes) for values in (model.rho, model.vp, model.vs))
+        matrices = (csr_array(along_x), *self.matrices[1:])
+        mu = rho * vs**2
+        kappa = rho * vp**2 - 4.0 / 3.0 * mu
+        dense = _apply(matrices, np.asarray(rho, dtype=np.float64))
+        shear = 1 / _apply(matrices, 1 / np.asarray(mu, dtype=np.float64))
+        bulk = 1 / _apply(matrices, 1 / np.asarray(kappa, dtype=np.float64))
+        return dense, bulk - 2.0 / 3.0 * shear, shear
+
+    def _planes(self, values: FloatArray, nodes: slice) -> FloatArray:
+        """Planes of the model that this rank needs; the first rank hands them out."""
+        if self.ranks is None:
+            return values[nodes]
+        wanted = self.ranks.all_of(nodes)
+        return self.ranks.hand_out((values[each] for each in wanted) if self.ranks.leads else None)
 
     def gradient(
         self,
         model: Model,
         material: tuple[FloatArray, FloatArray, FloatArray],
         derivatives: tuple[FloatArray, FloatArray, FloatArray],
-    ) -> Kernel:
+    ) -> Kernel | None:
         """Take derivatives on the simulation grid back to vp, vs and rho at the model nodes.
 
         Parameters
@@ -158,14 +189,17 @@ class Regrid:
         Returns
         -------
         Kernel
-            dJ/d(node value) of the model.
+            dJ/d(node value) of the model; None on ranks other than the first.
         """
         _, lam, mu = material
         d_rho, d_lam, d_mu = derivatives
         kappa = lam + 2.0 / 3.0 * mu
         # lambda = kappa - 2/3 mu; the averages act on 1/kappa and 1/mu
-        node_shear = self.transpose(-(mu**2) * (d_mu - 2.0 / 3.0 * d_lam))
-        node_bulk = self.transpose(-(kappa**2) * d_lam)
+        node_shear = self.to_nodes(-(mu**2) * (d_mu - 2.0 / 3.0 * d_lam))
+        node_bulk = self.to_nodes(-(kappa**2) * d_lam)
+        node_rho = self.to_nodes(d_rho)
+        if node_shear is None or node_bulk is None or node_rho is None:
+            return None
         rho, vp, vs = (np.asarray(a, dtype=np.float64) for a in (model.rho, model.vp, model.vs))
         shear = rho * vs**2
         bulk = rho * vp**2 - 4.0 / 3.0 * shear
@@ -175,20 +209,41 @@ class Regrid:
             self.grid,
             vp=2 * rho * vp * k_kappa,
             vs=2 * rho * vs * k_mu_vs,
-            rho=self.transpose(d_rho) + vp**2 * k_kappa + vs**2 * k_mu_vs,
+            rho=node_rho + vp**2 * k_kappa + vs**2 * k_mu_vs,
         )
 
-    def transpose(self, values: FloatArray) -> FloatArray:
-        """Apply the transpose of the operator, from the points outside the absorbing layers to the model nodes."""
-        expected = tuple(m.shape[0] for m in self._inner)
+    def to_nodes(self, values: FloatArray) -> FloatArray | None:
+        """Apply the transpose of the operator, from the own points outside the absorbing layers to the model nodes.
+
+        Its result is on the first rank; None on others.
+        """
+        along_x, *others = self._inner
+        own = (self.slab or Slab.whole(self.layout.shape[0])).inside(self.layout.cells)
+        expected = (own.stop - own.start, *(m.shape[0] for m in others))
         if values.shape != expected:
             raise InputError(
                 f"values have shape {values.shape}, not {expected} as outside the absorbing layers"
             )
-        a, b, c = (m.T.tocsr() for m in self._inner)
-        return _apply((a, b, c), np.asarray(values, dtype=np.float64))
+        b, c = (m.T.tocsr() for m in others)
+        values = _along(c, np.asarray(values, dtype=np.float64), 2)
+        values = np.ascontiguousarray(_along(b, values, 1))
+        if self.ranks is not None:
+            parts = list(self.ranks.collect(values))
+            if not parts:
+                return None
+            values = np.concatenate(parts)
+        return np.ascontiguousarray(_along(along_x.T.tocsr(), values, 0))
 
-    def mean(self, values: FloatArray) -> FloatArray:
+    def transpose(self, values: FloatArray) -> FloatArray:
+        """Apply the transpose of the operator, without ranks."""
+        found = self.to_nodes(values)
+        if found is None:
+            raise InputError("the transpose of the averages is on the first rank alone")
+        return found
+
+    def mean(self, values: FloatArray) -> FloatArray | None:
         """Average values of the simulation grid around each model node, with the weights of the transpose."""
-        weight = self.transpose(np.ones(values.shape))
-        return np.divide(self.transpose(values), weight, out=np.zeros_like(weight), where=weight > 0)
+        total, weight = self.to_nodes(values), self.to_nodes(np.ones(values.shape))
+        if total is None or weight is None:
+            return None
+        return np.divide(total, weight, out=np.zeros_like(weight), where=weight > 0)

@@ -11,7 +11,9 @@ import numpy as np
 from seisflow.domain import FloatArray, Gather
 from seisflow.errors import PhysicsError
 from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.ranks import Ranks
 from seisflow.solvers.base import Progress
+from seisflow.solvers.decomposition import PlaneRecords, SharedGrid
 from seisflow.solvers.setup import Setup, geographic
 from seisflow.solvers.stored import Stored
 
@@ -41,13 +43,26 @@ class Drive:
     moment: Entries
     samples: FloatArray
 
-    def scaled(self) -> tuple[Drive, float]:
+    def scaled(self, ranks: Ranks | None = None) -> tuple[Drive, float]:
         """Scale fields to order one; also the power of two by which results are to be multiplied."""
         force = np.abs(self.force.weight).max(initial=0.0)
         moment = np.abs(self.moment.weight).max(initial=0.0) / _IMPEDANCE
+        if ranks is not None:
+            force, moment = ranks.largest(force), ranks.largest(moment)
         peak = max(force, moment) * np.abs(self.samples).max(initial=0.0)
         scale = float(np.exp2(np.round(np.log2(peak)))) if peak > 0 else 1.0
         return replace(self, samples=self.samples / scale), scale
+
+    def needed(self) -> Drive:
+        """Without the time series that no entry uses."""
+        used = np.unique(np.concatenate([self.force.signal, self.moment.signal]))
+        if used.size == self.samples.shape[1]:
+            return self
+        force, moment = (
+            replace(part, signal=np.searchsorted(used, part.signal).astype(np.int64))
+            for part in (self.force, self.moment)
+        )
+        return Drive(force, moment, np.ascontiguousarray(self.samples[:, used]))
 
 
 class Run:
@@ -60,15 +75,29 @@ class Run:
     setup : Setup
     drive : Drive
     recorded : Entries
-        What is recorded, by record.
+        What is recorded, by record; of all planes.
+    ranks : Ranks, optional
+        Those that share the grid.
     """
 
-    def __init__(self, grid: Elastic3DGrid, setup: Setup, drive: Drive, recorded: Entries) -> None:
-        self.grid, self.setup = grid, setup
+    def __init__(
+        self,
+        grid: Elastic3DGrid,
+        setup: Setup,
+        drive: Drive,
+        recorded: Entries,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.grid, self.setup, self.ranks, drive = grid, setup, ranks, drive.needed()
         self.forces = grid.sources(drive.force, drive.samples)
         self.moments = grid.sources(drive.moment, drive.samples)
-        self.records = np.zeros((setup.plan.steps, int(recorded.signal.max(initial=-1)) + 1))
-        self.receivers = grid.receivers(recorded, self.records)
+        self.mine = PlaneRecords.of(recorded, setup.slab)
+        self.records = np.zeros((setup.plan.steps, self.mine.keys.size))
+        self.receivers = grid.receivers(self.mine.entries, self.records)
+
+    def all_records(self) -> FloatArray | None:
+        """Records (steps, records) of all planes; None on ranks other than the first."""
+        return self.records if self.ranks is None else self.mine.together(self.ranks, self.records)
 
     def advance(self, stored: Any, first: int, steps: int) -> None:
         """Advance, and refuse a field that is not finite."""
@@ -98,6 +127,12 @@ class Run:
             self.advance(kept, first, end - first)
             if progress is not None:
                 progress(end / steps)
+        self.settle()
+
+    def settle(self) -> None:
+        """Nothing is under way between ranks any more."""
+        if isinstance(self.grid, SharedGrid):
+            self.grid.settle()
 
     def repeat(self, stored: Stored, number: int) -> None:
         """Run a segment once more and store its velocities."""
@@ -136,13 +171,18 @@ class Run:
                 if progress is not None and done / steps >= told + 1 / _CHUNKS:
                     told = done / steps
                     progress(told)
+        self.settle()
+        if again is not None:
+            again.settle()
         if progress is not None:
             progress(1.0)
 
-    def gather(self, scale: float) -> Gather:
-        """Make a gather of the records."""
-        setup = self.setup
-        step, data = setup.plan.time_step, geographic(setup, self.records * scale)
+    def gather(self, scale: float) -> Gather | None:
+        """Make a gather of the records; None on ranks other than the first."""
+        setup, records = self.setup, self.all_records()
+        if records is None:
+            return None
+        step, data = setup.plan.time_step, geographic(setup, records * scale)
         if setup.seismograms is not None:
             data = setup.seismograms.apply(data)
         return Gather(

@@ -11,7 +11,9 @@ import numpy as np
 from seisflow.domain import FloatArray, Force, MomentTensor
 from seisflow.errors import InputError
 from seisflow.native.elastic3d import Entries, level_weights
+from seisflow.native.elastic3d_slab import Slab
 from seisflow.solvers.base import Plan, Simulation
+from seisflow.solvers.decomposition import Shares
 from seisflow.solvers.dispersion import TimeDispersion
 from seisflow.solvers.points import RADIUS, Place, entries
 from seisflow.solvers.regrid import Layout
@@ -51,6 +53,9 @@ class Setup:
     tail : int
         Steps beyond the duration, for seismograms that are corrected for the error of the time steps; 0 if they are
         not.
+    shares : Shares
+        Which rank has which planes.
+    rank : int
     """
 
     simulation: Simulation
@@ -61,7 +66,32 @@ class Setup:
     phase: int
     fastest: float
     order: int
-    tail: int = 0
+    tail: int
+    shares: Shares
+    rank: int = 0
+
+    @property
+    def slab(self) -> Slab:
+        """The planes of this rank."""
+        return self.shares.slabs[self.rank]
+
+    @property
+    def inside(self) -> tuple[slice, slice, slice]:
+        """Own points outside the absorbing layers, by their number in this memory."""
+        _, along_y, along_z = self.layout.inside
+        return self.slab.inside(self.layout.cells), along_y, along_z
+
+    def here(self, points: Entries) -> Entries:
+        """Those of some points that this memory holds and advances, numbered in it."""
+        slab = self.slab
+        found = (points.x >= slab.first) & (points.x < slab.first + slab.count - (slab.high > 0))
+        part = points.select(found)
+        return replace(part, x=part.x - slab.first)
+
+    def own(self, points: Entries) -> Entries:
+        """Those of some points that belong to this rank, numbered in this memory."""
+        part = points.select((points.x >= self.slab.begin) & (points.x < self.slab.end))
+        return replace(part, x=part.x - self.slab.first)
 
     @property
     def times(self) -> FloatArray:
@@ -212,7 +242,7 @@ def moment_entries(
     """Entries of a moment tensor (3, 3) in local x, y, z; with ``slope`` the derivative along an axis, by grid unit."""
     parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
     for name, i, j in _STRESSES:
-        part = entries(name, place, 0, source=True, order=setup.order, slope=slope)
+        part = setup.here(entries(name, place, 0, source=True, order=setup.order, slope=slope))
         parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
     # szz is zero at the surface: a vertical dipole there acts through plane stress, on sxx and syy
     vertical = parts[2]
@@ -232,7 +262,7 @@ def plane_ratio(material: Material, points: Entries) -> FloatArray:
 
 
 def surface_dipole(setup: Setup) -> Entries:
-    """Nodes at the surface at which a source in szz acts through plane stress.
+    """Nodes at the surface, of all planes, at which a source in szz acts through plane stress.
 
     Its strength there depends on the moduli, which the gradient of shallow sources needs. The weight of an entry is the
     change of sxx and of syy in a step for a unit of ``plane_ratio`` and a unit of ``moment_rate``.
@@ -252,13 +282,13 @@ def _force_entries(setup: Setup, force: Force, turn: FloatArray, place: Place, r
     vector = turn.T @ np.array([force.east, force.north, -force.up])
     parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
     for axis, name in enumerate(_VELOCITIES):
-        part = entries(name, place, 0, source=True, order=setup.order)
+        part = setup.here(entries(name, place, 0, source=True, order=setup.order))
         parts.append(replace(part, weight=unit * vector[axis] * _buoyancy(rho, part, axis) * part.weight))
     return Entries.join(parts)
 
 
 def receiver_entries(setup: Setup) -> Entries:
-    """Weighted points of vx, vy and vz that the stations record, three records a station."""
+    """Weighted points of vx, vy and vz, of all planes, that the stations record, three records a station."""
     parts = []
     for number, station in enumerate(setup.simulation.stations):
         place = _place(setup, station.latitude, station.longitude, station.burial)
@@ -271,7 +301,7 @@ def receiver_forces(setup: Setup, rho: FloatArray) -> Entries:
 
     Without 1/h^3, so that the sums over the nodes are derivatives with respect to node values.
     """
-    recorded = receiver_entries(setup)
+    recorded = setup.here(receiver_entries(setup))
     weight = recorded.weight.copy()
     for axis in range(3):
         mine = recorded.field == axis

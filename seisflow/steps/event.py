@@ -25,6 +25,7 @@ from seisflow.io.event_file import EventFile, write_event
 from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
 from seisflow.project import Project, iteration_name, step_name
+from seisflow.ranks import Ranks
 from seisflow.records import Begun, Task
 from seisflow.signal import prepare_observed
 from seisflow.signal.corrections import corrected
@@ -62,6 +63,8 @@ class EventStep:
         Gets the fraction that is done.
     newest : Path, optional
         Model that the iteration would start from, while the iteration before still tries it.
+    ranks : Ranks, optional
+        Those that simulate together, of which this is the first.
     """
 
     project: Project
@@ -71,6 +74,7 @@ class EventStep:
     threads: int = 1
     progress: Callable[[float], None] = lambda fraction: None
     newest: Path | None = None
+    ranks: Ranks | None = None
 
     def __post_init__(self) -> None:
         self.stage, _ = self.project.stage_of(self.iteration)
@@ -142,7 +146,7 @@ class EventStep:
     def solver(self) -> Solver:
         """The solver with its threads."""
         config = solver_config(self.project, self.iteration, self.newest)
-        return create_solver(config, threads=self.threads)
+        return create_solver(config, threads=self.threads, ranks=self.ranks)
 
     @cached_property
     def source(self) -> Event:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from seisflow.solvers import Plan, Simulation, SolverConfig, create
 
 __all__ = [
     "check_project",
+    "check_ranks",
     "common_config",
     "epicentres",
     "event_of",
@@ -218,7 +222,7 @@ def plan_of(
     """
     stage, _ = project.stage_of(iteration)
     simulation = simulation_of(project.config, model, event_of(project, event), stations, stage)
-    return create(solver_config(project, iteration)).plan(simulation)
+    return create(solver_config(project, iteration)).plan(simulation, project.config.compute.ranks)
 
 
 def check_project(project: Project, iteration: int) -> list[Plan]:
@@ -249,6 +253,7 @@ def check_project(project: Project, iteration: int) -> list[Plan]:
             f"iteration {iteration} starts from {project.relative(model_path)}, which is not there; run "
             f"`seisflow iterate --iteration {_first_missing(project, iteration)}` first"
         )
+    check_ranks(project.config)
     model = model_of(model_path)
     _check_region(project, model_path, model)
     _check_bounds(project, model_path, model, stage)
@@ -345,6 +350,28 @@ def _check_bounds(project: Project, path: Path, model: Model, stage: int) -> Non
         raise InputError(
             f"{project.relative(path)}: {held} of {model.vs.size} nodes lie beyond inversion.bounds of {CONFIG_NAME}; "
             "widen the bounds, or import a model within them"
+        )
+
+
+def check_ranks(config: Config) -> None:
+    """Refuse ranks that cannot be started.
+
+    Raises
+    ------
+    InputError
+        If there is no mpiexec, or no mpi4py.
+    """
+    ranks, program = config.compute.ranks, shlex.split(config.compute.mpiexec)
+    if ranks == 1:
+        return
+    if not program or shutil.which(program[0]) is None:
+        raise InputError(
+            f"{CONFIG_NAME}: compute.ranks = {ranks} needs compute.mpiexec = {config.compute.mpiexec!r}, which is not "
+            "there; install MPI or load its module, or set ranks: 1"
+        )
+    if find_spec("mpi4py") is None:
+        raise InputError(
+            f"{CONFIG_NAME}: compute.ranks = {ranks} needs mpi4py; pip install 'seisflow[mpi]', or set ranks: 1"
         )
 
 

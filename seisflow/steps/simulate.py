@@ -10,6 +10,7 @@ from seisflow.domain import Gather
 from seisflow.io.event_file import EventFile, write_event
 from seisflow.io.provenance import Provenance
 from seisflow.project import Project
+from seisflow.ranks import Ranks
 from seisflow.records import code_version
 from seisflow.solvers import create
 from seisflow.steps.inputs import event_of, model_of, simulation_of, stations_of
@@ -23,6 +24,7 @@ def simulate_event(
     model: int = 0,
     stage: int = 0,
     progress: Callable[[float], None] = lambda fraction: None,
+    ranks: Ranks | None = None,
 ) -> tuple[Path, Gather]:
     """Simulate one event at all stations and write the seismograms.
 
@@ -35,6 +37,8 @@ def simulate_event(
     stage : int
         Whose band sets the grid.
     progress : callable
+    ranks : Ranks, optional
+        Those that simulate together, of which this is the first.
 
     Returns
     -------
@@ -47,8 +51,9 @@ def simulate_event(
     model_path = project.model_path(model)
     source = event_of(project, event)
     simulation = simulation_of(config, model_of(model_path), source, stations_of(project), stage)
-    _, threads = config.compute.share(1)
-    gather = create(config.solver, threads=threads).forward(simulation, progress=progress).gather
+    _, threads = config.compute.model_copy(update={"ranks": 1}).share(1)
+    threads = threads if ranks is None else max(1, threads // ranks.on_this_machine())
+    gather = create(config.solver, threads, ranks).forward(simulation, progress=progress).gather
     path = project.root / "simulations" / f"m{model:02d}" / f"{event}.h5"
     provenance = Provenance(
         "simulate",

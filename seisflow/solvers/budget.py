@@ -1,0 +1,100 @@
+"""What a run of elastic3d takes of memory, and how a gradient is made to fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seisflow.native.elastic3d import SUMS, memory, state_memory
+from seisflow.solvers.base import Simulation
+from seisflow.solvers.decomposition import Shares
+from seisflow.solvers.regrid import Layout
+from seisflow.solvers.stored import fewest_segments
+
+__all__ = ["Budget", "budget"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes of the rank that needs most.
+
+    Parameters
+    ----------
+    forward, gradient : int
+        Of a forward run, and of forward, stored velocity and adjoint.
+    segments : int
+        Parts that the forward run is cut into; above 1 it is repeated, part by part.
+    """
+
+    forward: int
+    gradient: int
+    segments: int
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """Bytes of one rank: a forward run, a grid, what a gradient adds, a snapshot, a state."""
+
+    forward: int
+    grid: int
+    sums: int
+    snapshot: int
+    state: int
+
+    def gradient(self, slots: int, parts: int) -> int:
+        extra = (parts - 1) * self.state + (self.grid if parts > 1 else 0)
+        return self.forward + self.sums + -(-slots // parts) * self.snapshot + extra
+
+
+def budget(
+    simulation: Simulation, layout: Layout, shares: Shares, *, order: int, itemsize: int, steps: int, slots: int,
+    limit: float,
+) -> Budget:  # fmt: skip
+    """Choose the least number of segments with which a gradient stays below a limit.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    layout : Layout
+    shares : Shares
+    order : {4, 8}
+    itemsize : int
+        Bytes of a number of the fields.
+    steps, slots : int
+        Time steps, and stored velocities.
+    limit : float
+        Bytes of one rank.
+    """
+    needs = [
+        _needs(simulation, layout, shares, rank, order, itemsize, steps) for rank in range(len(shares.slabs))
+    ]
+    most = max(needs, key=lambda each: each.gradient(slots, 1))
+    parts = 1
+    if most.gradient(slots, 1) > limit:
+        room = int(limit) - most.forward - most.sums - most.grid
+        found = fewest_segments(slots, most.snapshot, most.state, room)
+        parts = found or max(1, round((slots * most.snapshot / most.state) ** 0.5))
+    return Budget(
+        max(each.forward for each in needs), max(each.gradient(slots, parts) for each in needs), parts
+    )
+
+
+def _needs(
+    simulation: Simulation, layout: Layout, shares: Shares, rank: int, order: int, itemsize: int, steps: int
+) -> _Needs:
+    slab, cells = shares.slabs[rank], layout.cells
+    along_x = slab.inside(cells)
+    inside = (along_x.stop - along_x.start, *(s.stop - s.start for s in layout.inside[1:]))
+    shape = (slab.count, *layout.shape[1:])
+    grid = memory(shape, cells, itemsize, order, slab)
+    points = shape[0] * shape[1] * shape[2]
+    forward = grid + 48 * points + steps * (3 * len(simulation.stations) * 8 * 2 + 16)
+    if len(shares.slabs) > 1:
+        # the copies in messages; on the first rank also the model and its kernel, on the nodes of the model
+        copies = state_memory(shape, cells, itemsize, order, slab) * (slab.low + slab.high) // slab.count
+        forward += 2 * copies
+        forward += 12 * 8 * simulation.model.vp.size if rank == 0 else 0
+    around = (inside[0] + order) * (inside[1] + order) * (inside[2] + order // 2)
+    return _Needs(
+        forward, grid, (len(SUMS) * itemsize + 12 * 8) * inside[0] * inside[1] * inside[2], 3 * itemsize * around,
+        state_memory(shape, cells, itemsize, order, slab),
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""A solver whose ranks work together: the first one leads, the others do what it asks for.
+
+Code that uses a solver runs on the first rank alone and need not know; the others sit in ``serve``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from seisflow.domain import Gather, Kernel, Model
+from seisflow.errors import PhysicsError
+from seisflow.ranks import Ranks
+from seisflow.solvers.base import Forward, Plan, Progress, Simulation
+from seisflow.solvers.elastic3d import Elastic3D, Elastic3DConfig, Elastic3DForward, Held
+
+__all__ = ["Team", "release", "serve"]
+
+_FORWARD, _ADJOINT, _END = "forward", "adjoint", "end"
+
+
+def _outline(model: Model) -> Model:
+    """A model of the same extent and extremes that takes no memory; other ranks are sent the planes that they need."""
+    fast, slow, dense = (
+        np.broadcast_to(np.float64(value), model.grid.shape)
+        for value in (model.vp.max(), model.vs.min(), model.rho.max())
+    )
+    return replace(model, vp=fast, vs=slow, rho=dense)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What the first rank asks of the others."""
+
+    kind: str
+    config: Elastic3DConfig | None = None
+    threads: int = 1
+    simulation: Simulation | None = None
+    keep: bool = False
+    data: Any = None
+
+
+class Team:
+    """The solver as the first rank sees it; implements ``seisflow.solvers.base.Solver``.
+
+    Parameters
+    ----------
+    config : Elastic3DConfig
+    threads : int
+        Of each rank.
+    ranks : Ranks
+    """
+
+    def __init__(self, config: Elastic3DConfig, threads: int, ranks: Ranks) -> None:
+        self.config, self.threads, self.ranks = config, threads, ranks
+        self.solver = Elastic3D(config, threads, ranks)
+
+    def plan(self, simulation: Simulation, ranks: int | None = None) -> Plan:
+        """See ``Solver``; memory is that of the rank that needs most."""
+        return self.solver.plan(simulation, ranks)
+
+    def forward(
+        self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None
+    ) -> Elastic3DForward:
+        """See ``Solver``."""
+        self.solver.check_fits(simulation, keep=keep)  # before the others are asked
+        outline = replace(simulation, model=_outline(simulation.model))
+        self.ranks.tell(_Task(_FORWARD, self.config, self.threads, outline, keep))
+        try:
+            return self.solver.forward(simulation, keep=keep, progress=progress)
+        except PhysicsError:
+            raise  # of all ranks, at the same step
+        except BaseException as error:
+            self.ranks.stop_all(error)
+
+    def adjoint(self, forward: Forward, source: Gather, *, progress: Progress | None = None) -> Kernel:
+        """See ``Solver``."""
+        self.solver.check_source(forward, source)
+        self.ranks.tell(_Task(_ADJOINT, data=np.asarray(source.data)))
+        try:
+            return self.solver.adjoint(forward, source, progress=progress)
+        except PhysicsError:
+            raise
+        except BaseException as error:
+            self.ranks.stop_all(error)
+
+
+def release(ranks: Ranks) -> None:
+    """Let the others go; by the first rank."""
+    ranks.tell(_Task(_END))
+
+
+def serve(ranks: Ranks) -> None:
+    """Do what the first rank asks for until it has no more; for all other ranks.
+
+    A rank that fails on its own ends all, with its error.
+    """
+    solver: Elastic3D | None = None
+    held: Held | None = None
+    try:
+        while (task := ranks.tell()).kind != _END:
+            try:
+                if task.kind == _FORWARD:
+                    held = None
+                    solver = Elastic3D(task.config, task.threads, ranks)
+                    _, held = solver.run_forward(task.simulation, keep=task.keep)
+                elif solver is not None and held is not None:
+                    solver.run_adjoint(held, task.data)
+            except PhysicsError:
+                held = None  # the first rank has it too, and tells it
+    except BaseException as error:
+        ranks.stop_all(error)

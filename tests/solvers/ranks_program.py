@@ -1,0 +1,51 @@
+"""Run by mpiexec: a forward run and its gradient by all ranks; the first one writes them to a file.
+
+Arguments: the file, settings of the solver as JSON, whether the source is shallow, and a rank that is to fail.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+from simulations import event, simulation
+
+from seisflow.ranks import world
+from seisflow.solvers import Elastic3DConfig, Team, release, serve
+from seisflow.solvers.run import Run
+
+
+def case(shallow):
+    return simulation(event=event(-2100.0, 3300.0, 500.0)) if shallow else simulation()
+
+
+def results(solver, sim):
+    forward = solver.forward(sim, keep=True)
+    kernel = solver.adjoint(forward, forward.gather)
+    again = solver.adjoint(forward, forward.gather)  # what a forward run keeps serves more than once
+    assert np.array_equal(kernel.vs, again.vs)
+    return {
+        "gather": forward.gather.data, **kernel.fields(), "illumination": kernel.illumination,
+        "bytes": np.array(solver.plan(sim).gradient_bytes),
+    }  # fmt: skip
+
+
+def fail(*_, **__):
+    raise MemoryError("made to fail")
+
+
+def main(path, settings, shallow, failing="-1"):
+    ranks = world()
+    if ranks.rank == int(failing):
+        Run.simulate = fail
+    if not ranks.leads:
+        serve(ranks)
+        return
+    team = Team(Elastic3DConfig(**json.loads(settings)), 1, ranks)
+    np.savez(path, **results(team, case(shallow == "shallow")))
+    release(ranks)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
