@@ -57,30 +57,32 @@ def world() -> Ranks | None:
 
 
 class Ranks:
-    """The ranks of a run and how they talk.
+    """The ranks of a run and how they talk; all of them make one.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
+
+    Attributes
+    ----------
+    rank, size : int
+    on_this_machine : int
+        Ranks that share this machine.
     """
 
     def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI
+
         self.comm = comm
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+        node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        self.on_this_machine = int(node.Get_size())
+        node.Free()
 
     @property
     def leads(self) -> bool:
         """Whether this is the first rank."""
         return self.rank == 0
-
-    def on_this_machine(self) -> int:
-        """Ranks that share this machine; collective."""
-        from mpi4py import MPI
-
-        node = self.comm.Split_type(MPI.COMM_TYPE_SHARED)
-        count = int(node.Get_size())
-        node.Free()
-        return count
 
     # ------------------------------------------------------------------ all together
 

@@ -52,7 +52,7 @@ def simulate_event(
     source = event_of(project, event)
     simulation = simulation_of(config, model_of(model_path), source, stations_of(project), stage)
     _, threads = config.compute.model_copy(update={"ranks": 1}).share(1)
-    threads = threads if ranks is None else max(1, threads // ranks.on_this_machine())
+    threads = threads if ranks is None else max(1, threads // ranks.on_this_machine)
     gather = create(config.solver, threads, ranks).forward(simulation, progress=progress).gather
     path = project.root / "simulations" / f"m{model:02d}" / f"{event}.h5"
     provenance = Provenance(

@@ -1,6 +1,6 @@
 """Run by mpiexec: a forward run and its gradient by all ranks; the first one writes them to a file.
 
-Arguments: the file, settings of the solver as JSON, whether the source is shallow, and a rank that is to fail.
+Arguments: the file, settings of the solver as JSON, which case, and a rank that is to fail.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ import json
 import sys
 
 import numpy as np
-from simulations import event, simulation
+from simulations import event, model, simulation
 
 from seisflow.ranks import world
 from seisflow.solvers import Elastic3DConfig, Team, release, serve
 from seisflow.solvers.run import Run
 
 
-def case(shallow):
-    return simulation(event=event(-2100.0, 3300.0, 500.0)) if shallow else simulation()
+def case(which):
+    changes = {"shallow": {"event": event(-2100.0, 3300.0, 500.0)}, "long": {"model": model((40, 11, 8))}}
+    return simulation(**changes.get(which, {}))
 
 
 def results(solver, sim):
@@ -35,7 +36,7 @@ def fail(*_, **__):
     raise MemoryError("made to fail")
 
 
-def main(path, settings, shallow, failing="-1"):
+def main(path, settings, which, failing="-1"):
     ranks = world()
     if ranks.rank == int(failing):
         Run.simulate = fail
@@ -43,8 +44,10 @@ def main(path, settings, shallow, failing="-1"):
         serve(ranks)
         return
     team = Team(Elastic3DConfig(**json.loads(settings)), 1, ranks)
-    np.savez(path, **results(team, case(shallow == "shallow")))
-    release(ranks)
+    try:
+        np.savez(path, **results(team, case(which)))
+    finally:
+        release(ranks)
 
 
 if __name__ == "__main__":
