@@ -5,13 +5,14 @@ Code that uses a solver runs on the first rank alone and need not know; the othe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from seisflow.domain import Gather, Kernel, Model
-from seisflow.errors import PhysicsError
+from seisflow.errors import InputError, PhysicsError
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation
 from seisflow.solvers.elastic3d import Elastic3D, Elastic3DConfig, Elastic3DForward, Held
@@ -75,8 +76,20 @@ class Team:
         except BaseException as error:
             self.ranks.stop_all(error)
 
-    def adjoint(self, forward: Forward, source: Gather, *, progress: Progress | None = None) -> Kernel:
-        """See ``Solver``."""
+    def source_columns(
+        self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
+    ) -> list[Gather]:
+        """See ``Solver``; by one rank alone."""
+        raise InputError(
+            "derivatives with respect to the source are computed by one rank; start it without mpiexec"
+        )
+
+    def adjoint(
+        self, forward: Forward, source: Gather, *, with_source: bool = False, progress: Progress | None = None
+    ) -> Kernel:
+        """See ``Solver``; without derivatives with respect to the source."""
+        if with_source:
+            self.source_columns(self.solver.check_source(forward, source).setup.simulation, ())
         self.solver.check_source(forward, source)
         self.ranks.tell(_Task(_ADJOINT, data=np.asarray(source.data)))
         try:
