@@ -60,7 +60,12 @@ def surface_terms(
 
 
 def _add_edges(
-    d_mu: FloatArray, setup: Setup, mu: FloatArray, sums: dict[str, FloatArray], ranks: Ranks | None
+    d_mu: FloatArray,
+    setup: Setup,
+    factor: float,
+    mu: FloatArray,
+    sums: dict[str, FloatArray],
+    ranks: Ranks | None,
 ) -> None:
     """Add what the shear moduli of edges give to the nodes: 1/mu of an edge is the mean over its four nodes."""
     own, along_y, along_z = setup.inside
@@ -79,7 +84,7 @@ def _add_edges(
         edge = np.zeros_like(mu)
         inner = tuple(slice(0, -1) if axis in (one, other) else slice(None) for axis in range(3))
         edge[inner] = 1 / _averaged(_averaged(1 / mu, one), other)
-        added = _spread(_spread(edge**2 * total, one), other) / mu**2
+        added = _spread(_spread(factor * edge**2 * total, one), other) / mu**2
         d_mu += added[before : before + last - first]
 
 
@@ -114,7 +119,7 @@ def model_kernel(
     elastic = factor * (plan.time_step / plan.spacing) ** 2
     total = dict(zip(SUMS, sums, strict=True))
     d_lam, d_mu = elastic * total["lam"].astype(np.float64), elastic * total["mu"].astype(np.float64)
-    _add_edges(d_mu, setup, material[2], {name: elastic * total[name] for name in ("xy", "xz", "yz")}, ranks)
+    _add_edges(d_mu, setup, elastic, material[2], total, ranks)
     top_lam, top_mu, plane = lam[:, :, 0], mu[:, :, 0], d_lam[:, :, 0].copy()
     d_mu[:, :, 0] += plane * 2 * top_lam**2 / (top_lam + 2 * top_mu) ** 2
     d_lam[:, :, 0] = plane * 4 * top_mu**2 / (top_lam + 2 * top_mu) ** 2
