@@ -78,7 +78,7 @@ def draw_weights(
         right.set_xscale("log")
         right.set_xlabel("reference distance (km)")
         right.set_ylabel("largest over smallest factor")
-        right.set_ylim(top=1.18 * right.get_ylim()[1])
+        right.set_ylim(1, max(1.5, 1.18 * right.get_ylim()[1]))
         right.legend(loc="upper left")
         if title:
             figure.suptitle(title)

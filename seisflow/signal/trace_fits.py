@@ -66,6 +66,10 @@ def trace_fits(
 
 
 def _highest(curve: FloatArray, lags: npt.NDArray[np.intp], interval: float) -> tuple[float, float]:
-    """Height and lag (s) of the largest value."""
+    """Largest value, and its lag (s) by the parabola through it and its neighbours."""
     best = int(np.argmax(curve))
-    return float(curve[best]), float(lags[best]) * interval
+    lag = float(lags[best])
+    if 0 < best < len(curve) - 1:
+        before, top, after = curve[best - 1 : best + 2]
+        lag += 0.5 * float((before - after) / (before - 2 * top + after))
+    return float(curve[best]), lag * interval

@@ -14,7 +14,7 @@ from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Task
 from seisflow.steps.bands import OBSERVED, SYNTHETIC, tag_of
 from seisflow.steps.inputs import event_of, model_of, stations_of
-from seisflow.steps.measured import band_names, finished, is_measured, measured
+from seisflow.steps.measured import band_name, band_names, finished, is_measured, measured
 from seisflow.steps.objective import total_misfit
 from seisflow.steps.slices import node_volume, overlay_of, places, with_coverage
 
@@ -244,13 +244,9 @@ def misfit_rows(project: Project, last: int) -> list[MisfitRow]:
         if record is None:
             break
         records.append(record["results"])
-    stages = {(tuple(found["periods"]), found["stage"]) for found in records}
     rows: list[MisfitRow] = []
     for iteration, found in enumerate(records, 1):
-        shortest, longest = found["periods"]
-        name = f"{shortest:g}-{longest:g} s"
-        if sum(periods == (shortest, longest) for periods, _ in stages) > 1:
-            name += f", stage {found['stage'] + 1}"
+        name = band_name(project, iteration)
         # over all events, which a search on some of them measures at its start only
         start, after = found["misfit"]
         if found["events"] < len(project.used):
