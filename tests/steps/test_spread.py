@@ -99,7 +99,7 @@ def test_the_curvature_is_that_of_the_misfit(response, exact):
         response(spot)
         wanted = Spread(project, 1, spot)
         records = [project.record_of(wanted._record(f"/{event}")) for event in wanted.events]
-        sums.append(sum(record["results"]["misfit"] for record in records) / wanted.windows)
+        sums.append(sum(record["results"]["misfit"] for record in records) / wanted.total.weight)
     still = project.record_of("i01/direction")["results"]["misfit"]
     (dm, plus, _), (_, minus, _) = response(SPOT), response(Spot(**{**vars(SPOT), "change": -SPOT.change}))
     assert sum(sums) - 2 * still == pytest.approx(np.sum(dm * (plus - minus) / 2), rel=0.02)
