@@ -26,6 +26,7 @@ from pathlib import Path
 from seisflow.workflows import iterate as flow
 from seisflow.workflows.running import PlainRunner
 
+import seisflow.steps.bands as band_steps
 import seisflow.steps.direction as direction_steps
 import seisflow.steps.event as event_steps
 import seisflow.steps.update as update_steps
@@ -91,10 +92,11 @@ def instrument(watch: Stopwatch, cores: int) -> None:
     for name in ("forward", "adjoint"):
         watch.wrap(Elastic3D, name, "solver", lambda solver, *arguments: solver.threads)
     for name in ("__init__", "apply", "adjoint"):
-        watch.wrap(event_steps.Pipeline, name, "signal")
+        watch.wrap(band_steps.Pipeline, name, "signal")
     watch.wrap(event_steps, "prepare_observed", "signal")
-    watch.wrap(event_steps, "select", "windows")
-    watch.wrap(event_steps, "measure_gather", "misfits")
+    watch.wrap(band_steps, "trace_fits", "signal")
+    watch.wrap(band_steps, "select", "windows")
+    watch.wrap(band_steps, "measure_gather", "misfits")
     for name in ("sum_kernels", "objective_gradient", "search_direction"):
         watch.wrap(direction_steps, name, "inversion")
     for name in ("updated", "within_bounds"):

@@ -63,9 +63,9 @@ def main() -> None:
                 else held_misfit(copy, 1, step, events)
                 for step in (0, 1)
             ]
-            (first, windows), (after, _) = found
+            (first, windows, weight), (after, _, _) = found
             print(f"{stage.periods} s, {kind}: {windows} windows, {first:.4f} -> {after:.4f}")
-            for place, value in enumerate((first * windows, after * windows, windows)):
+            for place, value in enumerate((first * weight, after * weight, weight)):
                 sums[kind][place] += value
     for kind, (first, after, windows) in sums.items():
         if windows:
