@@ -328,6 +328,10 @@ class CudaElastic3D:
         shape = (len(SUMS), *self.box)
         return self.device.zeros(shape if self.events == 1 else (self.events, *shape), self.dtype)
 
+    def fetched(self, sums: Any) -> npt.NDArray[Any]:
+        """Sums on the host."""
+        return self.device.download(sums)
+
     def correlate(self, snapshots: Snapshots, slot: int, sums: Any, *, after: bool) -> None:
         """Add the correlation of one stored velocity with the adjoint fields; see ``Elastic3DGrid.correlate``."""
         work, cells, (nx, ny, nz) = self.work.copy(), self.host.cells, self.shape

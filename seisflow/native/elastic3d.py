@@ -413,6 +413,18 @@ class Elastic3DGrid:
         bx, by, bz = self.box
         return slots, 3, bx + 2 * self.halo, by + 2 * self.halo, bz + self.halo
 
+    def room(self, slots: int) -> npt.NDArray[Any]:
+        """Memory for ``Snapshots.data``."""
+        return np.empty(self.snapshot_shape(slots), dtype=self.dtype)
+
+    def new_sums(self) -> npt.NDArray[Any]:
+        """Zeros for ``correlate``."""
+        return np.zeros((len(SUMS), *self.box), dtype=self.dtype)
+
+    def fetched(self, sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Sums in the memory of the processor: these."""
+        return sums
+
     def snapshots(self, stored: Snapshots | None) -> Any:
         """Say where ``advance`` stores the velocity and ``correlate`` finds it; None stores nothing."""
         if stored is None:

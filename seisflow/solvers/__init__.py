@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seisflow.errors import InputError
+from seisflow.native.device import Device
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation, Solver
 from seisflow.solvers.elastic3d import Elastic3D, Elastic3DConfig
@@ -17,7 +18,9 @@ SolverConfig = Elastic3DConfig
 """Settings of any solver; a union once there are several."""
 
 
-def create(config: SolverConfig, threads: int = 1, ranks: Ranks | None = None) -> Solver:
+def create(
+    config: SolverConfig, threads: int = 1, ranks: Ranks | None = None, device: Device | None = None
+) -> Solver:
     """Make the solver that settings ask for.
 
     Parameters
@@ -27,6 +30,8 @@ def create(config: SolverConfig, threads: int = 1, ranks: Ranks | None = None) -
         Threads that it may use, each rank.
     ranks : Ranks, optional
         Of which this is the first; the others are in ``serve``.
+    device : Device, optional
+        A GPU that it may use; ranks do not.
 
     Raises
     ------
@@ -34,5 +39,5 @@ def create(config: SolverConfig, threads: int = 1, ranks: Ranks | None = None) -
         If the settings belong to no solver.
     """
     if isinstance(config, Elastic3DConfig):
-        return Elastic3D(config, threads) if ranks is None else Team(config, threads, ranks)
+        return Elastic3D(config, threads, device=device) if ranks is None else Team(config, threads, ranks)
     raise InputError(f"no solver takes settings of type {type(config).__name__}; use Elastic3DConfig")

@@ -6,15 +6,19 @@ docs/solver.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from functools import wraps
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 
 from seisflow.domain import FloatArray, Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
-from seisflow.native.elastic3d import SUMS, Elastic3DGrid, Entries, Snapshots
+from seisflow.native.cuda_elastic3d import CudaElastic3D
+from seisflow.native.device import Device
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
 from seisflow.ranks import Ranks
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.base import Plan, Progress, Simulation
@@ -44,6 +48,9 @@ _COURANT = {4: 0.4949, 8: 0.4488}
 """Largest vp dt / h of the interior scheme by order: 1 / (sqrt(3) sum |c|)."""
 _POINTS = {4: 8.0, 8: 5.5}
 """Points per shortest S wavelength by order, unless the user says."""
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_DEVICE_SHARE = 0.6
+"""Of the free memory of a GPU, that one simulation may take."""
 _SAFETY, _MOST = 0.9, 0.96
 _LEAST_POINTS = 4.0
 
@@ -213,6 +220,17 @@ class Elastic3DForward:
     held: Held
 
 
+def _in_turn(method: _Method) -> _Method:
+    """Threads that share a GPU take turns, so that each can plan with the memory that is free."""
+
+    @wraps(method)
+    def alone(self: Elastic3D, *given: Any, **named: Any) -> Any:
+        with nullcontext() if self.device is None else self.device.lock:
+            return method(self, *given, **named)
+
+    return cast(_Method, alone)
+
+
 class Elastic3D:
     """The built-in 3D elastic solver; implements ``seisflow.solvers.base.Solver``.
 
@@ -223,15 +241,25 @@ class Elastic3D:
         Threads of the compiled kernel; results do not depend on it by a bit.
     ranks : Ranks, optional
         Those that share the grid; all of them call the same methods, see ``seisflow.solvers.team``.
+    device : Device, optional
+        A GPU to run on: its free memory then takes the place of ``memory_gb``. Threads take turns on it.
     """
 
     def __init__(
-        self, config: Elastic3DConfig | None = None, threads: int = 1, ranks: Ranks | None = None
+        self,
+        config: Elastic3DConfig | None = None,
+        threads: int = 1,
+        ranks: Ranks | None = None,
+        device: Device | None = None,
     ) -> None:
         if threads < 1:
             raise InputError(f"threads = {threads}: at least 1 is needed")
         self.config = config or Elastic3DConfig()
-        self.threads, self.ranks = threads, ranks
+        if ranks is not None and device is not None:
+            raise InputError(
+                "a simulation is shared by ranks or runs on a GPU, not both; set compute.device: cpu"
+            )
+        self.threads, self.ranks, self.device = threads, ranks, device
 
     def plan(self, simulation: Simulation, ranks: int | None = None) -> Plan:
         """Choose grid and steps, and check that forward and adjoint run fit.
@@ -249,6 +277,7 @@ class Elastic3D:
         self._check_memory(plan.gradient_bytes if keep else plan.forward_bytes, keep=keep)
         return plan
 
+    @_in_turn
     def forward(
         self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None
     ) -> Elastic3DForward:
@@ -277,8 +306,7 @@ class Elastic3D:
         stored = None
         if keep:
             parts = segments(plan.steps, plan.snapshot_every, setup.phase, plan.segments)
-            room = grid.snapshot_shape(max(part.count for part in parts))
-            data = np.empty(room, dtype=self.config.dtype)
+            data = grid.room(max(part.count for part in parts))
             stored = Stored(Snapshots(plan.snapshot_every, setup.phase, data), parts)
         drive, scale = Drive(*source_entries(setup, material)).scaled(self.ranks)
         del material
@@ -286,6 +314,7 @@ class Elastic3D:
         run.simulate(stored, progress)
         return run.gather(scale), Held(setup, stored, scale)
 
+    @_in_turn
     def source_columns(
         self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
     ) -> list[Gather]:
@@ -325,6 +354,7 @@ class Elastic3D:
                 columns.append(found)
         return columns
 
+    @_in_turn
     def adjoint(
         self,
         forward: Any,
@@ -387,9 +417,10 @@ class Elastic3D:
             wanted = source_records(setup, material)
             recorded = Entries.join([recorded, replace(wanted, signal=wanted.signal + count)])
         run = Run(grid, setup, drive, recorded, self.ranks)
-        sums = np.zeros((len(SUMS), *grid.box), dtype=self.config.dtype)
+        sums = grid.new_sums()
         again = self._again(setup) if plan.segments > 1 else None
         run.correlate(held.stored, again, sums, progress)
+        sums = grid.fetched(sums)
         del again
         records = run.records * scale
         shallow = records[:, :count] if self.ranks is None else records
@@ -425,7 +456,7 @@ class Elastic3D:
         shares = Shares.of(layout, config.order, size)
         found = budget(
             simulation, layout, shares, order=config.order, itemsize=config.dtype.itemsize, steps=steps,
-            slots=len(range(every // 2, steps, every)), limit=config.memory_gb * 1e9,
+            slots=len(range(every // 2, steps, every)), limit=self._allowed(),
         )  # fmt: skip
         work = (3.0 if found.segments > 1 else 2.0) * layout.points * steps
         plan = Plan(
@@ -444,8 +475,20 @@ class Elastic3D:
             simulation, plan, layout, source, first, every // 2, fastest, config.order, tail, shares, rank
         )
 
+    def _allowed(self) -> int:
+        """Bytes that a simulation may take: of a GPU so much of what is free that another can begin beside it."""
+        if self.device is None:
+            return int(self.config.memory_gb * 1e9)
+        return int(_DEVICE_SHARE * self.device.free_bytes())
+
     def _check_memory(self, needed: int, *, keep: bool) -> None:
-        allowed = self.config.memory_gb * 1e9
+        allowed = self._allowed()
+        if needed > allowed and self.device is not None:
+            raise InputError(
+                f"elastic3d: the simulation needs {needed / 1e9:.2f} GB, of {self.device.name} {allowed / 1e9:.2f} GB "
+                "may be taken; end other programs on it, set compute.device: cpu, use a longer shortest period, a "
+                "smaller model or a shorter duration"
+            )
         if needed > allowed:
             less = "precision: single, " if keep and self.config.precision == "double" else ""
             raise InputError(
@@ -454,8 +497,8 @@ class Elastic3D:
                 "model or a shorter duration"
             )
 
-    def _grid(self, setup: Setup) -> tuple[Elastic3DGrid, Material]:
-        """Fields and material in memory; and density, lambda and mu on the simulation grid."""
+    def _grid(self, setup: Setup) -> tuple[Elastic3DGrid | CudaElastic3D, Material]:
+        """Fields and material in memory, or on the GPU; and density, lambda and mu on the simulation grid."""
         layout, plan = setup.layout, setup.plan
         ratio = plan.time_step / plan.spacing
         layers = profiles(
@@ -475,7 +518,7 @@ class Elastic3D:
         regrid = Regrid(setup.simulation.model.grid, layout, setup.slab, self.ranks)
         material = regrid.material(setup.simulation.model)
         grid.set_material(*material, ratio)
-        return grid, material
+        return (grid if self.device is None else CudaElastic3D(self.device, grid)), material
 
 
 def _share(progress: Progress | None, number: int, count: int) -> Progress | None:

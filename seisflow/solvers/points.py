@@ -56,7 +56,7 @@ def _sinc_slope(position: float) -> tuple[_Indices, FloatArray]:
     root = np.sqrt(np.clip(1 - (x / RADIUS) ** 2, 0, None))
     bessel = np.where(root > 1e-6, i1(_KAISER * root) / np.where(root > 1e-6, root, 1), 0.5 * _KAISER)
     window, slope = i0(_KAISER * root), -_KAISER * x / RADIUS**2 * bessel
-    wave = np.divide(np.cos(np.pi * x) - np.sinc(x), x, out=np.zeros_like(x), where=x != 0)
+    wave = np.divide(np.cos(np.pi * x) - np.sinc(x), x, out=np.zeros(x.shape), where=x != 0)
     return points, -(wave * window + np.sinc(x) * slope) / i0(_KAISER)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Gather
 from seisflow.errors import PhysicsError
+from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.elastic3d import Elastic3DGrid, Entries
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Progress
@@ -70,7 +71,7 @@ class Run:
 
     Parameters
     ----------
-    grid : Elastic3DGrid
+    grid : Elastic3DGrid or CudaElastic3D
         At rest, with its material.
     setup : Setup
     drive : Drive
@@ -82,13 +83,14 @@ class Run:
 
     def __init__(
         self,
-        grid: Elastic3DGrid,
+        grid: Elastic3DGrid | CudaElastic3D,
         setup: Setup,
         drive: Drive,
         recorded: Entries,
         ranks: Ranks | None = None,
     ) -> None:
-        self.grid, self.setup, self.ranks, drive = grid, setup, ranks, drive.needed()
+        self.grid: Any = grid
+        self.setup, self.ranks, drive = setup, ranks, drive.needed()
         self.forces = grid.sources(drive.force, drive.samples)
         self.moments = grid.sources(drive.moment, drive.samples)
         self.mine = PlaneRecords.of(recorded, setup.slab)
@@ -130,9 +132,11 @@ class Run:
         self.settle()
 
     def settle(self) -> None:
-        """Nothing is under way between ranks any more."""
+        """Nothing is under way any more, between ranks or on a GPU."""
         if isinstance(self.grid, SharedGrid):
             self.grid.settle()
+        if isinstance(self.grid, CudaElastic3D):
+            self.grid.collect(self.receivers)
 
     def repeat(self, stored: Stored, number: int) -> None:
         """Run a segment once more and store its velocities."""

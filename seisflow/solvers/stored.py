@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from seisflow.native.elastic3d import Elastic3DGrid, Snapshots
+from seisflow.native.elastic3d import Snapshots
 
 __all__ = ["Segment", "Stored", "fewest_segments", "segments"]
 
@@ -87,12 +87,12 @@ class Stored:
         self.held = number
         return replace(self.snapshots, data=self.snapshots.data[: part.count], first=part.first)
 
-    def keep(self, number: int, grid: Elastic3DGrid) -> None:
+    def keep(self, number: int, grid: Any) -> None:
         """Remember the state at the beginning of a segment."""
         if number:
             self.states[number] = grid.save()
 
-    def return_to(self, number: int, grid: Elastic3DGrid) -> None:
+    def return_to(self, number: int, grid: Any) -> None:
         """Bring a grid to the beginning of a segment."""
         if number:
             grid.restore(self.states[number])

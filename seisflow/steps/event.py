@@ -32,6 +32,7 @@ from seisflow.signal.corrections import corrected
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver
 from seisflow.steps.bands import OBSERVED, SYNTHETIC, BandStep, observed_tags, tag_of
+from seisflow.steps.device import device_of
 from seisflow.steps.event_memory import MEMORY
 from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
 from seisflow.steps.weighing import has_weights, of_one_place, source_factor, weighted
@@ -146,7 +147,8 @@ class EventStep:
     def solver(self) -> Solver:
         """The solver with its threads."""
         config = solver_config(self.project, self.iteration, self.newest)
-        return create_solver(config, threads=self.threads, ranks=self.ranks)
+        device = None if self.ranks is not None else device_of(self.project)
+        return create_solver(config, threads=self.threads, ranks=self.ranks, device=device)
 
     @cached_property
     def source(self) -> Event:

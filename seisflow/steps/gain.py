@@ -14,6 +14,7 @@ from seisflow.errors import InputError
 from seisflow.project import Project
 from seisflow.records import Task
 from seisflow.solvers import create
+from seisflow.steps.device import device_of
 from seisflow.steps.event import EventStep
 from seisflow.steps.inputs import common_config, event_of, model_of, recording_stations, simulation_of
 
@@ -63,7 +64,8 @@ def residual(
         simulation = simulation_of(
             project.config, model_of(step.model_path), step.source, step.stations, stage
         )
-        step.take_forward(create(solver, threads=threads).forward(simulation, progress=progress))
+        made = create(solver, threads=threads, device=device_of(project))
+        step.take_forward(made.forward(simulation, progress=progress))
         done = {"residual": 0.0, "data": 0.0}
         for band in step.bands:
             observed, live = band.observed, np.asarray(band.observed.live)

@@ -24,6 +24,7 @@ from seisflow.project import CONFIG_NAME, Project
 from seisflow.records import Task
 from seisflow.signal.replay import Replay
 from seisflow.solvers import Elastic3DConfig, Simulation, SolverConfig, create
+from seisflow.steps.device import device_of
 from seisflow.steps.gain import truth_path
 from seisflow.steps.inputs import check_project, event_of, model_of, recording_stations, stations_of
 from seisflow.steps.patterns import Target
@@ -210,7 +211,8 @@ class ResolutionTest:
 
             def simulate() -> None:
                 simulation = self._simulation(event, used)
-                gather = create(self.solver, threads=threads).forward(simulation, progress=progress).gather
+                solver = create(self.solver, threads=threads, device=device_of(self.source))
+                gather = solver.forward(simulation, progress=progress).gather
                 recorded[0] = self.replay.traces(channels, inventory, source, gather)
 
             if channels:  # else there is nothing that any stage could use; the event stays, with dead traces

@@ -13,6 +13,7 @@ from seisflow.project import Project
 from seisflow.ranks import Ranks
 from seisflow.records import code_version
 from seisflow.solvers import create
+from seisflow.steps.device import device_of
 from seisflow.steps.inputs import event_of, model_of, simulation_of, stations_of
 
 __all__ = ["simulate_event"]
@@ -53,7 +54,8 @@ def simulate_event(
     simulation = simulation_of(config, model_of(model_path), source, stations_of(project), stage)
     _, threads = config.compute.model_copy(update={"ranks": 1}).share(1)
     threads = threads if ranks is None else max(1, threads // ranks.on_this_machine)
-    gather = create(config.solver, threads, ranks).forward(simulation, progress=progress).gather
+    device = device_of(project) if ranks is None else None
+    gather = create(config.solver, threads, ranks, device).forward(simulation, progress=progress).gather
     path = project.root / "simulations" / f"m{model:02d}" / f"{event}.h5"
     provenance = Provenance(
         "simulate",
