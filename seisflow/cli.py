@@ -18,8 +18,9 @@ from typing import Annotated, Any
 import typer
 
 from seisflow import __version__
+from seisflow.cluster_cli import element
 from seisflow.detection_cli import catalog, detect
-from seisflow.errors import SeisflowError
+from seisflow.errors import SeisflowError, Stopped
 from seisflow.measurement_cli import query, report
 from seisflow.ranks_cli import event_step, lead, ranks_of_this_run
 from seisflow.resolution_cli import app as resolution
@@ -39,6 +40,7 @@ app.command()(detect)
 app.command()(query)
 app.command()(report)
 app.command("event-step", hidden=True)(event_step)
+app.command(hidden=True)(element)
 app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
 
@@ -468,7 +470,7 @@ def main() -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopped
         stopped = True
-        raise KeyboardInterrupt
+        raise Stopped
 
     signal.signal(signal.SIGTERM, stop)
     try:

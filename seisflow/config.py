@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from seisflow.detection_config import DetectionConfig
 from seisflow.domain import Grid, Projection
 from seisflow.errors import InputError
 from seisflow.inversion import InversionConfig
 from seisflow.misfits import MisfitConfig
+from seisflow.schedulers.config import BATCH_SYSTEMS, LocalRun, RunConfig
 from seisflow.signal import SignalConfig, TimeAxis
 from seisflow.solvers import Elastic3DConfig, SolverConfig
 from seisflow.weights import QualityConfig, WeightConfig
@@ -338,6 +339,16 @@ class ComputeConfig(_Section):
         return at_once, max(1, cores // at_once)
 
 
+def _system_alone(value: object) -> object:
+    """``run: slurm`` stands for ``run: {system: slurm}``."""
+    if isinstance(value, str):
+        known = ("local", "dask", *BATCH_SYSTEMS)
+        if value not in known:
+            raise ValueError(f"{value!r} is no system; use {', '.join(known)}, or a profile such as cluster.yaml")
+        return {"system": value}
+    return value
+
+
 class Config(_Section):
     """All settings of a project.
 
@@ -356,6 +367,9 @@ class Config(_Section):
         (``EVENT/NET.STA``).
     pictures : bool
         Draw the pictures of an iteration when it is done; ``seisflow plot`` draws them at any time.
+    run : RunConfig
+        Where work runs: ``local``, ``dask`` or a batch system with what it needs, or the name of a profile: a file that
+        holds this block.
     """
 
     name: str
@@ -369,6 +383,7 @@ class Config(_Section):
     hold_out: tuple[str, ...] = ()
     pictures: bool = True
     compute: ComputeConfig = ComputeConfig()
+    run: Annotated[RunConfig, BeforeValidator(_system_alone)] = LocalRun()
 
     @model_validator(mode="after")
     def _bands(self) -> Config:

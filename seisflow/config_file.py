@@ -6,15 +6,16 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from seisflow.config import Config
 from seisflow.errors import ConfigError, MissingError
+from seisflow.schedulers.config import BATCH_SYSTEMS, RunConfig
 
-__all__ = ["load"]
+__all__ = ["load", "load_profile"]
 
 
 def load(path: Path) -> Config:
@@ -27,6 +28,54 @@ def load(path: Path) -> Config:
     ConfigError
         With a line for each fault: where, what was found, what would do.
     """
+    tree, values = _read(path)
+    faults = list(_repeated(tree, set()))
+    if isinstance(values.get("run"), str) and values["run"].endswith((".yaml", ".yml")):
+        place, profile = f"line {_place(tree, ['run'])[0]}: run", path.parent / Path(values["run"]).expanduser()
+        try:
+            values["run"] = load_profile(profile).model_dump(mode="json")
+        except ConfigError as error:
+            faults.append(f"{place}: {error}")
+            del values["run"]
+    config, more = _checked(Config, tree, values)
+    return _whole(path, config, [*faults, *more])
+
+
+def load_profile(path: Path) -> RunConfig:
+    """Read and check a profile: a file that holds what could stand below ``run``.
+
+    Raises
+    ------
+    ConfigError
+        As ``load`` does; also if the file is not there.
+    """
+    try:
+        tree, values = _read(path)
+    except MissingError:
+        raise ConfigError(
+            f"{path}: there is no such profile; `seisflow profile slurm` prints one to start from"
+        ) from None
+    faults = [*_repeated(tree, set())]
+    profile, more = _checked(_Profile, tree, {"run": values}, ["run"])
+    return _whole(path, profile, [*faults, *more]).run
+
+
+class _Profile(BaseModel):
+    run: RunConfig
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+def _whole(path: Path, found: Checked | None, faults: list[str]) -> Checked:
+    if faults or found is None:
+        head = f"{path}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise ConfigError("\n  ".join([head, *faults]))
+    return found
+
+
+def _read(path: Path) -> tuple[Any, dict[str, Any]]:
+    """A YAML file as a tree with line numbers, and as values."""
     try:
         source = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -44,23 +93,26 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}{place}: is not YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings; `seisflow init DIR` makes a commented example")
-    faults, config = list(_repeated(tree, set())), None
+    return tree, values
+
+
+def _checked(
+    kind: type[Checked], tree: Any, values: dict[str, Any], above: list[int | str] | None = None
+) -> tuple[Checked | None, list[str]]:
+    """Values as a configuration, or a sentence for each fault; the file holds what is below ``above``."""
     try:
-        config = Config.model_validate(values)
+        return kind.model_validate(values), []
     except ValidationError as error:
         found: list[dict[str, Any]] = [dict(fault) for fault in error.errors(include_url=False)]
-        places = [tuple(fault["loc"]) for fault in found]
-        for fault in found:
-            here = tuple(fault["loc"])
-            inside = any(place != here and place[: len(here)] == here for place in places)
-            if not (
-                inside and fault["type"] == "too_short"
-            ):  # entries with faults of their own are missed in the list
-                faults.append(_sentence(tree, fault))
-    if faults or config is None:
-        head = f"{path}: {len(faults)} fault{'s' if len(faults) > 1 else ''}"
-        raise ConfigError("\n  ".join([head, *faults]))
-    return config
+    places, faults = [tuple(fault["loc"]) for fault in found], []
+    for fault in found:
+        here = tuple(fault["loc"])
+        inside = any(place != here and place[: len(here)] == here for place in places)
+        if not (
+            inside and fault["type"] == "too_short"
+        ):  # entries with faults of their own are missed in the list
+            faults.append(_sentence(tree, fault, above or []))
+    return None, faults
 
 
 def _repeated(node: Any, visited: set[int]) -> Iterator[str]:
@@ -81,9 +133,9 @@ def _repeated(node: Any, visited: set[int]) -> Iterator[str]:
         yield from _repeated(child, visited)
 
 
-def _sentence(tree: Any, fault: dict[str, Any]) -> str:
+def _sentence(tree: Any, fault: dict[str, Any], above: list[int | str]) -> str:
     loc = [part for part in fault["loc"] if _is_key(part)]
-    line, key = _place(tree, loc)
+    line, key = _place(tree, loc[len(above) :])
     found = fault.get("input")
     kind = fault["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -97,7 +149,7 @@ def _sentence(tree: Any, fault: dict[str, Any]) -> str:
     return f"line {line}: {key or 'the file'}: {text}"
 
 
-_KINDS = {"elastic3d", "waveform", "cc_traveltime"}
+_KINDS = {"elastic3d", "waveform", "cc_traveltime", "local", "dask", *BATCH_SYSTEMS}
 
 
 def _is_key(part: int | str) -> bool:

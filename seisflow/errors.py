@@ -6,7 +6,7 @@ who do not know seisflow can catch them too.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "InputError", "MissingError", "PhysicsError", "SeisflowError", "WorkError"]
+__all__ = ["ConfigError", "InputError", "MissingError", "PhysicsError", "SeisflowError", "Stopped", "WorkError"]
 
 
 class SeisflowError(Exception):
@@ -41,3 +41,12 @@ class PhysicsError(SeisflowError, ArithmeticError):
 
 class WorkError(SeisflowError, RuntimeError):
     """Work that was started could not be finished."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was told to stop (SIGTERM, as batch systems send it); the same command goes on.
+
+    Jobs that it sent stay in the queue, and the next run takes them over.
+    """
+
+    keeps_jobs = True

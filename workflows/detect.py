@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, run_flow
+from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
 from seisflow.detection_config import MatchingConfig
-from seisflow.errors import SeisflowError
+from seisflow.errors import InputError, SeisflowError
 from seisflow.project import Project
+from seisflow.records import Task
+from seisflow.schedulers.order import Order
 from seisflow.steps.detect.catalog import catalog_path, make_catalog
-from seisflow.steps.detect.day import run_day
+from seisflow.steps.detect.day import beam_task, run_day
 from seisflow.steps.detect.days import EVERYTHING, day_name, note_asked
-from seisflow.steps.detect.match import match_day
+from seisflow.steps.detect.match import match_day, match_task
 from seisflow.steps.detect.page import make_page, page_path
-from seisflow.steps.detect.sizes import size_day
+from seisflow.steps.detect.sizes import size_day, size_task
 from seisflow.steps.detect.survey import Survey
-from seisflow.steps.detect.templates import cut_day, cut_names, make_templates
+from seisflow.steps.detect.templates import cut_day, cut_names, cut_task, make_templates
 
-__all__ = ["Detected", "detect"]
+__all__ = ["Detected", "detect", "run_day_step"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ def detect(
             return _search(survey, runner, watcher, pictures)
 
         title = f"{project.config.name} {min(days)}" + (f" to {max(days)}" if len(days) > 1 else "")
-        found: Detected = run_flow(FlowRun("detect", title, project.root, at_once), body, watcher)
+        found: Detected = run_flow(
+            FlowRun("detect", title, project.root, at_once, project.config.run), body, watcher
+        )
     return found
 
 
@@ -89,8 +94,19 @@ class _Steps:
         self.days = {day_name(day): day for day in survey.days()}
         self.at_once, self.threads = survey.project.config.compute.share(len(self.days))
 
+    def days_each(self, title: str, step: str, names: Iterable[str]) -> dict[str, Any]:
+        """Run a step of ``run_day_step`` for every day, wherever days are run."""
+        found: dict[str, Any] = self.runner.each(
+            title,
+            tuple(names),
+            lambda name, stage, progress: run_day_step(self.survey, step, name, self.threads, progress, stage),
+            self.at_once,
+            Ordered(Order("day", {"step": step}), lambda name: _day_done(self.survey, step, name)),
+        )
+        return found
+
     def each(self, title: str, step: str, names: Iterable[str], work: Callable[..., Any]) -> dict[str, Any]:
-        """Run ``work(name, progress)`` for every name, as the step ``detection/NAME/step``."""
+        """Run ``work(name, progress)`` for every name, as the step ``detection/NAME/step``, in this process."""
 
         def one(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
             task = f"detection/{name}/{step}" if step != name else f"detection/{name}"
@@ -100,33 +116,17 @@ class _Steps:
         return found
 
     def beams(self) -> dict[str, Any]:
-        found = self.each(
-            "backproject",
-            "beam",
-            self.days,
-            lambda name, progress: run_day(self.survey, self.days[name], self.threads, progress),
-        )
+        found = self.days_each("backproject", "beam", self.days)
         total = sum(each["detections"] for each in found.values())
         self.monitor.say(f"backprojection: {total} detections")
         return found
 
     def sizes(self) -> None:
-        config = self.survey.config.amplitudes
-        if config is not None:
-            self.each(
-                "sizes",
-                "sizes",
-                self.days,
-                lambda name, progress: size_day(self.survey, config, self.days[name], progress),
-            )
+        if self.survey.config.amplitudes is not None:
+            self.days_each("sizes", "sizes", self.days)
 
     def templates(self, config: MatchingConfig) -> dict[str, Any]:
-        self.each(
-            "cut templates",
-            "cut",
-            cut_names(self.survey),
-            lambda name, progress: cut_day(self.survey, config, name, progress),
-        )
+        self.days_each("cut templates", "cut", cut_names(self.survey))
         made: dict[str, Any] = self.each(
             "templates",
             "templates",
@@ -139,13 +139,8 @@ class _Steps:
         )
         return made
 
-    def matches(self, config: MatchingConfig) -> dict[str, Any]:
-        found = self.each(
-            "match",
-            "matches",
-            self.days,
-            lambda name, progress: match_day(self.survey, config, self.days[name], self.threads, progress),
-        )
+    def matches(self) -> dict[str, Any]:
+        found = self.days_each("match", "matches", self.days)
         self.monitor.say(f"matched filter: {sum(each['matches'] for each in found.values())} matches")
         return found
 
@@ -179,7 +174,7 @@ def _search(survey: Survey, runner: Runner, monitor: Monitor, pictures: int) -> 
     steps.sizes()
     if survey.config.matching is not None:
         problems |= _without_templates(steps.templates(survey.config.matching))
-        for name, found in steps.matches(survey.config.matching).items():
+        for name, found in steps.matches().items():
             faults = [*found["problems"], *found["refused"].values()]
             problems[name] = list(dict.fromkeys([*problems[name], *faults]))
     results = steps.catalog()
@@ -194,6 +189,58 @@ def _without_templates(made: dict[str, Any]) -> dict[str, list[str]]:
     lines = [f"{name}: {reason}" for name, reason in made["refused"].items()]
     more = [f"and {len(lines) - 9} others; detection/templates.json lists them"] if len(lines) > 10 else []
     return {"templates": [*lines[: 9 if more else 10], *more]}
+
+
+def _tasks(survey: Survey, step: str, name: str) -> Task | None:
+    """What decides a step of a day."""
+    config, days = survey.config, {day_name(day): day for day in survey.days()}
+    if step == "cut" and config.matching is not None:
+        return cut_task(survey, config.matching, name)
+    if step == "beam":
+        return beam_task(survey, days[name])
+    if step == "sizes" and config.amplitudes is not None:
+        return size_task(survey, days[name], config.amplitudes)
+    if step == "matches" and config.matching is not None:
+        return match_task(survey, config.matching, days[name])
+    return None
+
+
+def _day_done(survey: Survey, step: str, name: str) -> dict[str, Any] | None:
+    """Results of a step of a day, if its record holds."""
+    task = _tasks(survey, step, name)
+    return None if task is None else survey.project.done(task)
+
+
+def run_day_step(
+    survey: Survey,
+    step: str,
+    name: str,
+    threads: int,
+    progress: Callable[[float], None],
+    stage: Stage = lambda name, part: part(),
+) -> dict[str, Any]:
+    """Run a step of a day: ``beam``, ``sizes``, ``cut`` or ``matches``.
+
+    Raises
+    ------
+    InputError
+        If there is no such step or day.
+    """
+    config, days = survey.config, {day_name(day): day for day in survey.days()}
+    if step != "cut" and name not in days:
+        raise InputError(f"{name}: is no day of this search")
+    work: Callable[[], dict[str, Any]]
+    if step == "beam":
+        work = partial(run_day, survey, days[name], threads, progress)
+    elif step == "sizes" and config.amplitudes is not None:
+        work = partial(size_day, survey, config.amplitudes, days[name], progress)
+    elif step == "cut" and config.matching is not None:
+        work = partial(cut_day, survey, config.matching, name, progress)
+    elif step == "matches" and config.matching is not None:
+        work = partial(match_day, survey, config.matching, days[name], threads, progress)
+    else:
+        raise InputError(f"{step}: is no step of this search")
+    return _noted(survey, f"detection/{name}/{step}", stage, work)
 
 
 def _noted(survey: Survey, task: str, stage: Stage, work: Any) -> dict[str, Any]:

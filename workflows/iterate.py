@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, run_flow
+from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
 from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
+from seisflow.schedulers.order import Order
 from seisflow.steps.direction import find_direction
 from seisflow.steps.event import EventStep, run_event
 from seisflow.steps.event_ranks import run_on_ranks
@@ -27,7 +30,7 @@ from seisflow.steps.update import (
     write_trial,
 )
 
-__all__ = ["iterate"]
+__all__ = ["Evaluation", "evaluate", "iterate"]
 
 
 def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -> list[dict[str, Any]]:
@@ -56,7 +59,9 @@ def iterate(root: Path, first: int, last: int, monitor: Monitor | None = None) -
         return [_noted(project, number, runner, watcher) for number in range(first, last + 1)]
 
     with project.lock():
-        results: list[dict[str, Any]] = run_flow(FlowRun("iterate", title, root, at_once), body, watcher)
+        results: list[dict[str, Any]] = run_flow(
+            FlowRun("iterate", title, project.root, at_once, project.config.run), body, watcher
+        )
     return results
 
 
@@ -153,13 +158,49 @@ def evaluate(
     compute = project.config.compute
     at_once, each = compute.share(len(events))
     last = events[len(events) // at_once * at_once :]  # they would leave cores idle: these get more threads
+    evaluation = Evaluation(project, iteration, step, None if ahead is None else project.relative(ahead))
 
     def work(event: str, stage: Stage, progress: Any) -> dict[str, Any]:
         threads = compute.share(len(last))[1] if event in last else each
-        event_step = EventStep(project, iteration, step, event, threads, progress)
-        following = None
-        if ahead is not None:
-            following = EventStep(project, iteration + 1, 0, event, threads, progress, ahead)
+        return evaluation.run(event, threads, stage, progress)
+
+    order = Ordered(evaluation.order, evaluation.done)
+    runner.each(f"{iteration_name(iteration)}{step_name(step)}", events, work, at_once, order)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of a model, event by event.
+
+    Parameters
+    ----------
+    project : Project
+    iteration, step : int
+    ahead : str, optional
+        Model of a trial with which the next iteration's first evaluation is done in the same simulations.
+    """
+
+    project: Project
+    iteration: int
+    step: int
+    ahead: str | None = None
+
+    @property
+    def order(self) -> Order:
+        """As another process is told."""
+        return Order("event", {"iteration": self.iteration, "step": self.step, "ahead": self.ahead})
+
+    def done(self, event: str) -> dict[str, Any] | None:
+        """What the event gave, if its record holds."""
+        return self.project.done(EventStep(self.project, self.iteration, self.step, event).task)
+
+    def run(self, event: str, threads: int, stage: Stage, progress: Callable[[float], None]) -> dict[str, Any]:
+        """Do one event; if it fails, leave the reason for later."""
+        project, following = self.project, None
+        event_step = EventStep(project, self.iteration, self.step, event, threads, progress)
+        if self.ahead is not None:
+            newest = project.root / self.ahead
+            following = EventStep(project, self.iteration + 1, 0, event, threads, progress, newest)
         try:
             run = run_event if compute.ranks == 1 else run_on_ranks
             done = run(event_step, stage, following)
@@ -185,8 +226,6 @@ def evaluate(
             event_step.drop()
             if following is not None:
                 following.drop()
-
-    runner.each(f"{iteration_name(iteration)}{step_name(step)}", events, work, at_once)
 
 
 def _summary(gained: dict[str, Any]) -> str:

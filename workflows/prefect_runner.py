@@ -20,9 +20,13 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
-from seisflow.workflows.running import FlowRun, Monitor, Quiet, Result, Runner, Work, gather
+from seisflow.workflows.running import FlowRun, Monitor, Ordered, Place, Quiet, Result, Runner, Work, gather, sent
 
 __all__ = ["PrefectRunner", "bury_dead_runs", "run_as_flow"]
+
+
+_WAITING = 32
+"""Events or days elsewhere that are shown as running at a time; more are done, and shown when these are over."""
 
 
 class _Parcel:
@@ -53,12 +57,23 @@ class PrefectRunner:
     Parameters
     ----------
     monitor : Monitor
+    place : Place, optional
+        Where ordered work is done; in these threads, if left out.
     """
 
     monitor: Monitor = field(default_factory=Quiet)
+    place: Place | None = None
 
-    def each(self, title: str, names: Sequence[str], work: Work, at_once: int) -> dict[str, Any]:
+    def each(
+        self, title: str, names: Sequence[str], work: Work, at_once: int, ordered: Ordered | None = None
+    ) -> dict[str, Any]:
         """See ``Runner``; ``at_once`` is that of the flow's task runner."""
+        if self.place is not None and ordered is not None:
+            with sent(self.place, title, names, ordered, self.monitor) as futures:
+                return self._each(title, names, lambda name, stage, watch: futures[name].result())
+        return self._each(title, names, work)
+
+    def _each(self, title: str, names: Sequence[str], work: Work) -> dict[str, Any]:
 
         def event_flow(name: str, watch: Callable[[float], None]) -> Any:
             @flow(
@@ -82,18 +97,20 @@ class PrefectRunner:
         return results
 
 
-def run_as_flow(run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor) -> Result:
+def run_as_flow(
+    run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor, place: Place | None = None
+) -> Result:
     """Run a body as a Prefect flow; see ``running.run_flow``."""
     mark = f"{socket.gethostname()}:{run.root.resolve()}"
 
     @flow(
         name=run.name,
         flow_run_name=run.title,
-        task_runner=ThreadPoolTaskRunner(max_workers=run.at_once),  # type: ignore[arg-type]
+        task_runner=ThreadPoolTaskRunner(max_workers=run.at_once if place is None else _WAITING),  # type: ignore[arg-type]
         persist_result=False,
     )
     def whole() -> Result:
-        return body(PrefectRunner(monitor))
+        return body(PrefectRunner(monitor, place))
 
     with tags(mark):
         bury_dead_runs(mark)

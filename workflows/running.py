@@ -3,6 +3,9 @@
 Both run the same functions in the same way, in threads of this process (the heavy work is C and leaves Python's lock
 alone). Without ``PREFECT_API_URL`` Prefect is not started: a temporary server would take ten seconds at each command
 and outlive a killed one.
+
+Where the configuration sends work elsewhere (``run``), a *place* takes a round of it: other processes do the same
+work from an ``Order``, and the threads here wait for their answers.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,10 +24,13 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from seisflow.errors import SeisflowError, WorkError
+from seisflow.schedulers.config import BatchRun, DaskRun, LocalRun, RunConfig
+from seisflow.schedulers.order import Order, Sent
 
 __all__ = [
     "FlowRun",
     "Monitor",
+    "Ordered",
     "PlainRunner",
     "Quiet",
     "Runner",
@@ -81,6 +89,32 @@ class Quiet:
         """Do nothing."""
 
 
+@dataclass(frozen=True)
+class Ordered:
+    """Work that another process can do too.
+
+    Parameters
+    ----------
+    order : Order
+        What it is told.
+    done : callable
+        Gets a name; what its record says if that holds, else None. What is done is not sent.
+    """
+
+    order: Order
+    done: Callable[[str], Any | None]
+
+
+class Place(Protocol):
+    """Where rounds of work are done other than in this process."""
+
+    def round(
+        self, title: str, work: Sent, watch: Callable[[str, float], None]
+    ) -> AbstractContextManager[Mapping[str, Future[Any]]]:
+        """Send a round; gives futures of what is missing by name. The round ends with the context."""
+        ...
+
+
 class _Stopped(BaseException):
     """Raised within an event when the run is being stopped."""
 
@@ -88,8 +122,12 @@ class _Stopped(BaseException):
 class Runner(Protocol):
     """Runs work for many events."""
 
-    def each(self, title: str, names: Sequence[str], work: Work, at_once: int) -> dict[str, Any]:
+    def each(
+        self, title: str, names: Sequence[str], work: Work, at_once: int, ordered: Ordered | None = None
+    ) -> dict[str, Any]:
         """Run ``work`` for every name, ``at_once`` side by side; results by name.
+
+        What is ``ordered`` is done where the configuration says, the rest always here.
 
         Raises
         ------
@@ -106,12 +144,20 @@ class PlainRunner:
     Parameters
     ----------
     monitor : Monitor
+    place : Place, optional
+        Where ordered work is done; here, if left out.
     """
 
     monitor: Monitor = field(default_factory=Quiet)
+    place: Place | None = None
 
-    def each(self, title: str, names: Sequence[str], work: Work, at_once: int) -> dict[str, Any]:
+    def each(
+        self, title: str, names: Sequence[str], work: Work, at_once: int, ordered: Ordered | None = None
+    ) -> dict[str, Any]:
         """See ``Runner``."""
+        if self.place is not None and ordered is not None:
+            with sent(self.place, title, names, ordered, self.monitor) as futures:
+                return gather(title, names, lambda name, watch: futures[name], self.monitor)
 
         def submit(pool: ThreadPoolExecutor, name: str, watch: Callable[[float], None]) -> Future[Any]:
             return pool.submit(work, name, _directly, watch)
@@ -133,13 +179,16 @@ class FlowRun:
     root : Path
         The project folder, which one driver at a time works in.
     at_once : int
-        Events side by side.
+        Events side by side in this process.
+    where : RunConfig
+        Where events and days are done.
     """
 
     name: str
     title: str
     root: Path
     at_once: int
+    where: RunConfig = field(default_factory=LocalRun)
 
 
 def run_flow(run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor) -> Result:
@@ -158,14 +207,53 @@ def run_flow(run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor) -
         If a Prefect server is set that does not answer.
     """
     if not server_is_set():
-        return body(PlainRunner(monitor))
+        with open_place(run) as place:
+            return body(PlainRunner(monitor, place))
     _check_server()
     for key, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(key, value)
     from seisflow.workflows.prefect_runner import run_as_flow
 
-    result: Result = run_as_flow(run, body, monitor)
+    with open_place(run) as place:
+        result: Result = run_as_flow(run, body, monitor, place)
     return result
+
+
+@contextmanager
+def open_place(run: FlowRun) -> Iterator[Place | None]:
+    """The place where the work of a flow is done; None is this process."""
+    if isinstance(run.where, BatchRun):
+        from seisflow.workflows.places import BatchPlace
+
+        yield BatchPlace(run.where, run.root)
+    elif isinstance(run.where, DaskRun):
+        from seisflow.schedulers.dask_cluster import dask_place
+        from seisflow.workflows.elements import call_element, code_of_workers
+
+        with dask_place(run.where, run.root, call_element, code_of_workers, run.at_once) as found:
+            yield found
+    else:
+        yield None
+
+
+@contextmanager
+def sent(
+    place: Place, title: str, names: Sequence[str], ordered: Ordered, monitor: Monitor
+) -> Iterator[dict[str, Future[Any]]]:
+    """Send what is not done yet; futures by name, those of finished work have their result."""
+    futures: dict[str, Future[Any]] = {}
+    for name in names:
+        found = ordered.done(name)
+        if found is not None:
+            futures[name] = Future()
+            futures[name].set_result(found)
+            monitor.advance(name, 1.0)
+    missing = [name for name in names if name not in futures]
+    if not missing:
+        yield futures
+        return
+    with place.round(title, Sent(ordered.order, tuple(names), tuple(missing)), monitor.advance) as more:
+        yield {**futures, **more}
 
 
 PREFECT_DEFAULTS = {
@@ -229,9 +317,7 @@ def gather(
     except BaseException:
         stop.set()
         plain = [future for future in futures.values() if isinstance(future, Future)]
-        for future in plain:
-            future.cancel()
-        wait(plain)
+        wait([future for future in plain if not future.cancel()])
         raise
     finally:
         monitor.end()

@@ -1,0 +1,177 @@
+"""One event or day, done by another process: in a job of a batch system, or by a worker of Dask.
+
+An order is plain values. What is done is what the flow itself would have done in a thread, with the same records; so
+it does not matter where, how often and by whom an order is carried out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from seisflow.errors import InputError, SeisflowError, Stopped
+from seisflow.io.atomic import publish
+from seisflow.project import Project
+from seisflow.records import DETECTION_CODE, code_version
+from seisflow.schedulers.order import JobFolder, Order, failed
+
+__all__ = ["call_element", "code_of_workers", "run_element", "run_elements"]
+
+Progress = Callable[[float], None]
+_EVERY = 2.0
+"""s between two notes of progress."""
+
+
+FAULTS = (
+    SeisflowError,
+    OSError,
+    MemoryError,
+    ArithmeticError,
+    ValueError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+)
+"""What one event or day may fail with, and the others go on; anything else ends the process."""
+
+
+def _nothing(fraction: float) -> None:
+    pass
+
+
+def _directly(name: str, part: Callable[[], None]) -> None:
+    part()
+
+
+def run_element(
+    project: Project, order: Order, name: str, threads: int, progress: Progress = _nothing, round_: str = ""
+) -> Any:
+    """Do one element of an order in this process; returns its results.
+
+    ``round_`` tells rounds apart: what was opened for one is not used in another.
+    """
+    if order.kind == "event":
+        from seisflow.workflows.iterate import Evaluation
+
+        evaluation = Evaluation(project, **order.what)
+        return evaluation.run(name, threads, _directly, progress)
+    if order.kind == "day":
+        from seisflow.workflows.detect import run_day_step
+
+        return run_day_step(_survey(project.root, round_), order.what["step"], name, threads, progress)
+    if order.kind == "trial":
+        return _trial(project, order, name)
+    raise InputError(f"{order.kind}: is no kind of work")
+
+
+@lru_cache(maxsize=1)
+def _survey(root: Path, round_: str) -> Any:
+    """The survey as the driver sees it; one for all days of a round."""
+    from seisflow.steps.detect.survey import Survey
+
+    return Survey.open(Project.open(root))
+
+
+def _trial(project: Project, order: Order, name: str) -> dict[str, Any]:
+    """Wait a while and write a little, as `seisflow profile --try` does to see whether a profile works."""
+    time.sleep(float(order.what["seconds"]))
+    target = project.root / ".seisflow" / "trial" / f"{int(name)}.txt"
+    with publish(target) as path:
+        path.write_text(f"{name}\n")
+    return {"host": socket.gethostname(), "process": os.getpid()}
+
+
+def call_element(root: str, order_text: str, name: str, threads: int, round_: str) -> dict[str, Any]:
+    """Do one element and answer in plain values; what a worker of Dask is asked for."""
+    content = json.loads(order_text)
+    try:
+        found = run_element(_project(root, round_), Order(**content), name, threads, round_=round_)
+        return {"state": "done", "results": found}
+    except FAULTS as error:
+        return failed(error)
+
+
+@lru_cache(maxsize=2)
+def _project(root: str, round_: str) -> Project:
+    """The project, opened once a round: hashes of files are then remembered."""
+    return Project.open(Path(root))
+
+
+def code_of_workers() -> str:
+    """Version of the code; asked of workers of Dask."""
+    return code_version(*DETECTION_CODE)
+
+
+def run_elements(folder: Path, array: int, index: int) -> int:
+    """Do what one element of an array is for; returns the exit code: 0 done, 1 something failed, 75 stopped.
+
+    It stops by itself, and says so, some time before its time limit, and when it gets SIGTERM.
+    """
+    jobs = JobFolder(folder)
+    content = jobs.content()
+    order, names = Order(content["kind"], content["what"]), content["names"]
+    bundles = jobs.bundles(array)
+    if not 0 <= index < len(bundles):
+        raise InputError(f"{folder}: array {array} has {len(bundles)} elements, {index} is none of them")
+    numbers = bundles[index]
+    _stop_at(content["seconds"])
+    project = Project.open(folder.parents[2])
+    left, code = list(numbers), 0
+    try:
+        for number in numbers:
+            answer = _one(project, order, (number, names[number]), content["threads"], jobs)
+            jobs.answer(number, answer)
+            left.remove(number)
+            code = code or int(answer["state"] == "failed")
+            _say(f"{content['title']} {names[number]}: {answer['state']} {answer.get('message', '')}")
+    except KeyboardInterrupt:
+        for number in left:
+            jobs.answer(number, {"state": "stopped", "moved": len(left) < len(numbers)})
+        _say(f"stopped, {len(left)} of {len(numbers)} left")
+        return 75
+    return code
+
+
+def _one(
+    project: Project, order: Order, element: tuple[int, str], threads: int, jobs: JobFolder
+) -> dict[str, Any]:
+    number, name = element
+    last = time.monotonic()
+
+    def progress(fraction: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > _EVERY:
+            last = time.monotonic()
+            jobs.note_progress(number, fraction)
+
+    try:
+        return {"state": "done", "results": run_element(project, order, name, threads, progress)}
+    except FAULTS as error:
+        return failed(error)
+
+
+def _stop_at(seconds: float | None) -> None:
+    """Raise ``Stopped`` in this thread on SIGTERM, and after so many s."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGALRM, stop)
+        if seconds:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _say(text: str) -> None:
+    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text.rstrip(), flush=True)
+
