@@ -241,6 +241,18 @@ class Records:
             return None
         return text
 
+    def driver_here(self) -> int | None:
+        """Process of this host that works in the folder now, or None; one that holds the lock, not one that did."""
+        match = _DRIVER.fullmatch(self.driver or "")
+        if match is None or match["host"] != socket.gethostname():
+            return None
+        with (self.root / ".seisflow" / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return int(match["pid"])
+        return None
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other drivers out of the folder, and sweep what dead ones left.

@@ -155,6 +155,24 @@ def print_status(content: dict[str, Any]) -> None:
             print(f"{step} failed: {reason}")
     if content["running"]:
         print(f"running now: {content['running']}")
+    if content["queue"]:
+        _print_queue(content["queue"])
+
+
+def _print_queue(found: dict[str, Any]) -> None:
+    """Print what is in the batch system."""
+    driver = found["driver"]
+    if driver is not None:
+        more = f", job number {driver['jobs']} of it" if driver["jobs"] > 1 else ""
+        why = f": {driver['reason']}" if driver["reason"] else ""
+        code = f" (exit code {driver['code']})" if driver["code"] else ""
+        print(f"submitted: {driver['command']}, job {driver['job']}{more}, {driver['state']}{code}{why}")
+        print(f"  what it says: {driver['log']}")
+    for row in found["rounds"]:
+        print(
+            f"  {row['title']}: {row['done']} of {row['elements']} done, {row['failed']} failed; jobs: "
+            f"{row['running']} running, {row['waiting']} waiting"
+        )
 
 
 def _print_detection(found: dict[str, Any]) -> None:

@@ -96,7 +96,8 @@ class BatchRound:
             self.order,
             self.names,
             title=self.asked.title,
-            system=self.run.system,
+            run=self.run.model_dump(mode="json"),
+            missing=list(self.asked.work.missing),
             threads=self.asked.threads,
             seconds=limit - self.run.warning if limit else None,
         )

@@ -9,6 +9,7 @@ from typing import Any
 from seisflow.errors import InputError, SeisflowError
 from seisflow.inversion import Accept, Next
 from seisflow.project import Project, iteration_name, step_name
+from seisflow.schedulers.config import BatchRun
 from seisflow.solvers import Plan
 from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
@@ -16,7 +17,7 @@ from seisflow.steps.objective import inversion_config
 from seisflow.steps.pictures import pictures_task
 from seisflow.steps.update import Search, search_state, trial_task, update_task
 
-__all__ = ["expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
+__all__ = ["check_wall_time", "expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
 
 TYPICAL_RATE = 8e7
 """Point updates a second and thread that a laptop does, for estimates before anything was timed."""
@@ -144,14 +145,43 @@ def reasons_for(project: Project, name: str) -> list[str]:
 def expected_seconds(project: Project, iteration: int, plans: Sequence[Plan]) -> float:
     """Estimate the time of an iteration: a gradient and 1.3 trials an event, at the speed seen before if any."""
     work = sum(plan.gradient_work for plan in plans)
-    cores = project.config.compute.cores_now()
-    rate = TYPICAL_RATE
+    rate, _ = _rate(project, iteration)
+    return 1.6 * work / (rate * project.config.compute.cores_now())
+
+
+def _rate(project: Project, iteration: int) -> tuple[float, bool]:
+    """Point updates a second and thread, and whether they were measured in this project."""
     for number in range(iteration, 0, -1):
         records = [project.record_of(f"{iteration_name(number)}/s00/{event}") for event in project.used]
         known = [record for record in records if record and "work" in record["results"]]
         if known:
             _, threads = project.config.compute.share(len(project.event_ids))
             took = sum(record["seconds"] for record in known) * threads
-            rate = sum(record["results"]["work"] for record in known) / max(took, 1e-3)
-            break
-    return 1.6 * work / (rate * cores)
+            return sum(record["results"]["work"] for record in known) / max(took, 1e-3), True
+    return TYPICAL_RATE, False
+
+
+def check_wall_time(project: Project, iteration: int, plans: Sequence[Plan]) -> None:
+    """Refuse a wall time in which not even one event can be done.
+
+    Where no event was timed yet, only one that is too short by far.
+
+    Raises
+    ------
+    InputError
+        With both times.
+    """
+    run = project.config.run
+    limit = run.resources.of("event").time if isinstance(run, BatchRun) else None
+    if limit is None or not isinstance(run, BatchRun):
+        return
+    rate, measured = _rate(project, iteration)
+    threads = run.resources.of("event").cores or 1
+    seconds = max(plan.gradient_work for plan in plans) / (rate * threads)
+    allowed = limit - run.warning
+    if seconds > (allowed if measured else 3 * allowed):
+        told = "as events took here before" if measured else "by a rough estimate"
+        raise InputError(
+            f"run: resources.event.time is {limit} s, {run.warning} s before which work stops; an event takes {seconds:.0f} s "
+            f"({told}, {threads} threads): no event would ever be done; ask for more time"
+        )

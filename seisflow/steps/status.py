@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seisflow.project import Project, iteration_name
+from seisflow.schedulers.submission import overview
 
 __all__ = ["project_status", "verify"]
 
@@ -22,7 +23,8 @@ def project_status(project: Project) -> dict[str, Any]:
         ``misfit``, ``held_out``, ``windows``, ``trials``, ``seconds``, ``failures`` (what failed and why, by step) and
         ``events`` (each with state, misfit, windows, rejected, seconds, failure); ``detection``, None or a dict of
         ``days`` (numbers of detections and matches, problems), ``catalog`` (results), ``failures``, ``stale`` (reasons
-        by step that is out of date) and ``not_searched`` (days that were recorded).
+        by step that is out of date) and ``not_searched`` (days that were recorded); ``queue``, what is in the batch
+        system, see ``schedulers.submission.overview``.
     """
     driver, rows = project.driver, []
     for iteration in range(1, project.iterations + 1):
@@ -39,6 +41,7 @@ def project_status(project: Project) -> dict[str, Any]:
         "running": driver,
         "iterations": rows,
         "detection": _detection(project),
+        "queue": overview(project.root),
     }
 
 
