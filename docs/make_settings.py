@@ -36,6 +36,7 @@ from seisflow.detection.travel_times import TravelTimeConfig
 from seisflow.detection_config import DetectionConfig, MatchingConfig, NeighbourConfig, SearchConfig
 from seisflow.inversion import InversionConfig
 from seisflow.misfits import MisfitConfig
+from seisflow.schedulers.config import BatchRun, DaskRun, Resources, ResourcesByKind, StartedWorkers
 from seisflow.signal import SignalConfig
 from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
@@ -62,6 +63,11 @@ SECTIONS: list[tuple[str, type]] = [
     ("solver, kind: elastic3d", Elastic3DConfig),
     ("inversion", InversionConfig),
     ("compute", ComputeConfig),
+    ("run, a batch system", BatchRun),
+    ("run, system: dask", DaskRun),
+    ("run: start", StartedWorkers),
+    ("run: resources", ResourcesByKind),
+    ("run: resources: event, day, driver", Resources),
     ("detection", DetectionConfig),
     ("detection: search", SearchConfig),
     ("detection: phases, each", FeatureConfig),

@@ -36,7 +36,9 @@ def submit(context: typer.Context, project: Project_ = HERE) -> None:
     if words[0] == "iterate":
         _check_iterations(found, parameters)
     if found.driver is not None:
-        raise InputError(f"{found.root}: seisflow works in this project now ({found.driver}); wait for it, or end it")
+        raise InputError(
+            f"{found.root}: seisflow works in this project now ({found.driver}); wait for it, or end it"
+        )
     system = system_of(run, found.root)
     system.check(script_of(run, found.root, kind))
     job = Submission(found.root).send(run, words)
@@ -66,7 +68,9 @@ def _check_iterations(project: Any, parameters: dict[str, Any]) -> None:
         raise InputError(f"--through {last} comes before --iteration {first}")
     project.stage_of(last)
     if not project.model_path(first - 1).is_file():
-        raise InputError(f"{project.relative(project.model_path(first - 1))} is not there; begin with an earlier iteration")
+        raise InputError(
+            f"{project.relative(project.model_path(first - 1))} is not there; begin with an earlier iteration"
+        )
     plans = check_project(project, first)
     check_windows(project, first)
     check_wall_time(project, first, plans)
@@ -110,4 +114,3 @@ def drive(project: Path, index: Annotated[int, typer.Argument()] = 0) -> None:
     from seisflow.schedulers.submission import drive as run
 
     raise typer.Exit(run(project.resolve()))
-

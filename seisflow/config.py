@@ -344,7 +344,9 @@ def _system_alone(value: object) -> object:
     if isinstance(value, str):
         known = ("local", "dask", *BATCH_SYSTEMS)
         if value not in known:
-            raise ValueError(f"{value!r} is no system; use {', '.join(known)}, or a profile such as cluster.yaml")
+            raise ValueError(
+                f"{value!r} is no system; use {', '.join(known)}, or a profile such as cluster.yaml"
+            )
         return {"system": value}
     return value
 

@@ -31,7 +31,10 @@ def load(path: Path) -> Config:
     tree, values = _read(path)
     faults = list(_repeated(tree, set()))
     if isinstance(values.get("run"), str) and values["run"].endswith((".yaml", ".yml")):
-        place, profile = f"line {_place(tree, ['run'])[0]}: run", path.parent / Path(values["run"]).expanduser()
+        place, profile = (
+            f"line {_place(tree, ['run'])[0]}: run",
+            path.parent / Path(values["run"]).expanduser(),
+        )
         try:
             values["run"] = load_profile(profile).model_dump(mode="json")
         except ConfigError as error:

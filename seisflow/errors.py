@@ -6,7 +6,15 @@ who do not know seisflow can catch them too.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "InputError", "MissingError", "PhysicsError", "SeisflowError", "Stopped", "WorkError"]
+__all__ = [
+    "ConfigError",
+    "InputError",
+    "MissingError",
+    "PhysicsError",
+    "SeisflowError",
+    "Stopped",
+    "WorkError",
+]
 
 
 class SeisflowError(Exception):

@@ -99,7 +99,9 @@ class _Steps:
         found: dict[str, Any] = self.runner.each(
             title,
             tuple(names),
-            lambda name, stage, progress: run_day_step(self.survey, step, name, self.threads, progress, stage),
+            lambda name, stage, progress: run_day_step(
+                self.survey, step, name, self.threads, progress, stage
+            ),
             self.at_once,
             Ordered(Order("day", {"step": step}), lambda name: _day_done(self.survey, step, name)),
         )

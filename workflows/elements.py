@@ -174,4 +174,3 @@ def _stop_at(seconds: float | None) -> None:
 
 def _say(text: str) -> None:
     print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text.rstrip(), flush=True)
-

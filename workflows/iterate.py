@@ -194,7 +194,9 @@ class Evaluation:
         """What the event gave, if its record holds."""
         return self.project.done(EventStep(self.project, self.iteration, self.step, event).task)
 
-    def run(self, event: str, threads: int, stage: Stage, progress: Callable[[float], None]) -> dict[str, Any]:
+    def run(
+        self, event: str, threads: int, stage: Stage, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
         """Do one event; if it fails, leave the reason for later."""
         project, following = self.project, None
         event_step = EventStep(project, self.iteration, self.step, event, threads, progress)

@@ -20,7 +20,18 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
-from seisflow.workflows.running import FlowRun, Monitor, Ordered, Place, Quiet, Result, Runner, Work, gather, sent
+from seisflow.workflows.running import (
+    FlowRun,
+    Monitor,
+    Ordered,
+    Place,
+    Quiet,
+    Result,
+    Runner,
+    Work,
+    gather,
+    sent,
+)
 
 __all__ = ["PrefectRunner", "bury_dead_runs", "run_as_flow"]
 

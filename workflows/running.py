@@ -13,8 +13,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -227,8 +226,9 @@ def open_place(run: FlowRun) -> Iterator[Place | None]:
 
         yield BatchPlace(run.where, run.root)
     elif isinstance(run.where, DaskRun):
-        from seisflow.schedulers.dask_cluster import dask_place
         from seisflow.workflows.elements import call_element, code_of_workers
+
+        from seisflow.schedulers.dask_cluster import dask_place
 
         with dask_place(run.where, run.root, call_element, code_of_workers, run.at_once) as found:
             yield found

@@ -59,7 +59,10 @@ def _one_line(value: object) -> object:
 Line = Annotated[str, BeforeValidator(_one_line)]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:@/+=&|()\[\]-]+$", max_length=200)]
 Memory = Annotated[
-    int, BeforeValidator(_megabytes), PlainSerializer(lambda value: f"{value} MB", when_used="json"), Field(ge=1)
+    int,
+    BeforeValidator(_megabytes),
+    PlainSerializer(lambda value: f"{value} MB", when_used="json"),
+    Field(ge=1),
 ]
 Time = Annotated[int, BeforeValidator(_seconds), PlainSerializer(clock, when_used="json"), Field(ge=1)]
 
@@ -108,6 +111,8 @@ class ResourcesByKind(Resources):
 
     Parameters
     ----------
+    cores, memory, gpus, time, queue, account, lines
+        Of all jobs; see below.
     event : Resources
         A simulation, or a simulation and its adjoint run.
     day : Resources
@@ -123,7 +128,9 @@ class ResourcesByKind(Resources):
     def of(self, kind: str) -> Resources:
         """Those of a kind of step, with the general ones for what it leaves out."""
         own = {"event": self.event, "day": self.day, "driver": self.driver}.get(kind, Resources())
-        return own.over(Resources.model_construct(**{key: getattr(self, key) for key in Resources.model_fields}))
+        return own.over(
+            Resources.model_construct(**{key: getattr(self, key) for key in Resources.model_fields})
+        )
 
 
 class LocalRun(_Section):
@@ -138,6 +145,7 @@ class StartedWorkers(_Section):
     Parameters
     ----------
     system : {"slurm", "pbs", "lsf", "sge", "htcondor"}
+        Which batch system.
     jobs : int
         How many; each has a worker for every ``resources.event.cores`` of its ``resources.cores``.
     interface : str
@@ -155,6 +163,8 @@ class DaskRun(_Section):
 
     Parameters
     ----------
+    system : {"dask"}
+        Dask.
     address : str, optional
         Of the scheduler of a running cluster, such as ``tcp://10.0.0.1:8786``. Its workers see the project folder under
         the same path, and have seisflow.
@@ -191,7 +201,9 @@ class BatchRun(_Section):
     Parameters
     ----------
     system : {"slurm", "pbs", "lsf", "sge", "htcondor"}
+        Which batch system.
     resources : ResourcesByKind
+        What jobs ask for.
     setup : tuple of str
         Shell lines before the work starts, such as ``module load gcc``.
     python : str, optional
@@ -231,8 +243,8 @@ class BatchRun(_Section):
             limit = self.resources.of(kind).time
             if limit is not None and limit <= self.warning:
                 raise ValueError(
-                    f"resources.{kind}: the wall time of {limit} s is not longer than `warning`, {self.warning} s before "
-                    "its end at which work stops; ask for more time"
+                    f"resources.{kind}: the wall time of {limit} s is not longer than `warning`, {self.warning} s "
+                    "before its end at which work stops; ask for more time"
                 )
         return self
 

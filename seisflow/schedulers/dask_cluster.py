@@ -157,7 +157,9 @@ def dask_place(
         from distributed import Client, LocalCluster
         from distributed.security import Security
     except ImportError:
-        raise WorkError("run: dask: Dask is not installed; `pip install seisflow[hpc]`, or use `run: local`") from None
+        raise WorkError(
+            "run: dask: Dask is not installed; `pip install seisflow[hpc]`, or use `run: local`"
+        ) from None
     each = run.resources.of("event").cores or 1
     with ExitStack() as stack:
         stack.enter_context(
@@ -173,7 +175,9 @@ def dask_place(
             try:
                 client = stack.enter_context(Client(run.address, timeout=_WAIT, set_as_default=False))
             except OSError as error:
-                raise WorkError(f"run: address {run.address}: no Dask scheduler answers there ({error})") from None
+                raise WorkError(
+                    f"run: address {run.address}: no Dask scheduler answers there ({error})"
+                ) from None
             _same_code(client, version)
             yield DaskPlace(client, root, call, each)
             return
@@ -188,7 +192,9 @@ def dask_place(
             try:
                 import dask_jobqueue
             except ImportError:
-                raise WorkError("run: start: dask-jobqueue is not installed; `pip install seisflow[hpc]`") from None
+                raise WorkError(
+                    "run: start: dask-jobqueue is not installed; `pip install seisflow[hpc]`"
+                ) from None
             folder = root / ".seisflow" / "dask"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             kind, settings = job_cluster_settings(run, folder)

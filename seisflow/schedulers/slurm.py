@@ -17,7 +17,10 @@ _NEVER = re.compile(
     re.IGNORECASE,
 )
 """Reasons to wait that no waiting ends."""
-_OVER = "COMPLETED FAILED CANCELLED TIMEOUT NODE_FAIL OUT_OF_MEMORY BOOT_FAIL DEADLINE PREEMPTED REVOKED".split()
+_OVER = {
+    *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
+    *("PREEMPTED", "REVOKED"),
+}
 
 
 class Slurm(System):

@@ -277,7 +277,9 @@ def cancel_all(root: Path) -> list[str]:
             submission.note(state="cancelled", code=STOPPED)
     for folder in job_folders(root):
         system = system_of(_run(folder.content()["run"]), root)
-        alive_jobs = [job for job in _jobs(folder) if any(not each.over for each in system.elements(job) or [])]
+        alive_jobs = [
+            job for job in _jobs(folder) if any(not each.over for each in system.elements(job) or [])
+        ]
         system.cancel(alive_jobs)
         ended += alive_jobs
     return ended

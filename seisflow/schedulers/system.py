@@ -181,7 +181,9 @@ class System:
     def write(self, script: Script) -> dict[str, str]:
         """Write the script and what belongs to it; returns the words that commands use."""
         if "\n" in str(script.path):
-            raise InputError(f"{script.path!r}: a project below a folder with a line break cannot be sent to a queue")
+            raise InputError(
+                f"{script.path!r}: a project below a folder with a line break cannot be sent to a queue"
+            )
         script.logs.mkdir(parents=True, exist_ok=True)
         with publish(script.path) as path:
             path.write_text(self.render(script))
@@ -244,13 +246,16 @@ class System:
 
 
 def _fill(text: str, values: Mapping[str, Any]) -> str:
-    environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
     return environment.from_string(text).render(**values)
 
 
 def _template(run: BatchRun, root: Path) -> Template:
     if run.template is None:
-        source, name = (files("seisflow.schedulers") / "systems" / f"{run.system}.yaml").read_text(), run.system
+        name: str = run.system
+        source = (files("seisflow.schedulers") / "systems" / f"{name}.yaml").read_text()
     else:
         path = root / Path(run.template).expanduser()
         try:

@@ -182,6 +182,6 @@ def check_wall_time(project: Project, iteration: int, plans: Sequence[Plan]) -> 
     if seconds > (allowed if measured else 3 * allowed):
         told = "as events took here before" if measured else "by a rough estimate"
         raise InputError(
-            f"run: resources.event.time is {limit} s, {run.warning} s before which work stops; an event takes {seconds:.0f} s "
-            f"({told}, {threads} threads): no event would ever be done; ask for more time"
+            f"run: resources.event.time is {limit} s, and work stops {run.warning} s before; an event takes "
+            f"{seconds:.0f} s ({told}, {threads} threads): no event would ever be done; ask for more time"
         )
