@@ -79,6 +79,20 @@ class Project(Records):
         """StationXML."""
         return self.root / "stations"
 
+    def station_path(self, station: str) -> Path:
+        """StationXML file of a station, ``NET.STA``.
+
+        Raises
+        ------
+        InputError
+            If the name could be that of a file elsewhere.
+        """
+        if not _SAFE.fullmatch(station) or station.startswith("."):
+            raise InputError(
+                f"station {station!r}: the codes of a station may hold letters, digits, `_` and `-` only"
+            )
+        return self.stations_folder / f"{station}.xml"
+
     def event_path(self, event: str) -> Path:
         """QuakeML file of an event."""
         return self.events_folder / f"{self._safe(event)}.xml"

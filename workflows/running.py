@@ -278,9 +278,14 @@ def _check_server(seconds: float = 10.0) -> None:
         return  # it answers; whether it lets us in is Prefect's to say
     except (OSError, ValueError) as error:
         raise WorkError(
-            f"PREFECT_API_URL = {url}: no Prefect server answers there ({error}); start it with `prefect server "
-            "start`, or unset PREFECT_API_URL to run without one"
-        ) from error
+            f"PREFECT_API_URL = {without_secrets(url)}: no Prefect server answers there ({type(error).__name__}); "
+            "start one with `seisflow ui` or `prefect server start`, or unset PREFECT_API_URL to run without one"
+        ) from None  # the error's own text may hold the address with its password
+
+
+def without_secrets(url: str) -> str:
+    """An address without the name and password that it may hold, for messages."""
+    return re.sub(r"(?<=//)[^/@]*@", "", url)
 
 
 def _directly(name: str, part: Callable[[], None]) -> None:

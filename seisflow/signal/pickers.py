@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -118,6 +119,7 @@ def _seisbench(name: str, path: Path) -> Picker:
         raise MissingError(f"picker: SeisBench has no model {name!r}") from error
     if not path.with_name(path.name + ".pt").is_file():
         raise MissingError(f"picker: {path}.pt is not there; save the model with `model.save({str(path)!r})`")
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # weights are numbers; a pickle would run its code
     model = kind.load(str(path))
     model.eval()
 

@@ -173,7 +173,11 @@ def _put_stations(project: Project, found: Collected, replace: bool, report: Imp
     for _, responses in found.responses:
         complete(found.inventory, responses)
     for station in found.stations:
-        path = project.stations_folder / f"{station.id}.xml"
+        try:
+            path = project.station_path(station.id)
+        except InputError as error:
+            report.problems.append(str(error))
+            continue
         inventory = found.inventory.select(network=station.network, station=station.code)
         if path.is_file() and not _channels(inventory) and _channels(read_inventory(path)):
             report.same += 1  # a list of places says nothing new about a station whose channels are known
@@ -204,7 +208,7 @@ def _put_responses(project: Project, found: Collected, report: Imported) -> set[
             path = project.stations_folder / f"{name}.xml"
             if name in new:
                 continue
-            if not path.is_file():
+            if "/" in name or not path.is_file():
                 report.problems.append(
                     f"{where}: describes the instruments of {name}, but not where it is; import a STATIONS file or "
                     "a StationXML with the place, together with this file"

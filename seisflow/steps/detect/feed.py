@@ -153,6 +153,6 @@ def _put_stations(source: Project, target: Project, report: Fed) -> None:
         if (network, station) in there:
             report.same += 1
             continue
-        goal = target.stations_folder / f"{network}.{station}.xml"
+        goal = target.station_path(f"{network}.{station}")
         write_inventory(goal, inventory.select(network=network, station=station), keep=False)
         report.written.append(f"{target.relative(goal)} (station)")
