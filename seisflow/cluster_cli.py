@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["cancel", "drive", "element", "profile", "submit"]
+__all__ = ["cancel", "deploy", "drive", "element", "profile", "submit", "ui"]
 
 HERE = Path(".")
 Project_ = Annotated[
@@ -100,6 +100,58 @@ def profile(
     from seisflow.schedulers.system import shipped_profile
 
     sys.stdout.write(shipped_profile(system))
+
+
+def deploy(
+    project: Project_ = HERE,
+    schedule: Annotated[
+        list[str] | None, typer.Option(help="FLOW=CRON, such as detect='30 0 * * *'. May be repeated.")
+    ] = None,
+) -> None:
+    """Register the flows of a project in the Prefect server, to be run from its pages, by schedules, by workers."""
+    from seisflow.errors import InputError
+    from seisflow.project import Project
+    from seisflow.workflows.running import ready_server
+
+    wanted = {}
+    for text in schedule or ():
+        name, _, cron = text.partition("=")
+        if not cron or name not in COMMANDS:
+            raise InputError(f"--schedule {text}: write FLOW=CRON with one of {', '.join(COMMANDS)}")
+        wanted[name] = cron
+    found = Project.open(project)
+    ready_server()
+    from seisflow.workflows.deployments import POOL
+    from seisflow.workflows.deployments import deploy as register
+
+    for name in register(found, wanted):
+        cron = wanted.get(name.partition("/")[0])
+        print(f"{name}, at {cron}" if cron else name)
+    print(f"a worker runs them: prefect worker start --pool {POOL}, or `seisflow ui --worker`")
+
+
+def ui(
+    host: Annotated[
+        str, typer.Option(help="Where the server listens; others than this machine can then use it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 4200,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Also run what is started from its pages.")
+    ] = False,
+) -> None:
+    """Start a Prefect server on this machine with settings that suit, and print its address."""
+    from seisflow.workflows.running import quiet_prefect
+
+    if host not in ("127.0.0.1", "localhost", "::1") and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        print(
+            "note: whoever reaches this address can run flows as you; set "
+            "PREFECT_SERVER_API_AUTH_STRING to NAME:PASSWORD",
+            file=sys.stderr,
+        )
+    quiet_prefect()
+    from seisflow.workflows.deployments import serve
+
+    raise typer.Exit(serve(host, port, worker))
 
 
 def element(folder: Path, array: int, index: int) -> None:

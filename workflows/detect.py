@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from seisflow.workflows.exhibits import of_catalog
 from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
 from seisflow.detection_config import MatchingConfig
@@ -181,6 +182,7 @@ def _search(survey: Survey, runner: Runner, monitor: Monitor, pictures: int) -> 
             problems[name] = list(dict.fromkeys([*problems[name], *faults]))
     results = steps.catalog()
     steps.page(pictures)
+    runner.show(lambda: of_catalog(survey.project, results, page_path(survey)))
     return Detected(catalog_path(survey), page_path(survey), results, problems)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seisflow.workflows.exhibits import of_iteration
 from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
 from seisflow.errors import PhysicsError, SeisflowError, WorkError
@@ -119,6 +120,7 @@ def run_iteration(project: Project, iteration: int, runner: Runner, monitor: Mon
     if project.config.pictures and project.why(pictures_task(project, iteration)):
         drawn = draw_iteration_pictures(project, iteration)
         monitor.say(f"{name}: {len(drawn)} pictures in {project.relative(project.picture_folder(iteration))}")
+    runner.show(lambda: of_iteration(project, iteration))
     project.save_hashes()
     return gained
 

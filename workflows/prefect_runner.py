@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import flow, tags, task
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
+from prefect.client.schemas.objects import FlowRun as FlowRun_
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
+from seisflow.workflows.exhibits import Exhibit
 from seisflow.workflows.running import (
     FlowRun,
     Monitor,
@@ -33,9 +38,11 @@ from seisflow.workflows.running import (
     sent,
 )
 
-__all__ = ["PrefectRunner", "bury_dead_runs", "run_as_flow"]
+__all__ = ["PrefectRunner", "bury_dead_runs", "crash", "run_as_flow", "unfinished_runs"]
 
 
+_EVERY = 2.0
+"""s between two updates of a progress artifact."""
 _WAITING = 32
 """Events or days elsewhere that are shown as running at a time; more are done, and shown when these are over."""
 
@@ -84,6 +91,11 @@ class PrefectRunner:
                 return self._each(title, names, lambda name, stage, watch: futures[name].result())
         return self._each(title, names, work)
 
+    def show(self, exhibits: Callable[[], Sequence[Exhibit]]) -> None:
+        """See ``Runner``; each is an artifact of the run."""
+        for each in exhibits():
+            create_markdown_artifact(each.text, key=each.key, description=each.title)
+
     def _each(self, title: str, names: Sequence[str], work: Work) -> dict[str, Any]:
 
         def event_flow(name: str, watch: Callable[[float], None]) -> Any:
@@ -104,8 +116,45 @@ class PrefectRunner:
             named = _event.with_options(name=name, task_run_name=f"{title}: {name}")
             return named.submit(_Parcel(lambda: event_flow(name, watch)))
 
-        results: dict[str, Any] = gather(title, names, submit, self.monitor)
+        monitor = self.monitor if len(names) == 1 else _Progress(self.monitor)
+        results: dict[str, Any] = gather(title, names, submit, monitor)
         return results
+
+
+class _Progress:
+    """A monitor that also keeps a progress artifact of a round up to date."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor, self.guard = monitor, threading.Lock()
+        self.done: dict[str, float] = {}
+        self.told = 0.0
+        self.artifact: Any = None
+
+    def begin(self, title: str, names: Sequence[str]) -> None:
+        self.monitor.begin(title, names)
+        self.done = dict.fromkeys(names, 0.0)
+        self.artifact = create_progress_artifact(0.0, description=title)
+
+    def advance(self, name: str, fraction: float) -> None:
+        self.monitor.advance(name, fraction)
+        with self.guard:
+            self.done[name] = max(self.done.get(name, 0.0), fraction)
+            if time.monotonic() - self.told < _EVERY:
+                return
+            self.told = time.monotonic()
+        self._tell()
+
+    def end(self) -> None:
+        self.monitor.end()
+        self._tell()
+
+    def say(self, text: str) -> None:
+        self.monitor.say(text)
+
+    def _tell(self) -> None:
+        if self.artifact is not None:
+            share = sum(self.done.values()) / max(1, len(self.done))
+            update_progress_artifact(self.artifact, min(100.0, 100 * share))
 
 
 def run_as_flow(
@@ -136,10 +185,20 @@ def bury_dead_runs(mark: str) -> None:
     mark : str
         Tag of the runs of one project folder. Its lock is held, so none of them lives.
     """
+    with get_client(sync_client=True) as client:
+        for dead in unfinished_runs(client, mark):
+            crash(client, dead)
+
+
+def unfinished_runs(client: SyncPrefectClient, mark: str | None = None) -> list[FlowRun_]:
+    """Flow runs that the server believes to run; with a tag, if one is given."""
     unfinished = FlowRunFilter(
-        tags=FlowRunFilterTags(all_=[mark]),
+        tags=FlowRunFilterTags(all_=[mark]) if mark else None,
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])),
     )
-    with get_client(sync_client=True) as client:
-        for dead in client.read_flow_runs(flow_run_filter=unfinished):
-            client.set_flow_run_state(dead.id, Crashed(message="Its process has died."), force=True)
+    return list(client.read_flow_runs(flow_run_filter=unfinished))
+
+
+def crash(client: SyncPrefectClient, run: FlowRun_) -> None:
+    """Mark a run as crashed."""
+    client.set_flow_run_state(run.id, Crashed(message="Its process has died."), force=True)

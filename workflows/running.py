@@ -135,6 +135,10 @@ class Runner(Protocol):
         """
         ...
 
+    def show(self, exhibits: Callable[[], Sequence[Any]]) -> None:
+        """Show what has come out, where there is a page for it; elsewhere it is not even made."""
+        ...
+
 
 @dataclass
 class PlainRunner:
@@ -163,6 +167,9 @@ class PlainRunner:
 
         with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="event") as pool:
             return gather(title, names, lambda name, watch: submit(pool, name, watch), self.monitor)
+
+    def show(self, exhibits: Callable[[], Sequence[Any]]) -> None:
+        """Do nothing: there is no page."""
 
 
 @dataclass(frozen=True)
@@ -208,14 +215,34 @@ def run_flow(run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor) -
     if not server_is_set():
         with open_place(run) as place:
             return body(PlainRunner(monitor, place))
-    _check_server()
-    for key, value in PREFECT_DEFAULTS.items():
-        os.environ.setdefault(key, value)
+    ready_server()
     from seisflow.workflows.prefect_runner import run_as_flow
 
     with open_place(run) as place:
         result: Result = run_as_flow(run, body, monitor, place)
     return result
+
+
+def quiet_prefect() -> None:
+    """Set what Prefect reads when it is imported, unless the user has set it."""
+    for key, value in PREFECT_DEFAULTS.items():
+        os.environ.setdefault(key, value)
+
+
+def ready_server() -> None:
+    """Check that the server answers, and prepare for Prefect's import.
+
+    Raises
+    ------
+    WorkError
+        If none is named, or it does not answer.
+    """
+    if not server_is_set():
+        raise WorkError(
+            "PREFECT_API_URL is not set, so no Prefect server is known; `seisflow ui` starts one and prints its address"
+        )
+    _check_server()
+    quiet_prefect()
 
 
 @contextmanager
