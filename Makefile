@@ -1,5 +1,5 @@
 # The doors of the project. Each sets up what it needs: python3 (3.11 or newer, with venv) and a C compiler are enough.
-.PHONY: demo test test-all lint bench setup clean
+.PHONY: demo test test-all soak lint bench setup clean
 UV_VERSION = 0.13.8
 VENV ?= .venv
 DEMO ?= demo
@@ -31,6 +31,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -q
+
+# faults, one after the other, with many kills; real Slurm too where one answers (tests/cluster/slurm.sh up). Hours.
+soak: setup
+	SEISFLOW_KILLS=50 $(BIN)/python -m pytest -q tests/faults tests/schedulers tests/workflows tests/test_security.py
 
 lint: setup
 	$(BIN)/ruff check .

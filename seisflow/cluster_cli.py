@@ -125,8 +125,8 @@ def deploy(
     from seisflow.workflows.deployments import deploy as register
 
     for name in register(found, wanted):
-        cron = wanted.get(name.partition("/")[0])
-        print(f"{name}, at {cron}" if cron else name)
+        at = wanted.get(name.partition("/")[0])
+        print(f"{name}, at {at}" if at else name)
     print(f"a worker runs them: prefect worker start --pool {POOL}, or `seisflow ui --worker`")
 
 

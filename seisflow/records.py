@@ -104,16 +104,20 @@ class Records:
         return found if isinstance(found, dict) else {}
 
     def hash_of(self, path: Path, *, fresh: bool = False) -> str | None:
-        """SHA-256 of a file, or None if it is not there; remembered by size, time and inode unless ``fresh``."""
+        """SHA-256 of a file, or None if it is not there; remembered by size, times and inode unless ``fresh``.
+
+        The time of the last change of the inode is among them: ``touch`` cannot set it back.
+        """
         try:
             stat = path.stat()
         except OSError:
             return None
-        key, stamp = self.relative(path), [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        key = self.relative(path)
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns]
         with self._guard:
             known = self._hashes.get(key)
-        if not fresh and known is not None and known[:3] == stamp:
-            return str(known[3])
+        if not fresh and known is not None and known[:-1] == stamp:
+            return str(known[-1])
         found = sha256(path)
         with self._guard:
             if known is None or [*known] != [*stamp, found]:

@@ -26,7 +26,7 @@ __all__ = ["POOL", "bury_the_dead", "deploy", "serve"]
 
 POOL = "seisflow"
 """Work pool of all deployments."""
-_START = 120.0
+_START = 600.0
 """s in which a server must answer."""
 _LOOK = 20.0
 """s between two looks for runs whose process has died."""

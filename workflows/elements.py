@@ -21,10 +21,10 @@ from typing import Any
 from seisflow.errors import InputError, SeisflowError, Stopped
 from seisflow.io.atomic import publish
 from seisflow.project import Project
-from seisflow.records import DETECTION_CODE, code_version
+from seisflow.records import DETECTION_CODE, Task, code_version
 from seisflow.schedulers.order import JobFolder, Order, failed
 
-__all__ = ["call_element", "code_of_workers", "run_element", "run_elements"]
+__all__ = ["call_element", "code_of_workers", "run_element", "run_elements", "trial_done"]
 
 Progress = Callable[[float], None]
 _EVERY = 2.0
@@ -81,13 +81,31 @@ def _survey(root: Path, round_: str) -> Any:
     return Survey.open(Project.open(root))
 
 
+def _trial_task(project: Project, order: Order, name: str) -> Task:
+    step = int(order.what.get("step", 0))
+    inputs = {"configuration": project.root / "seisflow.yaml"}
+    return Task(f"detection/trial/{int(name)}.{step}", inputs, dict(order.what), code="trial")
+
+
+def trial_done(project: Project, order: Order, name: str) -> dict[str, Any] | None:
+    """Results of an element that only waits and writes, if its record holds."""
+    return project.done(_trial_task(project, order, name))
+
+
 def _trial(project: Project, order: Order, name: str) -> dict[str, Any]:
-    """Wait a while and write a little, as `seisflow profile --try` does to see whether a profile works."""
+    """Wait a while, write a little and leave a record: what the engine is measured and tested with."""
+    task = _trial_task(project, order, name)
+    done = project.done(task)
+    if done is not None:
+        return done
+    begun = project.begin(task)
     time.sleep(float(order.what["seconds"]))
-    target = project.root / ".seisflow" / "trial" / f"{int(name)}.txt"
+    target = project.detection_folder / "trial" / f"{int(name)}.txt"
     with publish(target) as path:
-        path.write_text(f"{name}\n")
-    return {"host": socket.gethostname(), "process": os.getpid()}
+        path.write_text(f"{name} {order.what.get('step', 0)}\n")
+    results = {"host": socket.gethostname(), "process": os.getpid()}
+    project.record(task, [], results, begun)
+    return results
 
 
 def call_element(root: str, order_text: str, name: str, threads: int, round_: str) -> dict[str, Any]:

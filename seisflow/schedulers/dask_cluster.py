@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
@@ -161,6 +162,8 @@ def dask_place(
             "run: dask: Dask is not installed; `pip install seisflow[hpc]`, or use `run: local`"
         ) from None
     each = run.resources.of("event").cores or 1
+    for name in ("distributed", "distributed.nanny", "distributed.scheduler", "distributed.worker"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # what failed, and why, is said by seisflow itself
     with ExitStack() as stack:
         stack.enter_context(
             dask.config.set(
