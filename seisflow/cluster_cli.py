@@ -140,7 +140,7 @@ def ui(
     ] = False,
 ) -> None:
     """Start a Prefect server on this machine with settings that suit, and print its address."""
-    from seisflow.workflows.running import quiet_prefect
+    from seisflow.workflows.running import quiet_prefect, server_address
 
     if host not in ("127.0.0.1", "localhost", "::1") and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         print(
@@ -148,6 +148,7 @@ def ui(
             "PREFECT_SERVER_API_AUTH_STRING to NAME:PASSWORD",
             file=sys.stderr,
         )
+    server_address(host, port)
     quiet_prefect()
     from seisflow.workflows.deployments import serve
 

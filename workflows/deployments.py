@@ -94,14 +94,14 @@ def _is_locked(folder: Path) -> bool:
 def serve(host: str, port: int, worker: bool) -> int:
     """Run a server (and a worker of it) until it is interrupted; returns the exit code.
 
+    PREFECT_API_URL must have been set to its address before Prefect was imported.
+
     Raises
     ------
     WorkError
         If the server does not come up.
     """
-    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/api"
-    environment = os.environ | {"PREFECT_API_URL": url, "PREFECT_UI_API_URL": url}
-    os.environ.update(environment)
+    url, environment = os.environ["PREFECT_API_URL"], dict(os.environ)
     words = [sys.executable, "-m", "prefect"]
     processes = [
         subprocess.Popen([*words, "server", "start", "--host", host, "--port", str(port)], env=environment,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.error import HTTPError
@@ -227,6 +228,17 @@ def quiet_prefect() -> None:
     """Set what Prefect reads when it is imported, unless the user has set it."""
     for key, value in PREFECT_DEFAULTS.items():
         os.environ.setdefault(key, value)
+
+
+def server_address(host: str, port: int) -> str:
+    """Name the server that will listen there to this process and its children, and return its address."""
+    try:
+        anywhere = ip_address(host).is_unspecified
+    except ValueError:
+        anywhere = False
+    url = f"http://{'127.0.0.1' if anywhere else host}:{port}/api"
+    os.environ |= {"PREFECT_API_URL": url, "PREFECT_UI_API_URL": url}
+    return url
 
 
 def ready_server() -> None:
