@@ -59,7 +59,7 @@ def _parsed(context: typer.Context, words: list[str]) -> dict[str, Any]:
 def _check_iterations(project: Any, parameters: dict[str, Any]) -> None:
     """All that `seisflow iterate` would refuse, and a wall time in which no event can be done."""
     from seisflow.errors import InputError
-    from seisflow.steps.event import check_windows
+    from seisflow.steps.frozen_windows import check_windows
     from seisflow.steps.inputs import check_project
     from seisflow.steps.pending import check_wall_time
 
