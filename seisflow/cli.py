@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from seisflow import __version__
-from seisflow.cluster_cli import cancel, deploy, drive, element, profile, submit, ui
+from seisflow.cluster_cli import add_cluster_commands
 from seisflow.detection_cli import catalog, detect
 from seisflow.errors import SeisflowError, Stopped
 from seisflow.measurement_cli import query, report
@@ -40,13 +40,7 @@ app.command()(detect)
 app.command()(query)
 app.command()(report)
 app.command("event-step", hidden=True)(event_step)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(submit)
-app.command()(cancel)
-app.command()(profile)
-app.command()(deploy)
-app.command()(ui)
-app.command(hidden=True)(element)
-app.command(hidden=True)(drive)
+add_cluster_commands(app)
 app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["cancel", "deploy", "drive", "element", "profile", "submit", "ui"]
+__all__ = ["add_cluster_commands", "cancel", "deploy", "drive", "element", "profile", "submit", "ui"]
 
 HERE = Path(".")
 Project_ = Annotated[
@@ -167,3 +167,12 @@ def drive(project: Path, index: Annotated[int, typer.Argument()] = 0) -> None:
     from seisflow.schedulers.submission import drive as run
 
     raise typer.Exit(run(project.resolve()))
+
+
+def add_cluster_commands(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(submit)
+    for command in (cancel, profile, deploy, ui):
+        app.command()(command)
+    for command in (element, drive):
+        app.command(hidden=True)(command)
