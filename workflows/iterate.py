@@ -206,7 +206,7 @@ class Evaluation:
             newest = project.root / self.ahead
             following = EventStep(project, self.iteration + 1, 0, event, threads, progress, newest)
         try:
-            run = run_event if compute.ranks == 1 else run_on_ranks
+            run = run_event if project.config.compute.ranks == 1 else run_on_ranks
             done = run(event_step, stage, following)
             project.forget_failure(
                 event_step.task.name
