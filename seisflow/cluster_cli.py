@@ -172,7 +172,9 @@ def drive(project: Path, index: Annotated[int, typer.Argument()] = 0) -> None:
 def add_cluster_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(submit)
-    for command in (cancel, profile, deploy, ui):
-        app.command()(command)
-    for command in (element, drive):
-        app.command(hidden=True)(command)
+    app.command()(cancel)
+    app.command()(profile)
+    app.command()(deploy)
+    app.command()(ui)
+    app.command(hidden=True)(element)
+    app.command(hidden=True)(drive)
