@@ -275,6 +275,22 @@ def why(
 
 
 @app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what this machine has (kernels, GPU, MPI, ...), and what to install for what is missing."""
+    from seisflow.steps.doctor import examine
+
+    found = examine()
+    if as_json:
+        print(json.dumps([each.plain() for each in found]))
+    else:
+        from seisflow.terminal import print_findings
+
+        print_findings(found)
+    if any(each.state == "broken" for each in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(
     project: Folder = HERE,
     as_json: AsJson = False,

@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Terminal", "print_gain", "print_spread", "print_status", "print_taylor"]
+__all__ = ["Terminal", "print_findings", "print_gain", "print_spread", "print_status", "print_taylor"]
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -196,6 +196,18 @@ def _print_detection(found: dict[str, Any]) -> None:
         print(f"recorded but not searched: {', '.join(first)}{more}")
     for step, reason in found["failures"].items():
         print(f"{step} failed: {reason}")
+
+
+def print_findings(found: Sequence[Any]) -> None:
+    """What a machine has, and below it what to do for what it lacks."""
+    marks = {"ok": "ok", "missing": "-", "broken": "broken"}
+    width = max(len(each.name) for each in found)
+    for each in found:
+        print(f"{marks[each.state]:>6}  {each.name:<{width}}  {each.what}")
+        if each.remedy and each.state != "ok":
+            print(f"{'':>6}  {'':<{width}}  -> {each.remedy}")
+    broken = [each.name for each in found if each.state == "broken"]
+    print(f"does not work: {', '.join(broken)}" if broken else "all that is needed works; - is optional")
 
 
 def print_taylor(rows: Sequence[Any]) -> bool:

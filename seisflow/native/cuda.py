@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from seisflow.errors import InputError, MissingError
 from seisflow.native.device import Device, DeviceMemoryError, Extent, Options, cuda_source
 
-__all__ = ["CudaDevice", "gpu_problem", "open_device"]
+__all__ = ["CudaDevice", "GpuFacts", "gpu_facts", "gpu_problem", "open_device"]
 
 _REMEDY = "install it with `pip install seisflow[gpu]`"
 _SMALL_SHARED = 48 << 10
@@ -36,6 +37,44 @@ def gpu_problem() -> str | None:
     if count == 0:
         return "CuPy finds no GPU"
     return None
+
+
+@dataclass(frozen=True)
+class _Gpu:
+    """One GPU: bytes free and in all."""
+
+    name: str
+    capability: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True)
+class GpuFacts:
+    """What CuPy sees: versions, and the GPUs."""
+
+    cupy: str
+    driver: str
+    runtime: str
+    gpus: tuple[_Gpu, ...]
+
+
+def gpu_facts() -> GpuFacts:
+    """Look at the GPUs; call it only where ``gpu_problem`` finds none."""
+    import cupy
+
+    def number(value: int) -> str:
+        return f"{value // 1000}.{value % 1000 // 10}"
+
+    runtime, gpus = cupy.cuda.runtime, []
+    for device in range(runtime.getDeviceCount()):
+        properties = runtime.getDeviceProperties(device)
+        with cupy.cuda.Device(device):
+            free, total = runtime.memGetInfo()
+        capability = f"{properties['major']}.{properties['minor']}"
+        gpus.append(_Gpu(properties["name"].decode(), capability, int(free), int(total)))
+    versions = (number(runtime.driverGetVersion()), number(runtime.runtimeGetVersion()))
+    return GpuFacts(cupy.__version__, *versions, tuple(gpus))
 
 
 @lru_cache(maxsize=8)
