@@ -12,6 +12,7 @@ VARIANTS = {
     "matched_filter": [{}],
     "elastic3d": [{"ELASTIC3D_ORDER": order, "REAL_BITS": bits} for order in (4, 8) for bits in (32, 64)],
 }
+"""What the sources are compiled with; double precision is for tests."""
 MOST = {
     "beam_screen": 64,  # registers: a block has 1024 threads, and a multiprocessor 65536 registers
     "beam_exact": 64,
@@ -33,12 +34,17 @@ MOST = {
     "elastic_keep": 64,
     "elastic_tick": 64,
 }
-CASES = [(stem, variant) for stem, variants in VARIANTS.items() for variant in variants]
+DOUBLE = [{"ELASTIC3D_ORDER": order, "REAL_BITS": 64} for order in (4, 8)]
+CASES = [
+    pytest.param(stem, variant, architecture, marks=[pytest.mark.slow] if variant in DOUBLE else [])
+    for stem, variants in VARIANTS.items()
+    for variant in variants
+    for architecture in (75, 80, 90)
+]
 
 
 @pytest.mark.skipif(LIBRARY is None, reason=str(REASON))
-@pytest.mark.parametrize("architecture", [75, 80, 90])
-@pytest.mark.parametrize(("stem", "variant"), CASES, ids=str)
+@pytest.mark.parametrize(("stem", "variant", "architecture"), CASES, ids=str)
 def test_compiles_without_spills(stem, variant, architecture):
     usage, cubin = nvrtc.compile_for(stem, architecture, options(**variant))
     assert set(usage) == {name for name, _ in kernels_of(stem)}
