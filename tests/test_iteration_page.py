@@ -78,6 +78,14 @@ def test_misfits_of_what_is_used_and_held_out_stand_apart(written, done):
         assert int(rows[name][1]) == int(rows[name][2]) == len(found) > 0
         assert number(rows[name][3]) == pytest.approx(np.mean(found), rel=1e-3)
         assert number(rows[name][5]) < 0
+    heads, *found = written[1].tables["categories"]
+    assert {row[0] for row in found} == {"6-20 s"} and [row[2] for row in found] == ["R", "T", "Z"]
+    assert sum(int(row[3]) for row in found) == len(values["used"])
+    for column in (4, 5):  # shares of weight and misfit
+        assert heads[column].endswith("(%)") and sum(number(row[column]) for row in found) == pytest.approx(
+            100, abs=0.2
+        )
+    assert "None seems reversed, late, or wrong in its gain" in written[0]
 
 
 def test_what_was_dropped_is_counted_and_listed(written, done):

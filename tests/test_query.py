@@ -92,22 +92,25 @@ def test_a_measurement_at_another_model_is_not_shown(done):
     assert pq.read_table(path).num_rows == 0
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_the_questions_of_the_documentation_are_answered(ask, number):
     questions = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert len(questions) == 5
+    assert len(questions) == 6
     rows = ask(questions[number])
     assert len(rows) > 1
-    told = [float(row["share"]) for row in rows] if number == 4 else []
+    told = [float(row["share"]) for row in rows] if number == 5 else []
     assert told == sorted(told, reverse=True)
-    if number == 1:
+    if number == 0:
+        assert all(not row["fault"] and 0.5 < float(row["gain"]) < 2 for row in rows)
+        assert {row["component"] for row in rows} == {"E", "N", "Z"}
+    if number == 2:
         assert {row["held_out"] for row in rows} == {"yes", "no"}
         assert all(float(row["percent"]) < 0 for row in rows)
-    if number == 2:
-        assert all(row["example"] and int(row["candidates"]) > 0 for row in rows)
     if number == 3:
-        assert all(float(row["ratio"]) > 0 for row in rows)
+        assert all(row["example"] and int(row["candidates"]) > 0 for row in rows)
     if number == 4:
+        assert all(float(row["ratio"]) > 0 for row in rows)
+    if number == 5:
         assert all(0 < float(row["km"]) < 60 for row in rows)
 
 
