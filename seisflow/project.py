@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,19 @@ class Project(Records):
 
     def station_files(self) -> tuple[Path, ...]:
         """All StationXML files, sorted."""
+        if self._glanced is not None:
+            return self._stations_at_a_glance
+        return tuple(sorted(self.stations_folder.glob("*.xml")))
+
+    @contextmanager
+    def glance(self) -> Iterator[None]:
+        """See ``Records``; the list of stations too is made once."""
+        self.__dict__.pop("_stations_at_a_glance", None)
+        with super().glance():
+            yield
+
+    @cached_property
+    def _stations_at_a_glance(self) -> tuple[Path, ...]:
         return tuple(sorted(self.stations_folder.glob("*.xml")))
 
     # ------------------------------------------------------------------ which iteration does what

@@ -88,6 +88,7 @@ class Records:
         self.root = root.resolve()
         self._guard = threading.Lock()
         self._new_hashes = False
+        self._glanced: dict[Path, str] | None = None
 
     def relative(self, path: Path) -> str:
         """A path as it is shown: relative to the folder."""
@@ -108,6 +109,8 @@ class Records:
 
         The time of the last change of the inode is among them: ``touch`` cannot set it back.
         """
+        if self._glanced is not None and not fresh and path in self._glanced:
+            return self._glanced[path]
         try:
             stat = path.stat()
         except OSError:
@@ -117,12 +120,23 @@ class Records:
         with self._guard:
             known = self._hashes.get(key)
         if not fresh and known is not None and known[:-1] == stamp:
+            if self._glanced is not None:
+                self._glanced[path] = str(known[-1])
             return str(known[-1])
         found = sha256(path)
         with self._guard:
             if known is None or [*known] != [*stamp, found]:
                 self._hashes[key], self._new_hashes = [*stamp, found], True
         return found
+
+    @contextmanager
+    def glance(self) -> Iterator[None]:
+        """Look at each file once within the block: for many steps that read the same files, and nothing that writes."""
+        self._glanced = {}
+        try:
+            yield
+        finally:
+            self._glanced = None
 
     def save_hashes(self) -> None:
         """Keep the hashes for the next command. They are only a shortcut: losing them loses nothing."""

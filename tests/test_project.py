@@ -283,3 +283,14 @@ def test_threads_may_record_side_by_side(folder):
     assert tiny.temporary_files(folder) == []
     for path in Path(folder).rglob("i01/s00/*.json"):
         assert json.loads(path.read_text())["outputs"] == {}
+
+
+def test_a_glance_looks_at_each_file_once_and_ends(step):
+    project, _ = step
+    path = project.root / "out.txt"
+    with project.glance():
+        before = project.hash_of(path)
+        project.hash_of(path)
+        path.write_text("another content")
+        assert project.hash_of(path) == before
+    assert project.hash_of(path) != before

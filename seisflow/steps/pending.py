@@ -83,7 +83,9 @@ def finished_iterations(project: Project, first: int, last: int) -> dict[int, di
             break
         record = project.record_of(f"{iteration_name(iteration)}/update")
         try:
-            if record is None or what_would_run(project, iteration):
+            with project.glance():
+                left = record is None or what_would_run(project, iteration)
+            if left or record is None:
                 break
         except SeisflowError:
             break  # the run itself says what is wrong
