@@ -1,5 +1,5 @@
 # The doors of the project. Each sets up what it needs: python3 (3.11 or newer, with venv) and a C compiler are enough.
-.PHONY: demo test test-all soak lint bench setup clean
+.PHONY: demo test test-all soak lint bench verify setup clean
 UV_VERSION = 0.13.8
 VENV ?= .venv
 DEMO ?= demo
@@ -52,6 +52,11 @@ $(VENV)-peers/.ready: benchmarks/peers.txt
 bench: setup $(VENV)-peers/.ready
 	$(BIN)/python benchmarks/elastic3d.py --devito-python $(VENV)-peers/bin/python
 	$(BIN)/python benchmarks/engine_overhead.py
+
+# every case of the verification suite; writes docs/verification.md and its pictures
+verify: setup
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt 'disba>=0.7'
+	$(BIN)/python benchmarks/verify
 
 clean:
 	rm -rf build dist $(DEMO)

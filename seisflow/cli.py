@@ -24,6 +24,7 @@ from seisflow.errors import SeisflowError, Stopped
 from seisflow.measurement_cli import query, report
 from seisflow.ranks_cli import event_step, lead, ranks_of_this_run
 from seisflow.resolution_cli import app as resolution
+from seisflow.source_cli import source
 
 __all__ = ["app", "main"]
 
@@ -41,6 +42,7 @@ app.command()(query)
 app.command()(report)
 app.command("event-step", hidden=True)(event_step)
 add_cluster_commands(app)
+app.command()(source)
 app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
 
@@ -123,12 +125,14 @@ def check(project: Folder = HERE, iteration: Annotated[int, typer.Option(min=1)]
     from seisflow.project import Project
     from seisflow.steps.frozen_windows import check_windows
     from seisflow.steps.inputs import check_project
+    from seisflow.steps.sampling import sampling_lines
 
     found = Project.open(project)
     plans = check_project(found, iteration)
     check_windows(found, iteration)
     print(f"{found.config.name}: {len(found.used)} events to invert, {len(found.held_out)} held out")
     _print_plan(found, iteration, plans)
+    print("\n".join(sampling_lines(found, iteration, plans)))
 
 
 def _print_plan(project: Any, iteration: int, plans: list[Any]) -> None:

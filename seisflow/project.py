@@ -94,9 +94,18 @@ class Project(Records):
             )
         return self.stations_folder / f"{station}.xml"
 
-    def event_path(self, event: str) -> Path:
-        """QuakeML file of an event."""
+    def imported_event_path(self, event: str) -> Path:
+        """QuakeML file of an event as it was imported."""
         return self.events_folder / f"{self._safe(event)}.xml"
+
+    def event_path(self, event: str) -> Path:
+        """QuakeML file of an event that is used: a solution that was adopted, else as it was imported."""
+        adopted = self.source_folder(event) / "adopted.xml"
+        return adopted if adopted.is_file() else self.imported_event_path(event)
+
+    def source_folder(self, event: str) -> Path:
+        """What the inversion for the source of an event made."""
+        return self.root / "sources" / self._safe(event)
 
     def observed_path(self, event: str) -> Path:
         """ASDF file of the recordings of an event."""

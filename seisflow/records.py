@@ -54,7 +54,8 @@ class Task:
     Parameters
     ----------
     name : str
-        Place of its record below ``iterations/``, such as ``i05/s00/c201``, or one that begins with ``detection/``.
+        Place of its record below ``iterations/``, such as ``i05/s00/c201``, or one that begins with ``detection/`` or
+        ``sources/``.
     inputs : mapping of str to Path
         Files that it reads, by the name under which a change is reported.
     settings : mapping
@@ -149,7 +150,7 @@ class Records:
             path.write_text(text)
 
     def _note(self, name: str, suffix: str) -> Path:
-        place = self.root if name.startswith("detection/") else self.root / "iterations"
+        place = self.root if name.startswith(("detection/", "sources/")) else self.root / "iterations"
         return place / f"{name}.{suffix}"
 
     def record_path(self, name: str) -> Path:

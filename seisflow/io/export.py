@@ -13,6 +13,7 @@ import numpy as np
 
 from seisflow import __version__
 from seisflow.domain import Event, FloatArray, Gather, Kernel, Model, Projection
+from seisflow.domain.kernels import UNITS, KernelParameters, kernel_fields
 from seisflow.errors import InputError
 from seisflow.io.asdf import channel_code
 from seisflow.io.atomic import publish
@@ -328,27 +329,34 @@ def model_dataset(model: Model, title: str = "seismic model") -> Any:
     return _dataset(model.grid, model.projection, fields, title)
 
 
-def kernel_dataset(kernel: Kernel, projection: Projection, title: str = "sensitivity kernel") -> Any:
-    """A kernel as ``xarray.Dataset``: dJ/d(node value) of vp, vs, rho, and the illumination, laid out as a model.
+def kernel_dataset(
+    kernel: Kernel,
+    model: Model,
+    title: str = "sensitivity kernel",
+    parameters: KernelParameters = "velocities",
+) -> Any:
+    """A kernel as ``xarray.Dataset``: dJ/d(node value) by parameter, and the illumination, laid out as a model.
 
     Parameters
     ----------
     kernel : Kernel
-    projection : Projection
+    model : Model
+        At which it was computed.
     title : str
+    parameters : {"velocities", "impedances", "moduli"}
+        See ``domain.kernels.kernel_fields``.
 
     Returns
     -------
     xarray.Dataset
     """
-    units = {"vp": "s/m", "vs": "s/m", "rho": "m3/kg"}
     fields: dict[str, tuple[FloatArray, dict[str, str]]] = {
-        name: (values, {"long_name": f"dJ/d({_NAMES[name]}), per node", "units": units[name]})
-        for name, values in kernel.fields().items()
+        name: (values, {"long_name": f"dJ/d({_NAMES.get(name, name)}), per node", "units": UNITS[name]})
+        for name, values in kernel_fields(kernel, model, parameters).items()
     }
     if kernel.illumination is not None:
         fields["illumination"] = (kernel.illumination, {"long_name": "illumination", "units": "1"})
-    return _dataset(kernel.grid, projection, fields, title)
+    return _dataset(kernel.grid, model.projection, fields, title)
 
 
 def _dataset(

@@ -129,7 +129,7 @@ def _put_event(
     elif event.id in known and not replace:
         report.problems.append(f"event {event.id} is in the project and differs; {REPLACE}")
     else:
-        path, replaced = project.event_path(event.id), event.id in known
+        path, replaced = project.imported_event_path(event.id), event.id in known
         write_quakeml(path, event)
         known[event.id] = event
         report.written.append(f"{project.relative(path)} (event of {event.utc:%Y-%m-%d %H:%M:%S})")

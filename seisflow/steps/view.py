@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seisflow.domain import MomentTensor, Rejection
+from seisflow.domain.kernels import KernelParameters
 from seisflow.errors import InputError, MissingError
 from seisflow.io.asdf import read_observed
 from seisflow.io.event_file import read_event
@@ -153,14 +154,20 @@ class ProjectView:
         """Models by number as ``xarray.Dataset``: vp, vs (m/s), rho (kg/m3) over x, y, z (m)."""
         return Models(self.project)
 
-    def kernel(self, iteration: int, event: str | None = None) -> Any:
-        """Kernel of an iteration as ``xarray.Dataset``: dJ/d(node value) of vp, vs and rho, and the illumination.
+    def kernel(
+        self, iteration: int, event: str | None = None, parameters: KernelParameters = "velocities"
+    ) -> Any:
+        """Kernel of an iteration as ``xarray.Dataset``: dJ/d(node value) by parameter, and the illumination.
+
+        The illumination is the root of the approximate Hessian's diagonal, from which preconditioners are made.
 
         Parameters
         ----------
         iteration : int
         event : str, optional
             That of one event instead of the sum.
+        parameters : {"velocities", "impedances", "moduli"}
+            vp, vs, rho; or rho vp, rho vs, rho; or kappa, mu, rho; the others are held for each.
 
         Raises
         ------
@@ -175,7 +182,8 @@ class ProjectView:
         if not path.is_file():
             raise MissingError(f"{self.project.relative(path)} is not there; held-out events have no kernel")
         title = f"{self.project.config.name}, iteration {iteration}, {event or 'sum of events'}"
-        return kernel_dataset(read_kernel(path), self.project.config.region.projection(), title)
+        model = model_of(self.project.model_path(iteration - 1))
+        return kernel_dataset(read_kernel(path), model, title, parameters)
 
     def measurements(self, iteration: int | None = None) -> Any:
         """All windows and what was measured in them, as ``pandas.DataFrame``.

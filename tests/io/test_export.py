@@ -126,7 +126,12 @@ def test_model_and_kernel_as_xarray(model):
     found.vs[:] = 0  # a copy
     assert model.vs.min() > 1000
     kernel = Kernel(GRID, model.vp, model.vs, model.rho, illumination=np.ones(GRID.shape))
-    assert set(kernel_dataset(kernel, PROJECTION)) == {"vp", "vs", "rho", "illumination"}
+    assert set(kernel_dataset(kernel, model)) == {"vp", "vs", "rho", "illumination"}
+    other = kernel_dataset(kernel, model, parameters="impedances")
+    assert (
+        set(other) == {"impedance_p", "impedance_s", "rho", "illumination"}
+        and other.rho.attrs["units"] == "m3/kg"
+    )
 
 
 def test_gather_as_stream():

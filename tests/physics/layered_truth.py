@@ -17,10 +17,10 @@ STRIKE_SLIP = MomentTensor(0, 0, 0, 0, 0, -1e18)
 GENERAL = MomentTensor(mrr=0.6e18, mtt=-0.7e18, mpp=0.5e18, mrt=0.4e18, mrp=-0.5e18, mtp=0.6e18)
 
 
-def truth(layers, tensor, depth, places, width, duration):
+def truth(layers, tensor, depth, places, width, duration, shape=lambda w: 1.0):
     """Times and velocity E, N, Z at the surface for a gaussian moment rate exp(-(t/width)^2).
 
-    Layers are (thickness, vp, vs, rho) in m, m/s, kg/m3.
+    Layers are (thickness, vp, vs, rho) in m, m/s, kg/m3; ``shape`` multiplies the spectrum.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -36,7 +36,7 @@ def truth(layers, tensor, depth, places, width, duration):
         delay = 5 * width
 
         def spectrum(w):
-            return 1j * w * np.exp(-((0.5 * w * width) ** 2) - 1j * w * delay)
+            return 1j * w * shape(w) * np.exp(-((0.5 * w * width) ** 2) - 1j * w * delay)
 
         interval = 0.25 * width
         shortest = width * min(layer[2] for layer in layers) / 1e3  # km

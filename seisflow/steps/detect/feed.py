@@ -112,7 +112,7 @@ def feed(source: Project, target: Project, choice: Choice) -> Fed:
     recordings = Recordings(target, False, report, log)
     for each in chosen:
         event = _event(each, catalog.projection)
-        path = target.event_path(event.id)
+        path = target.imported_event_path(event.id)
         if path.is_file():
             event = read_quakeml(path)[0]
             report.same += 1

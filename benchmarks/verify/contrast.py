@@ -1,0 +1,52 @@
+"""Strong contrast and high vp / vs, against pyprop8.
+
+Soft sediment (vp 1600, vs 400 m/s) over rock (5000, 2890): vp / vs of 4 and a contrast of 7 in vs; and a
+half-space with vp / vs = 5. Strike-slip and general tensors below; receivers at the surface to some ten
+wavelengths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from common import Case, draw_traces, legend, misfits, new_figure, resampled
+from layered_truth import GENERAL, compare
+
+PERIOD = 1.6
+SEDIMENT = (np.inf, 5000.0, 2890.0, 2600.0)
+
+
+def run(quick: bool = False) -> Case:
+    """Both media, both orders."""
+    case = Case("", ("medium", "order", "points", "km", "L2 %", "EM %", "PM %", "amplitude"))
+    figure = new_figure(9, 4.2)
+    axes = figure.subplots(1, 2)
+    worst: dict[str, float] = {}
+    for order, points in ((4, 8.0), (8, 6.0)):
+        spacing = 400.0 * PERIOD / points
+        thick = (np.round(500.0 / spacing) + 0.5) * spacing
+        media = (
+            ("half-space, vp / vs = 5", [(np.inf, 2000.0, 400.0, 2000.0)], 700.0, 14.0),
+            ("sediment over rock", [(thick, 1600.0, 400.0, 1900.0), SEDIMENT], 1500.0, 14.0),
+        )
+        for column, (name, layers, depth, duration) in enumerate(media[: 1 if quick else 2]):
+            places = [(900.0, 600.0), (2000.0, -800.0), (3600.0, 500.0)]
+            _, forward, (times, expected) = compare(
+                layers, GENERAL, depth, places, period=PERIOD, points=points, duration=duration, bottom=2600.0,
+                margin=1200.0, fine=8 if column else 1, threads=2, order=order,
+            )  # fmt: skip
+            keep = times < duration
+            for number, place in enumerate(places):
+                found = resampled(forward.gather, number, times[keep])
+                values = misfits(found, expected[number][:, keep], times[1] - times[0], (PERIOD, 4 * PERIOD))
+                case.rows.append((name, order, points, np.hypot(*place) / 1e3, *values))
+                key = f"{name}, order {order}"
+                worst[key] = max(worst.get(key, 0.0), values[0])
+            if order == 8:
+                title = f"{name}, order 8, {np.hypot(*places[-1]) / 1e3:.1f} km"
+                draw_traces(axes[column], times[keep], found, expected[-1][:, keep], "ENZ", title=title)
+    legend(figure)
+    case.figure = figure
+    case.headline = (
+        "At most " + "; ".join(f"{value:.1f} percent ({key})" for key, value in worst.items()) + "."
+    )
+    return case

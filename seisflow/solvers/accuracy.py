@@ -1,0 +1,101 @@
+"""How wrong elastic3d is after a number of wavelengths, and which sampling keeps it right.
+
+Two errors add: one that does not grow with distance (interpolation at source and stations, the surface), and numerical
+dispersion, which grows with it. Dispersion is that of the scheme along an axis of the grid, where it is largest, summed
+over the spectrum of a source; docs/verification.md has it measured against closed forms to forty wavelengths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seisflow.domain import FloatArray
+
+__all__ = ["Sampling", "expected_error", "recommended_points", "relative_cost"]
+
+_COEFFICIENTS = {
+    4: (9 / 8, -1 / 24),
+    8: (1225 / 1024, -245 / 3072, 49 / 5120, -5 / 7168),
+}
+_COURANT = {4: 0.4949, 8: 0.4488}
+_CORNER = 3.0
+"""At the shortest period the spectrum of the source is exp(-3) of its largest, as in docs/verification.md."""
+TARGET = 0.01
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A grid: order, points per shortest S wavelength, and time step over the largest stable one.
+
+    Parameters
+    ----------
+    order : {4, 8}
+    points : float
+    ratio : float
+        vp / vs of the fastest P over the slowest S wave: the time step follows the former.
+    safety : float
+    """
+
+    order: int
+    points: float
+    ratio: float = float(np.sqrt(3))
+    safety: float = 0.9
+
+
+def _velocity_error(sampling: Sampling, share: FloatArray) -> FloatArray:
+    """Relative error of the S velocity at a share of the highest frequency (Moczo et al. 2000, section 3)."""
+    kh = 2 * np.pi * share / sampling.points
+    factors = _COEFFICIENTS[sampling.order]
+    seen = sum(2 * c * np.sin((m + 0.5) * kh) for m, c in enumerate(factors))
+    if sampling.order == 8:  # its time steps are corrected
+        return np.asarray(seen / kh - 1)
+    step = sampling.safety * _COURANT[sampling.order] / sampling.ratio  # vs dt / h
+    return np.asarray(2 / step * np.arcsin(0.5 * step * seen) / kh - 1)
+
+
+def expected_error(sampling: Sampling, wavelengths: float) -> float:
+    """Relative L2 error of an S or Rayleigh pulse by numerical dispersion.
+
+    Parameters
+    ----------
+    sampling : Sampling
+    wavelengths : float
+        Length of the path in shortest S wavelengths.
+    """
+    share = np.linspace(0.01, 1.6, 320)
+    weight = (share * np.exp(-_CORNER * share**2)) ** 2
+    phase = 2 * np.pi * wavelengths * share * _velocity_error(sampling, share)
+    return float(np.sqrt(np.sum(weight * np.abs(np.exp(1j * phase) - 1) ** 2) / np.sum(weight)))
+
+
+def recommended_points(order: int, wavelengths: float, ratio: float, target: float = TARGET) -> float:
+    """Fewest points per shortest wavelength, in halves, with which dispersion stays below a target.
+
+    Never fewer than what stations and sources near the surface need: 8 at order 4, 5.5 at order 8.
+
+    Parameters
+    ----------
+    order : {4, 8}
+    wavelengths, ratio : float
+        See ``expected_error`` and ``Sampling``.
+    target : float
+        Relative L2 error.
+    """
+    points = LEAST[order]
+    while expected_error(Sampling(order, points, ratio), wavelengths) > target and points < MOST:
+        points += 0.5
+    return points
+
+
+def relative_cost(order: int, points: float) -> float:
+    """Time of a simulation for given points per wavelength, over that of order 4 with 8."""
+    steps = points * _COURANT[4] / _COURANT[order] / 8
+    return (points / 8) ** 3 * steps * (PER_POINT if order == 8 else 1.0)
+
+
+LEAST = {4: 8.0, 8: 5.5}
+MOST = 30.0
+PER_POINT = 1.6
+"""Time of a point and step at order 8 over that at order 4 (benchmarks/elastic3d.py)."""
