@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "physics"), str(ROOT / "tests" / "reference"), str(ROOT / "tests")]
+sys.path += [str(ROOT / "tests" / "physics"), str(ROOT / "tests" / "reference"), str(ROOT / "tests")]
 
 TARGET, TARGET_TF = 1.0, 2.0
 """Percent: wanted relative L2 error, and wanted envelope and phase misfit."""

@@ -11,7 +11,7 @@ import numpy as np
 from common import Case, new_figure
 from layered_truth import GENERAL
 
-POINTS = {4: (5.0, 6.5, 8.0, 10.5, 14.0), 8: (4.2, 5.0, 6.0, 7.2)}
+POINTS = {4: (5.0, 6.5, 8.0, 10.5, 13.0), 8: (5.0, 5.6, 6.3, 7.2)}
 
 
 def run(quick: bool = False) -> Case:

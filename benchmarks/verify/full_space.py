@@ -34,7 +34,7 @@ def simulate(source, order: int, points: float, time_step: float | None = None):
         SourceTimeFunction(half_duration=1.628 * WIDTH),
     )  # fmt: skip
     config = Elastic3DConfig(spacing=VS * PERIOD / points, order=order, time_step=time_step)
-    gather = Elastic3D(config, 2).forward(Simulation(model, event, stations, 2.9, PERIOD / 1.6)).gather
+    gather = Elastic3D(config, 2).forward(Simulation(model, event, stations, 2.9, PERIOD / 1.25)).gather
     keep = (gather.times <= 2.9) & (gather.times > -1.0)
     rows = []
     for place in THERE:

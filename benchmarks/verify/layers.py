@@ -30,7 +30,7 @@ def run(quick: bool = False) -> Case:
                 there = layers or _layered(points, interface)
                 _, forward, (times, expected) = compare(
                     there, GENERAL, depth, places, period=PERIOD, points=points, duration=duration, bottom=bottom,
-                    margin=6000.0, fine=20 if not layers else 1, threads=2, order=order,
+                    margin=6000.0, fine=20 if not layers else 1, threads=2, order=order, over=1.25,
                 )  # fmt: skip
                 keep = times < duration
                 for number, place in enumerate(places):

@@ -40,7 +40,7 @@ def simulate(order: int, spacing: float):
     event = Event("e", 0.0, *EQUATOR.to_geographic(0.0, 0.0), DEPTH, STRIKE_SLIP, moment_rate())
     stations = (Station("XX", "S", *EQUATOR.to_geographic(*PLACE)),)
     config = Elastic3DConfig(spacing=spacing, order=order)
-    return Elastic3D(config, 2).forward(Simulation(model, event, stations, DURATION, PERIOD / 1.6)).gather
+    return Elastic3D(config, 2).forward(Simulation(model, event, stations, DURATION, PERIOD / 1.25)).gather
 
 
 def run(quick: bool = False) -> Case:

@@ -138,12 +138,12 @@ def _sizes(
 ) -> dict[str, int]:
     """Strides, the first level of the bottom slab, and lengths of the arrays, in elements."""
     nx, ny, nz = shape
-    row = _rounded(nz + halo)
+    bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else _rounded(nz + halo)
+    depth = max(0, _rounded(nz - bottom))
+    row = _rounded(max(nz + halo, bottom + depth))  # whole vectors from the bottom slab on stay in their row
     plane = row * (ny + halo)
     length = (nx + 2 * halo) * plane + 2 * halo * row + 8 * ALIGN
     array = -(-length * itemsize // 4096) * 4096 // itemsize + _STAGGER // itemsize
-    bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else row
-    depth = max(0, _rounded(nz - bottom))
     slabs = 2 * cells + 1 if cells else 0
     layers = slabs if slab is None else slab.layers(cells)[1]
     return {

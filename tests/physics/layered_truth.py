@@ -75,12 +75,25 @@ def columns(layers, grid):
 
 
 def compare(
-    layers, tensor, depth, places, *, period, points, duration, bottom, margin, threads=1, fine=1, **config
+    layers,
+    tensor,
+    depth,
+    places,
+    *,
+    period,
+    points,
+    duration,
+    bottom,
+    margin,
+    threads=1,
+    fine=1,
+    over=1.6,
+    **config,
 ):
     """Relative L2 error of all components, and the amplitude ratio, per station.
 
     ``period``: where the source spectrum is exp(-CORNER) of its largest; ``points`` per S wavelength there;
-    ``fine`` nodes of the model a simulation point along z.
+    ``fine`` nodes of the model a simulation point along z; ``over`` is ``period`` over the solver's shortest.
     """
     slowest = min(layer[2] for layer in layers)
     spacing = slowest * period / points
@@ -97,7 +110,7 @@ def compare(
     event = Event(
         "e", 0.0, latitude, longitude, depth, tensor, SourceTimeFunction(half_duration=1.628 * width)
     )
-    simulation = Simulation(model, event, stations, duration, period / 1.6)
+    simulation = Simulation(model, event, stations, duration, period / over)
     solver = Elastic3D(Elastic3DConfig(spacing=spacing, **config), threads=threads)
     forward = solver.forward(simulation)
     times, expected = truth(layers, tensor, depth, places, width, duration)

@@ -36,9 +36,11 @@ def test_compiled_agrees_with_the_twin(shape, cells, order):
     assert np.abs(out - expected).max() < 1e-12 * np.abs(expected).max()
 
 
-def test_single_precision_agrees_with_double():
-    single, out32, *_ = compiled((17, 19, 27), np.float32, 4, 30)
-    double, out64, *_ = compiled((17, 19, 27), np.float64, 4, 30)
+@pytest.mark.parametrize(("shape", "cells"), [((17, 19, 27), 4), ((23, 22, 41), 10), ((31, 30, 58), 14)])
+def test_single_precision_agrees_with_double(shape, cells):
+    """Also where the vectors of the bottom layer end beyond the last level."""
+    single, out32, *_ = compiled(shape, np.float32, cells, 30)
+    double, out64, *_ = compiled(shape, np.float64, cells, 30)
     for name in NAMES:
         scale = np.abs(double.view(name)).max()
         assert 0 < np.abs(single.view(name) - double.view(name)).max() < 1e-5 * scale
