@@ -54,7 +54,8 @@ def draw_source(
         grid = figure.add_gridspec(2, 1, height_ratios=[2.6, 0.52 * len(rows) + 0.4])
         upper = grid[0].subgridspec(1, 2, width_ratios=[1.0, 1.5])
         _mechanisms(figure.add_subplot(upper[0]), events)
-        _depths(figure.add_subplot(upper[1]), events[1], depths)
+        if len(depths) > 1:
+            _depths(figure.add_subplot(upper[1]), events[1], depths)
         lower = grid[1].subgridspec(1, len(observed.components))
         for column, component in enumerate(observed.components):
             axes = figure.add_subplot(lower[column])
@@ -103,7 +104,7 @@ def _depths(axes: Axes, event: Event, depths: Sequence[tuple[float, float, tuple
     axes.set_xlabel("depth (km)")
     axes.set_ylabel("misfit")
     axes.margins(0.15, 0.25)
-    axes.set_title("tensor and time fitted at each depth" if len(depths) > 1 else "", fontsize=9)
+    axes.set_title("tensor and time fitted at each depth", fontsize=9)
 
 
 def _waveforms(
