@@ -1,8 +1,7 @@
 """Sources and receivers between the points of the staggered grid.
 
 Along x and y, and at depth, Kaiser-windowed sinc weights (Hicks 2002, radius 4, b = 6.31); above four cells
-of depth polynomial weights along z on the levels below the surface, which keep moments up to degree 3, at the surface
-4.
+of depth polynomial weights along z on the levels below the surface, which keep moments up to degree 3.
 """
 
 from __future__ import annotations
@@ -86,22 +85,14 @@ def _polynomial(position: float, count: int) -> tuple[_Indices, FloatArray]:
 def _levels(depth: float, half: int) -> tuple[_Indices, FloatArray]:
     if depth >= RADIUS:
         return _sinc(depth - 0.5 * half)
-    position = depth - 0.5 * half
-    return _polynomial(position, _count(position))
-
-
-def _count(position: float) -> int:
-    """Levels of a polynomial: five above the first one, where it reaches out to the surface, else four.
-
-    Vertical motion at stations on the surface: Lamb's problem was 4.3 percent wrong with three levels (8 points per
-    wavelength), 1.9 with four, 0.8 with five. Six see too much of a source that is nearer than some cells.
-    """
-    return 5 if position < 0 else 4
+    if depth == 0 and half:
+        return np.arange(3, dtype=np.int64), np.array([15.0, -10.0, 3.0]) / 8
+    return _polynomial(depth - 0.5 * half, 4)
 
 
 def _level_slopes(depth: float, half: int) -> tuple[_Indices, FloatArray]:
     position = depth - 0.5 * half
-    return _sinc_slope(position) if depth >= RADIUS else _polynomial_slope(position, _count(position))
+    return _sinc_slope(position) if depth >= RADIUS else _polynomial_slope(position, 4)
 
 
 def entries(
