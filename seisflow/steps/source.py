@@ -133,10 +133,13 @@ class SourceStep:
             raise InputError(
                 f"event {self.event}: its source is a force; only moment tensors are inverted for"
             )
-        stage = project.config.stages[self.step.stage]
-        if self.options.misfit is not None:
-            stage = _with_misfit(stage, self.options.misfit)
-        self.stage = stage
+        self.bands = project.config.stages[self.step.stage].compared
+        self.period = min(band.periods[0] for band in self.bands)
+        kind = self.options.misfit
+        configs = [band.misfit if kind is None else _misfit(kind, band.periods) for band in self.bands]
+        self.misfits = [
+            create_misfit(config, band.periods) for config, band in zip(configs, self.bands, strict=True)
+        ]
         self.folder = project.source_folder(self.event)
         self.runs = 0
 
@@ -147,8 +150,7 @@ class SourceStep:
         """Everything that the result depends on."""
         inputs, settings = dict(self.step.task.inputs), dict(self.step.task.settings)
         inputs["model"] = self.project.model_path(self.model)
-        plain = TypeAdapter(Any).dump_python(self.stage.misfit, mode="json")
-        settings |= {"misfit": plain, "options": json.loads(json.dumps(asdict(self.options)))}
+        settings["options"] = json.loads(json.dumps(asdict(self.options)))
         return Task(f"sources/{self.event}/solution", inputs, settings)
 
     @property
@@ -194,26 +196,24 @@ class SourceStep:
         """Raw seismograms of a unit of each parameter."""
         model = model_of(self.project.model_path(self.model))
         simulation = simulation_of(
-            self.project.config, model, self._event(point), self.step.observed.stations, self.step.stage
+            self.project.config, model, self._event(point), self.step.stations, self.step.stage
         )
-        simulation = replace(simulation, duration=simulation.duration + self.stage.periods[0])
+        simulation = replace(simulation, duration=simulation.duration + self.period)
         self.runs += len(names)
         done = self.runs / (9.0 * self.options.rounds + (24 if self.options.scan else 0))
         self.progress(min(0.98, done))
         return self.step.solver.source_columns(simulation, names)
 
     def _treated(self, raw: Gather, delay: float) -> FloatArray:
-        """What is compared, of seismograms that come later by a delay."""
+        """What is compared in each band, of seismograms that come later by a delay."""
         late = replace(raw, start=raw.start + delay)
-        pipeline = Pipeline(
-            self.step.signal,
-            TimeAxis.of(late),
-            self.step.axis,
-            self.step.source,
-            late.stations,
-            late.quantity,
-        )
-        return pipeline.apply(late).data
+        axis, stations = TimeAxis.of(late), late.stations
+        found = []
+        for band in self.step.bands:
+            compared = TimeAxis.of(band.observed)
+            pipeline = Pipeline(band.signal, axis, compared, self.step.source, stations, late.quantity)
+            found.append(pipeline.apply(late).data)
+        return np.stack(found)
 
     def _motion_in_time(self, raw: Sequence[Gather], point: Point) -> FloatArray:
         whole = raw[0].with_data(
@@ -226,25 +226,23 @@ class SourceStep:
     # ------------------------------------------------------------------ misfit
 
     def _objective(self, data: FloatArray, without: str = "") -> tuple[float, FloatArray]:
-        windows = [window for window in self.windows if window.station != without]
-        observed, axis = self.step.observed, self.step.axis
-        synthetic = Gather(
-            observed.stations, observed.components, data, axis.start, axis.interval, observed.quantity
-        )
-        found = measure_gather(self._misfit, observed, synthetic, windows)
-        return found.value, found.adjoint.data * axis.interval
-
-    @cached_property
-    def _misfit(self) -> Any:
-        return create_misfit(self.stage.misfit, self.stage.periods)
+        total, slopes = 0.0, np.zeros(data.shape)
+        for number, (band, misfit) in enumerate(zip(self.step.bands, self.misfits, strict=True)):
+            windows = [w for w in self.windows if w.station != without and w.band == number]
+            if windows:
+                synthetic = band.observed.with_data(data[number], live=None)
+                found = measure_gather(misfit, band.observed, synthetic, windows)
+                total += found.value
+                slopes[number] = found.adjoint.data * band.observed.interval
+        return total, slopes
 
     def _select(self, raw: Sequence[Gather]) -> None:
         """Windows of the source as it began; they stay."""
         start, step = self._start, self.step
         whole = raw[0].with_data(sum(m * each.data for m, each in zip(start.tensor, raw, strict=True)))  # type: ignore[arg-type]
-        step.forward = _Forward(whole)
-        step.__dict__["synthetic"] = step.observed.with_data(self._treated(whole, 0.0), live=None)
+        step.take_forward(_Forward(whole))
         step.select_windows()
+        step.measure()
         held = set(step.held)
         self.windows: tuple[Window, ...] = tuple(w for w in step.windows if w.station not in held)
         if not self.windows:
@@ -258,7 +256,7 @@ class SourceStep:
     def _refit(self, raw: Sequence[Gather], point: Point) -> Point:
         """Tensor and time at a place that stays, without another simulation."""
         with_time = "time" not in self.options.fixed
-        most = self.stage.periods[0]
+        most = self.period
         for _ in range(10):
             columns = np.stack([self._treated(each, point.delay) for each in raw])
             motion = np.zeros((0, *columns.shape[1:]))
@@ -292,7 +290,7 @@ class SourceStep:
         moving = [self._treated(each, point.delay) for each in self._columns(point, names)] if names else []
         bounds = [radius] * len(names)
         if "time" not in self.options.fixed:
-            names, bounds = [*names, "time"], [*bounds, self.stage.periods[0] / 10]
+            names, bounds = [*names, "time"], [*bounds, self.period / 10]
             moving.append(self._motion_in_time(raw, point))
         columns = np.stack([self._treated(each, point.delay) for each in raw])
         motion = np.stack(moving) if moving else np.zeros((0, *columns.shape[1:]))
@@ -312,7 +310,7 @@ class SourceStep:
         """Shortest S wavelength at the source in m."""
         model = model_of(self.project.model_path(self.model))
         level = int(np.argmin(np.abs(model.grid.z - self.origin[2])))
-        return float(model.vs[:, :, level].mean()) * self.stage.periods[0]
+        return float(model.vs[:, :, level].mean()) * self.period
 
     def _rounds(self, state: _State) -> tuple[Point, list[Gather]]:
         """Move the place until it has settled; the best point and its raw seismograms."""
@@ -410,11 +408,10 @@ class SourceStep:
             np.tensordot(np.array(p.tensor), np.stack([self._treated(r, p.delay) for r in g]), axes=1)
             for p, g in ((start, self._first(raw, best)), (best, raw))
         ]
-        observed = self.step.observed
-        figure = draw_source(
-            (before, after), sorted(points), observed, [observed.with_data(data, live=None) for data in whole],
-            self.windows,
-        )  # fmt: skip
+        observed = self.step.bands[0].observed
+        synthetics = [observed.with_data(data[0], live=None) for data in whole]
+        windows = [window for window in self.windows if window.band == 0]
+        figure = draw_source((before, after), sorted(points), observed, synthetics, windows)
         write_png(figure, picture)
         self.project.record(self.task, [solution, picture], results, begun)
 
@@ -423,14 +420,12 @@ class SourceStep:
         return raw if not any(best.place) else self._columns(self._start, _TENSOR)
 
 
-def _with_misfit(stage: StageConfig, kind: str) -> StageConfig:
-    """A stage with another misfit, with its default settings."""
-    content = stage.model_dump(mode="json") | {"misfit": {"kind": kind}}
+def _misfit(kind: str, periods: tuple[float, float]) -> Any:
+    """Settings of a misfit with its defaults."""
     try:
-        return StageConfig.model_validate(content)
+        return StageConfig.model_validate({"periods": list(periods), "misfit": {"kind": kind}}).misfit
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise InputError(f"--misfit {kind}: {reason}") from None
+        raise InputError(f"--misfit {kind}: {error.errors()[0]['msg']}") from None
 
 
 @dataclass(frozen=True)
