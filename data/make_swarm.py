@@ -9,7 +9,7 @@ what is inside.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,25 +26,51 @@ from seisflow.domain import FloatArray, Model, Station
 from seisflow.io.atomic import publish
 from seisflow.io.models import write_model
 
-__all__ = ["make"]
+__all__ = ["Scenario", "make"]
 
-SEED = 20260314
 NAMES = ("ARNI", "BELO", "DAFN", "ELAT", "FTER", "KAMA", "LEFK", "MYLO", "NERA", "PLAT", "RODI", "SKAL")
 TOWNS = {"KAMA": 1.8e-7, "PLAT": 2.6e-7, "LEFK": 1e-7}
 """Cultural noise of stations in or near towns, m/s; the others have 2e-8 to 6e-8."""
 TOP, GROWTH, RATIO = 4800.0, 0.12, 1.74
 """vp at sea level in m/s, its growth with depth in 1/s, vp / vs."""
 QUALITY = {"P": 350.0, "S": 250.0}
-FAMILIES = {"A": 62, "B": 38, "C": 23, "D": 12}
-SINGLES = 15
-LEAST = -1.0
-"""Smallest magnitude that is drawn."""
 BAND = (4.0, 16.0)
 """Hz, in which signal and noise are compared."""
 VISIBLE = 5.0
 LENGTH, ONSET = 4096, 100
 """Samples of a seismogram, and of them before P."""
 F = rfftfreq(LENGTH, 1 / RATE)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is drawn.
+
+    Parameters
+    ----------
+    seed : int
+        Of everything: another one has other stations, noise and earthquakes.
+    families : dict of str to int
+        Earthquakes of the families A to D.
+    singles : int
+        Earthquakes elsewhere, 0.6 of a magnitude larger; else most could never be seen.
+    least : float
+        Smallest magnitude.
+    apart : float
+        Least time between earthquakes, s.
+    loudness : float
+        Factor of the noise.
+    """
+
+    seed: int = 20260314
+    families: dict[str, int] = field(default_factory=lambda: {"A": 62, "B": 38, "C": 23, "D": 12})
+    singles: int = 15
+    least: float = -1.0
+    apart: float = 3.0
+    loudness: float = 1.0
+
+
+EXAMPLE = Scenario()
 
 
 @dataclass(frozen=True)
@@ -72,13 +98,15 @@ class Source:
     single: bool = False
 
 
-def make(folder: Path) -> list[Path]:
+def make(folder: Path, scenario: Scenario = EXAMPLE) -> list[Path]:
     """Write recordings, stations, model and truth into a folder.
 
     Parameters
     ----------
     folder : Path
         Of the project.
+    scenario : Scenario
+        Another than that of the example.
 
     Returns
     -------
@@ -89,12 +117,12 @@ def make(folder: Path) -> list[Path]:
         (files("seisflow.data") / "swarm" / "seisflow.yaml").read_text(encoding="utf-8")
     )
     region = RegionConfig(**settings["region"])
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(scenario.seed)
     sites = network(rng)
     model = earth(region)
-    sources, earthquakes = swarm(rng)
-    background = noise(rng, list(sites.values()))
-    motion, earthquakes = shake(sites, sources, earthquakes, band_level(background))
+    sources, earthquakes = swarm(rng, scenario)
+    background = scenario.loudness * noise(rng, list(sites.values()))
+    motion, earthquakes = shake(sites, sources, earthquakes, band_level(background), scenario.seed)
     motion += background
     motion += disturbances(rng, sites)
     stations = []
@@ -141,20 +169,20 @@ def earth(region: RegionConfig) -> Model:
 # ---------------------------------------------------------------------- sources
 
 
-def swarm(rng: np.random.Generator) -> tuple[dict[str, Source], list[Earthquake]]:
+def swarm(rng: np.random.Generator, scenario: Scenario) -> tuple[dict[str, Source], list[Earthquake]]:
     """Draw the earthquakes in the order of their times, and what families share."""
     centre = np.array([1500.0, -900.0, 7200.0])
     aside = {"A": (0, 0, 0), "B": (650, 380, 350), "C": (-520, 820, -600), "D": (2900, -3300, -1900)}
     active = {"A": (0.04, 0.5), "B": (0.3, 0.8), "C": (0.02, 0.98), "D": (0.6, 0.97)}
     sources, drawn = {}, []
-    for name, count in FAMILIES.items():
+    for name, count in scenario.families.items():
         tensor = normal_fault(*(np.array([95.0, 52.0, -85.0]) + rng.normal(0, 9, 3)))
         sources[name] = Source(centre + aside[name], tensor, len(sources))
         # events lie on a patch of the fault, most within 40 m of its centre
         patch = rng.normal(0, [38, 22, 26], (count, 3)).clip(-75, 75)
         low, high = (3600 * part for part in active[name])
         drawn += [(*(sources[name].place + place), name, low, high) for place in patch]
-    for number in range(SINGLES):
+    for number in range(scenario.singles):
         distance, azimuth = rng.uniform(3000, 16_000), rng.uniform(0, 2 * np.pi)
         place = np.array(
             [distance * np.sin(azimuth), distance * np.cos(azimuth), rng.uniform(3500, 13_000)]
@@ -168,11 +196,11 @@ def swarm(rng: np.random.Generator) -> tuple[dict[str, Source], list[Earthquake]
     times: list[float] = []
     earthquakes = []
     for (x, y, z, name, low, high), rank in zip(drawn, ranks, strict=True):
-        time = origin(rng, times, low, high)
+        time = origin(rng, times, (low, high), scenario.apart)
         times.append(time)
-        extra = 0.6 if name.startswith("-") else 0.0  # else most of the singles could never be seen
+        extra = 0.6 if name.startswith("-") else 0.0
         moment = 10 ** (
-            9.885 + LEAST + extra - np.log10(rank)
+            9.885 + scenario.least + extra - np.log10(rank)
         )  # the offset makes it about the local magnitude
         radius = (7 / 16 * moment / (2.5e6 * np.exp(rng.normal(0, 0.4)))) ** (1 / 3)
         corner = 0.37 * (TOP + GROWTH * z) / RATIO / radius  # Brune (1970): 2.34 / (2 pi)
@@ -180,12 +208,13 @@ def swarm(rng: np.random.Generator) -> tuple[dict[str, Source], list[Earthquake]
     return sources, sorted(earthquakes, key=lambda each: each.time)
 
 
-def origin(rng: np.random.Generator, taken: list[float], low: float, high: float) -> float:
-    """An origin time 3 s or more from all others; most of a family's come in bursts."""
+def origin(rng: np.random.Generator, taken: list[float], span: tuple[float, float], apart: float) -> float:
+    """An origin time far enough from all others; most of a family's come in bursts."""
+    low, high = span
     for _ in range(10_000):
         part = rng.uniform() if rng.uniform() < 0.6 else 0.12 + 0.1 * rng.normal()
         time = round(low + (high - low) * float(np.clip(part, 0, 1)), 3)
-        if 20 < time < 3560 and all(abs(time - other) > 3 for other in taken):
+        if 20 < time < 3560 and all(abs(time - other) > apart for other in taken):
             return time
     raise RuntimeError("no time is left between the earthquakes")
 
@@ -326,7 +355,11 @@ def impulse_responses(rng: np.random.Generator, source: Source, site: Site) -> d
 
 
 def shake(
-    sites: dict[str, Site], sources: dict[str, Source], earthquakes: list[Earthquake], level: FloatArray
+    sites: dict[str, Site],
+    sources: dict[str, Source],
+    earthquakes: list[Earthquake],
+    level: FloatArray,
+    seed: int,
 ) -> tuple[FloatArray, list[Earthquake]]:
     """Ground velocity of all earthquakes, (stations, 3, samples), and them with magnitudes and visibility.
 
@@ -335,6 +368,8 @@ def shake(
     sites, sources, earthquakes
     level : ndarray (stations, samples)
         Noise in ``BAND`` in m/s.
+    seed : int
+        Of the codas.
     """
     motion = np.zeros((len(sites), 3, SAMPLES))
     amplitudes = np.zeros((len(earthquakes), len(sites)))
@@ -344,7 +379,7 @@ def shake(
         members = [earthquakes[n] for n in families[name]]
         places = np.array([[each.x, each.y, each.z] for each in members])
         for number, site in enumerate(sites.values()):
-            rng = np.random.default_rng([SEED, source.number, number])
+            rng = np.random.default_rng([seed, source.number, number])
             spectra, starts = seismograms(rng, source, site, members, places)
             velocity = irfft(spectra, LENGTH)
             for n, start, trace in zip(families[name], starts, velocity, strict=True):

@@ -19,6 +19,7 @@ from seisflow.schedulers.order import Order
 from seisflow.steps.detect.catalog import catalog_path, make_catalog
 from seisflow.steps.detect.day import beam_task, run_day
 from seisflow.steps.detect.days import EVERYTHING, day_name, note_asked
+from seisflow.steps.detect.faults import told_apart
 from seisflow.steps.detect.match import match_day, match_task
 from seisflow.steps.detect.page import make_page, page_path
 from seisflow.steps.detect.sizes import size_day, size_task
@@ -179,7 +180,7 @@ def _search(survey: Survey, runner: Runner, monitor: Monitor, pictures: int) -> 
         problems |= _without_templates(steps.templates(survey.config.matching))
         for name, found in steps.matches().items():
             faults = [*found["problems"], *found["refused"].values()]
-            problems[name] = list(dict.fromkeys([*problems[name], *faults]))
+            problems[name] = told_apart(problems[name], faults)
     results = steps.catalog()
     steps.page(pictures)
     runner.show(lambda: of_catalog(survey.project, results, page_path(survey)))

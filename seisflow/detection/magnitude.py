@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
+from scipy.special import ndtr
 
 from seisflow.domain import Amplitudes, FloatArray, Magnitude
 from seisflow.errors import InputError
@@ -61,6 +62,8 @@ class LocalMagnitudeConfig:
         Amplitude over that of the noise before.
     min_stations : int
         That an event needs.
+    scatter : float
+        Standard deviation of the channels about the magnitude of an event, for those that the noise hides.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -74,6 +77,7 @@ class LocalMagnitudeConfig:
     station_corrections: Mapping[str, float] = field(default_factory=dict)
     min_signal_to_noise: float = 3.0
     min_stations: int = 2
+    scatter: float = 0.3
 
     def __post_init__(self) -> None:
         if min(self.reference_distance, self.reference_amplitude) <= 0:
@@ -81,10 +85,10 @@ class LocalMagnitudeConfig:
                 f"reference_distance = {self.reference_distance:g} m, reference_amplitude = "
                 f"{self.reference_amplitude:g}: must be positive"
             )
-        if self.min_signal_to_noise < 1 or self.min_stations < 1:
+        if self.min_signal_to_noise < 1 or self.min_stations < 1 or self.scatter <= 0:
             raise InputError(
-                f"min_signal_to_noise = {self.min_signal_to_noise:g}, min_stations = {self.min_stations}: "
-                "must be at least 1"
+                f"min_signal_to_noise = {self.min_signal_to_noise:g}, min_stations = {self.min_stations}, scatter = "
+                f"{self.scatter:g}: the first two must be at least 1, the last positive"
             )
 
 
@@ -96,6 +100,10 @@ class StationMagnitudes:
     ----------
     values : ndarray (ns,)
         Mean over the usable channels; NaN without any.
+    channels : ndarray (ns, nc)
+        Of the usable channels; NaN for others.
+    limits : ndarray (ns, nc)
+        What the magnitude at a channel is below, where the event does not stand above the noise; NaN for others.
     left_out : dict of str to int
         Numbers of recorded channels that were not used, by reason.
     kind : str
@@ -103,6 +111,8 @@ class StationMagnitudes:
     """
 
     values: FloatArray
+    channels: FloatArray
+    limits: FloatArray
     left_out: dict[str, int]
     kind: str
 
@@ -115,7 +125,8 @@ def station_magnitudes(
     Parameters
     ----------
     amplitudes : Amplitudes
-        Clipped channels and those too little above their noise are left out. A channel without noise is used.
+        Clipped channels and those too little above their noise are left out, and the square of the noise is taken off
+        that of the others. A channel without noise is used as it is.
     distances : ndarray (ns,)
         Hypocentral distances in m.
     config : LocalMagnitudeConfig
@@ -146,24 +157,35 @@ def station_magnitudes(
     noisy = known & ~clipped & (values < config.min_signal_to_noise * noise)
     usable = known & ~clipped & ~noisy
     unit = 1.0 if counts else config.reference_amplitude
-    logs = np.log10(np.where(usable, values, unit) / unit)
-    share = usable.sum(axis=1)
-    mean = np.divide(logs.sum(axis=1), share, out=np.full(share.shape, np.nan), where=share > 0)
-    result = (
-        mean
-        + config.slope * np.log10(distances / config.reference_distance)
+    terms = (
+        config.slope * np.log10(distances / config.reference_distance)
         + config.linear * (distances - config.reference_distance) / 1e3
         + config.reference_magnitude
         + np.array([config.station_corrections.get(name, 0.0) for name in amplitudes.stations])
+    )[:, None]
+    clean = np.sqrt(
+        values**2 - np.where(np.isfinite(noise), noise, 0) ** 2, where=usable, out=np.ones(values.shape)
     )
+    channels = np.where(usable, np.log10(clean / unit) + terms, np.nan)
+    hidden = np.where(noisy, config.min_signal_to_noise * noise, unit)
+    limits = np.where(noisy, np.log10(hidden / unit) + terms, np.nan)
+    share = usable.sum(axis=1)
+    sums = np.where(usable, channels, 0.0).sum(axis=1)
+    mean = np.divide(sums, share, out=np.full(share.shape, np.nan), where=share > 0)
     left_out = {"clipped": int(clipped.sum()), "signal to noise": int(noisy.sum())}
-    return StationMagnitudes(result, left_out, "Mrel" if counts else "ML")
+    return StationMagnitudes(mean, channels, limits, left_out, "Mrel" if counts else "ML")
 
 
 def local_magnitude(
     amplitudes: Amplitudes, distances: FloatArray, config: LocalMagnitudeConfig
 ) -> Magnitude | None:
-    """Local magnitude of an event: the median of its stations.
+    """Local magnitude of an event: the median of its channels, where each station has one vote.
+
+    A small earthquake stands above the noise where its waves happen to be large, so the median of those stations alone
+    is too large: by 0.2 where a quarter of them see it. Channels that the noise hides count too, as below the limit
+    that it sets (Ringdal 1976, by the median instead of the mean; Efron 1967): the median is where as many votes are
+    above as below, and a hidden channel is above by the chance that a normal distribution of ``config.scatter`` leaves
+    under its limit.
 
     Parameters
     ----------
@@ -175,24 +197,46 @@ def local_magnitude(
     Returns
     -------
     Magnitude or None
-        None with too few stations. The error is that of the median from the median absolute deviation of the stations;
-        NaN with one station.
+        None with too few stations above the noise. The error is that of a median from the median absolute deviation of
+        these stations; NaN with one.
     """
     found = station_magnitudes(amplitudes, distances, config)
     values = found.values[np.isfinite(found.values)]
     if values.size < config.min_stations:
         return None
-    value = float(np.median(values))
-    return Magnitude(value, _median_error(values), found.kind, int(values.size))
+    value = _median_with_hidden(found.channels, found.limits, config.scatter)
+    return Magnitude(value, _median_error(values, value), found.kind, int(values.size))
 
 
-def _median_error(values: FloatArray) -> float:
+def _median_with_hidden(values: FloatArray, limits: FloatArray, scatter: float) -> float:
+    """Median of channels (ns, nc), of which some are only known to be below limits; each row has one vote."""
+    seen, hidden = np.isfinite(values), np.isfinite(limits)
+    votes = np.repeat(1 / np.maximum((seen | hidden).sum(axis=1), 1)[:, None], values.shape[1], axis=1)
+    known, of_known, below, of_below = values[seen], votes[seen], limits[hidden], votes[hidden]
+
+    def above(middle: float) -> float:
+        """Votes above a value less those below it."""
+        room = np.maximum((below - middle) / scatter, 0.0)
+        chance = np.where(below > middle, (ndtr(room) - 1) / ndtr(room), -1.0)
+        return float((of_known * np.sign(known - middle)).sum() + (of_below * chance).sum())
+
+    ends = []
+    for slack in (1e-9, -1e-9):  # votes are even between two values
+        low, high = float(known.min()) - 10 * scatter, float(known.max()) + scatter
+        for _ in range(50):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if above(middle) > slack else (low, middle)
+        ends.append(high)
+    return 0.5 * (ends[0] + ends[1])
+
+
+def _median_error(values: FloatArray, middle: float) -> float:
     """Standard error of the median of values."""
     count = values.size
     if count < 2:
         return float("nan")
     small = _SMALL[count] if count < len(_SMALL) else count / (count - 0.8)
-    spread = 1.4826 * small * float(np.median(np.abs(values - np.median(values))))
+    spread = 1.4826 * small * float(np.median(np.abs(values - middle)))
     return (_MEDIAN if count > 2 else 1.0) * spread / float(np.sqrt(count))
 
 

@@ -71,9 +71,9 @@ def top_between_samples(values: FloatArray, place: int) -> float:
 def match_covariance(template: FloatArray, slowness: float, frequency: float) -> FloatArray:
     """Covariance of a match that has the place of its template.
 
-    Waveforms are alike while sources are within a quarter of a wavelength (Geller & Mueller 1980), so what a match
-    may be away is taken as that in each direction, and the time that S takes for it; the errors of the template are
-    added, because they are shared.
+    Waveforms are alike while sources are within a quarter of a wavelength (Geller & Mueller 1980). A match is as likely
+    anywhere within that, so it is a quarter over the root of five away in each direction (variance of a ball), and in
+    time what S takes for it; the errors of the template are added, because they are shared.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def match_covariance(template: FloatArray, slowness: float, frequency: float) ->
     -------
     ndarray (4, 4)
     """
-    quarter = 0.25 / (slowness * frequency)
-    spread = np.diag([quarter, quarter, quarter, slowness * quarter]) ** 2
+    away = 0.25 / (slowness * frequency) / np.sqrt(5)
+    spread = np.diag([away, away, away, slowness * away]) ** 2
     result: FloatArray = template + spread
     return result
 

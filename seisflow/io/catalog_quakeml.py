@@ -70,8 +70,12 @@ def write_quakeml(path: str | os.PathLike[str], catalog: Catalog) -> None:
         file.write("  </eventParameters>\n</q:quakeml>\n")
 
 
+_TOLD = ("beam ", "correlation ")
+"""Remarks of our own detections begin with what they were kept for."""
+
+
 def why_kept(found: Detection) -> str:
-    """Say in a sentence why a detection was kept.
+    """Say in a sentence why a detection was kept; nothing that its remark says already.
 
     Parameters
     ----------
@@ -83,6 +87,9 @@ def why_kept(found: Detection) -> str:
         Such as ``beam 12.3, threshold 8; 0.02 false alarms a day expected; both phases seen``.
     """
     names = {"beam": "beam", "template": "network correlation", "import": "value"}
+    if found.remark.startswith(_TOLD):
+        named = found.template is None or found.template in found.remark
+        return found.remark if named else f"template {found.template}; {found.remark}"
     parts = []
     if math.isfinite(found.value):
         over = f", threshold {found.threshold:.4g}" if math.isfinite(found.threshold) else ""

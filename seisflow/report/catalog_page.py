@@ -13,7 +13,7 @@ import numpy as np
 
 from seisflow.detection.compare import Comparison, comparison_text, magnitudes
 from seisflow.detection.statistics import BValue, MagnitudeFrequency, inter_event_times, magnitude_frequency
-from seisflow.domain import Catalog, Station
+from seisflow.domain import Catalog, Detection, Station
 from seisflow.errors import InputError
 from seisflow.io.atomic import publish
 from seisflow.io.catalog_quakeml import why_kept
@@ -183,7 +183,11 @@ def catalog_html(catalog: Catalog, page: CatalogPage) -> str:
         numbers=_numbers(catalog, table, frequency),
         figures=_figures(catalog, page, frequency),
         false_alarms=[
-            {"rate": f"{row.rate:g}", "events": row.events, "expected": _number(row.expected, ".2g")}
+            {
+                "rate": f"{row.rate:g}",
+                "events": row.events,
+                "expected": _rate(row.expected) if np.isfinite(row.expected) else "–",
+            }
             for row in false_alarm_table(catalog)
         ],
         unknown=len(catalog) - known,
@@ -196,7 +200,7 @@ def catalog_html(catalog: Catalog, page: CatalogPage) -> str:
 
 def _searched(catalog: Catalog, page: CatalogPage) -> list[tuple[str, str]]:
     told = [
-        (name, iso_time(value))
+        (name, f"{_moment(value)} UTC")
         for name, value in (("from", catalog.start), ("to", catalog.end))
         if np.isfinite(value)
     ]
@@ -298,10 +302,6 @@ def _comparison(comparison: Comparison | None) -> dict[str, str] | None:
     return {"words": comparison_text(comparison), "data": png_base64(draw_catalog_comparison(comparison))}
 
 
-def _number(value: float, style: str) -> str:
-    return format(value, style).replace("-", "−") if np.isfinite(value) else "–"
-
-
 def _link(page: CatalogPage, order: Mapping[str, int], name: str) -> str:
     return f"event-{order[name]}" if name in page.events else ""
 
@@ -317,6 +317,8 @@ def _rows(catalog: Catalog, table: Sequence[Mapping[str, Any]], page: CatalogPag
                 text, key = iso_time(value)[:-4].replace("T", " "), f"{value:.6f}"
             elif value is None:
                 text, key = ("–" if style else ""), ""
+            elif name == "false_alarm_rate":
+                text, key = _rate(value), str(value)
             else:
                 text = format(value, style).replace("-", "−") if style else str(value)
                 key = str(value)
@@ -327,12 +329,29 @@ def _rows(catalog: Catalog, table: Sequence[Mapping[str, Any]], page: CatalogPag
     return rows
 
 
+def _moment(time: float) -> str:
+    """A time to the second, for people."""
+    return iso_time(time)[:19].replace("T", " ")
+
+
+def _panel_title(event: Detection) -> str:
+    size = "" if event.magnitude is None else f"{event.magnitude.kind} {event.magnitude.value:.1f}, "
+    return f"{_moment(event.time)}, {event.method}, {size}depth {event.z / 1e3:.1f} km".replace(" -", " −")
+
+
+def _rate(value: float) -> str:
+    """A rate without powers of ten."""
+    if value < 0.001:
+        return "< 0.001"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def _panels(catalog: Catalog, page: CatalogPage) -> list[dict[str, Any]]:
     order = {each.id: number for number, each in enumerate(catalog)}
     return [
         {
             "link": _link(page, order, each.id),
-            "title": f"{each.id}, depth {each.z / 1e3:.1f} km",
+            "title": _panel_title(each),
             "why": why_kept(each),
             "figures": [{"text": text, "data": png_base64(figure)} for text, figure in page.events[each.id]],
         }

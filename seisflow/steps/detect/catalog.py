@@ -146,7 +146,7 @@ def _template_sizes(survey: Survey, config: MatchingConfig, found: Sequence[Cata
 
 
 def _with_sizes(matches: list[Detection], sizes: dict[str, Magnitude]) -> list[Detection]:
-    """Matches whose magnitudes are those of their templates, and how much larger they are."""
+    """Matches whose magnitudes are those of their templates, and how much larger they are: on the scale of these."""
     result = []
     for each in matches:
         size, ratio = sizes.get(each.template or ""), each.magnitude
@@ -154,7 +154,8 @@ def _with_sizes(matches: list[Detection], sizes: dict[str, Magnitude]) -> list[D
             result.append(replace(each, magnitude=None))
             continue
         error = float(np.hypot(ratio.error, size.error if np.isfinite(size.error) else 0.0))
-        result.append(replace(each, magnitude=replace(ratio, value=size.value + ratio.value, error=error)))
+        whole = replace(ratio, value=size.value + ratio.value, error=error, kind=size.kind)
+        result.append(replace(each, magnitude=whole))
     return result
 
 

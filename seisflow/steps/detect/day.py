@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -30,7 +29,8 @@ from seisflow.io.catalog_table import detection_names
 from seisflow.records import Task
 from seisflow.signal.pickers import PickAxis
 from seisflow.steps.detect.days import day_name
-from seisflow.steps.detect.survey import Survey, counted, parts_of
+from seisflow.steps.detect.faults import told_once
+from seisflow.steps.detect.survey import Survey, parts_of
 from seisflow.steps.device import device_of
 
 __all__ = ["beam_path", "beam_task", "features_of", "found_path", "named", "run_day"]
@@ -113,26 +113,27 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
         file.truncate(int(np.prod(shape)) * 5)
         values: FloatArray = np.memmap(file, np.float32, "r+", 0, shape)
         live: npt.NDArray[np.bool_] = np.memmap(file, np.bool_, "r+", 4 * int(np.prod(shape)), shape)
-        problems: Counter[str] = Counter()
+        problems: list[list[str]] = []
         offset, ceilings, delays = start, None, None
         parts = parts_of(count, config.chunk / config.interval)
         margin = max(survey.recordings_margin(phase) for phase in survey.phases)
         for first, last in parts:
             begin, stop = (start + edge * config.interval for edge in (first, last))
             if not survey.archive.spans(begin - margin, stop + margin):
+                problems.append([])
                 continue
             piece, before, faults = features_of(survey, start + first * config.interval, last - first)
             values[..., first:last] = piece.values[..., before : before + last - first]
             live[..., first:last] = piece.live[..., before : before + last - first]
             offset = piece.start + (before - first) * config.interval
             ceilings, delays = piece.ceilings, piece.delays
-            problems.update(faults)
+            problems.append(faults)
             progress(last / count)
         names = tuple(each.id for each in survey.stations)
         features = Features(
             names, survey.phases, values, live, offset, config.interval, ceilings=ceilings, delays=delays
         )
-        yield features, counted(problems, len(parts))
+        yield features, told_once(problems)
 
 
 def features_of(survey: Survey, start: float, samples: int) -> tuple[Features, int, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -35,7 +34,8 @@ from seisflow.native.device import Device
 from seisflow.records import Task
 from seisflow.steps.detect.day import named
 from seisflow.steps.detect.days import day_name
-from seisflow.steps.detect.survey import Survey, counted
+from seisflow.steps.detect.faults import told_once
+from seisflow.steps.detect.survey import Survey
 from seisflow.steps.detect.templates import templates_path
 from seisflow.steps.device import device_of
 
@@ -184,7 +184,7 @@ def match_day(
     start, end = _span(survey, config, day)
     matched = MatchedFilter(templates, alike, config, threads, device_of(project))
     detections: list[Detection] = []
-    problems: Counter[str] = Counter()
+    problems: list[list[str]] = []
     refused: dict[str, str] = {}
     reverse, shifted = _Null(), _Null()
     live = 0.0
@@ -197,7 +197,7 @@ def match_day(
         # from whole samples since 1970 on: neighbours see a match at one time, and one of them owns it
         begin = np.floor((first - around) / config.recordings.interval) * config.recordings.interval
         (data,), faults = survey.recordings(float(begin), last + around, [config.recordings])
-        problems.update(faults)
+        problems.append(faults)
         if not data.live.any():
             continue
         found = matched.peaks(data)
@@ -224,7 +224,7 @@ def match_day(
         "matches": len(detections),
         "null": reverse.expected(live),
         "shifted": shifted.expected(live),
-        "problems": counted(problems, len(chunks)),
+        "problems": told_once(problems),
         "refused": refused,
     }
     project.record(task, [matched_path(survey, day)], results, begun)

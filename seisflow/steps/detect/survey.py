@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,7 +41,7 @@ from seisflow.steps.detect.days import EVERYTHING, Spans, asked, day_name, day_p
 from seisflow.steps.detect.sources import source_days
 from seisflow.steps.inputs import model_of, stations_of
 
-__all__ = ["Survey", "counted", "day_name", "parts_of", "reading_lock", "spans_of"]
+__all__ = ["Survey", "day_name", "parts_of", "reading_lock", "spans_of"]
 
 reading_lock = threading.Lock()
 """Warnings are caught while files are read, which is not safe in threads."""
@@ -461,14 +460,6 @@ def parts_of(count: int, most: float) -> list[tuple[int, int]]:
         np.linspace(0, count, max(1, int(np.ceil(count / max(1.0, most)))) + 1).round().astype(int).tolist()
     )
     return list(pairwise(edges))
-
-
-def counted(problems: Counter[str], parts: int) -> list[str]:
-    """What could not be used, each once; with how often, where only some parts of the day have it."""
-    return [
-        text if times >= parts else f"{text} (in {times} of {parts} parts of the day)"
-        for text, times in problems.items()
-    ]
 
 
 def spans_of(
