@@ -25,7 +25,7 @@ import yaml
 from scipy.stats import chi2
 
 LOUDNESS = (0.5, 1.0, 2.0)
-SEEDS = {"single": range(101, 113), "families": range(101, 107)}
+SEEDS = {"single": range(101, 106), "families": range(101, 107)}
 REGIONS = {
     "place": (0, 1, 2),
     "epicentre": (0, 1),

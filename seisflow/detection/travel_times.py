@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from seisflow.detection.eikonal import first_arrivals, plane_arrivals, refine
 from seisflow.detection.lookup import on_grid
 from seisflow.domain import FloatArray, Grid, Model, Projection, Station, TravelTimeTable
 from seisflow.errors import InputError
-from seisflow.native.eikonal import Medium
+from seisflow.native.eikonal import Medium, sharp_faces
 
 __all__ = [
     "PHASES",
@@ -34,6 +34,9 @@ __all__ = [
     "travel_times",
 ]
 
+_MOST_NODES = 4_000_000
+"""Nodes up to which a model with interfaces is refined; a table takes about four seconds then."""
+
 PHASES = {"P": "vp", "S": "vs"}
 """The speed of the model with which each phase travels."""
 
@@ -44,18 +47,19 @@ class TravelTimeConfig:
 
     Parameters
     ----------
-    refine : int
+    refine : int, optional
         Parts into which each cell of the model is divided along each axis. Errors fall with its square in smooth
-        models, with about its power 1.5 beside interfaces.
+        models, with about its power 1.5 beside interfaces. Left out, 1; but 3 or 2 in a model that varies sideways and
+        has interfaces, if it is not too large for that, where times are kept at the corners of undivided cells.
     jump : float
         Relative step of slowness between neighbouring cells that counts as an interface, if it stands alone.
     """
 
-    refine: int = 1
+    refine: int | None = None
     jump: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.refine < 1:
+        if self.refine is not None and self.refine < 1:
             raise InputError(f"travel times: refine = {self.refine} must be 1 or more")
         if not 0 < self.jump < 1:
             raise InputError(f"travel times: jump = {self.jump} must lie between 0 and 1")
@@ -128,18 +132,37 @@ def travel_time_grid(
     return Grid(start, (dx, dy, dz), (shape[0], shape[1], shape[2] + above * refine))
 
 
-class _Speed:
-    """One speed of a model, ready for any number of sources."""
+def _parts(model: Model, speeds: Sequence[str], config: TravelTimeConfig) -> int:
+    """Parts of each cell: those of the configuration, or more than one where rays graze interfaces in three dimensions.
 
-    def __init__(self, model: Model, name: str, grid: Grid, config: TravelTimeConfig) -> None:
+    A model that varies with depth only is solved in a plane, which is much finer anyway.
+    """
+    if config.refine is not None:
+        return config.refine
+    for speed in speeds:
+        cells = 1 / np.asarray(getattr(model, speed), dtype=np.float64)
+        if _flat(cells) or not any(sharp_faces(cells, axis, config.jump).any() for axis in range(3)):
+            continue
+        return max((parts for parts in (2, 3) if model.grid.size * parts**3 <= _MOST_NODES), default=1)
+    return 1
+
+
+def _flat(cells: FloatArray) -> bool:
+    return bool((cells == cells[:1, :1]).all())
+
+
+class _Speed:
+    """One speed of a model, ready for any number of sources; on a grid whose cells are parts of those of the model."""
+
+    def __init__(self, model: Model, name: str, grid: Grid, parts: int, jump: float) -> None:
         model.check()
         cells = 1 / np.asarray(getattr(model, name), dtype=np.float64)
-        above = (grid.shape[2] - 1) // config.refine - cells.shape[2]
+        above = (grid.shape[2] - 1) // parts - cells.shape[2]
         cells = np.concatenate([np.repeat(cells[:, :, :1], above, axis=2), cells], axis=2)
-        self.grid, self.jump = grid, config.jump
-        self.flat = bool((cells == cells[:1, :1]).all())
-        self.cells = refine(cells[:2, :2] if self.flat else cells, config.refine, config.jump)
-        self.medium = None if self.flat else Medium.of(self.cells, grid.spacing, config.jump)
+        self.grid, self.jump = grid, jump
+        self.flat = _flat(cells)
+        self.cells = refine(cells[:2, :2] if self.flat else cells, parts, jump)
+        self.medium = None if self.flat else Medium.of(self.cells, grid.spacing, jump)
 
     def times(self, position: FloatArray) -> FloatArray:
         if self.medium is None:
@@ -164,7 +187,8 @@ def travel_times(
         m; z down from sea level.
     speed : {"vp", "vs"}
     grid : Grid, optional
-        Of ``travel_time_grid`` with the refinement of the configuration; made for this station, if left out.
+        Of ``travel_time_grid`` with the refinement of the configuration (1, if it has none); made for this station, if
+        left out.
     config : TravelTimeConfig, optional
 
     Returns
@@ -181,20 +205,31 @@ def travel_times(
     if speed not in PHASES.values():
         raise InputError(f"travel times of speed {speed!r}: use one of {', '.join(PHASES.values())}")
     position = np.asarray(station_xyz, dtype=np.float64)
-    grid = grid or travel_time_grid(model.grid, position[None], config.refine)
+    grid = grid or travel_time_grid(model.grid, position[None], config.refine or 1)
     if not grid.contains((position[0], position[1], position[2])):
         raise InputError(
             f"station at {position} m lies outside the grid from {grid.origin} to {grid.end} m; use a larger model"
         )
-    return _Speed(model, speed, grid, config).times(position)
+    parts = _parts(model, (speed,), config)
+    finer = parts // (config.refine or 1)
+    return _Speed(model, speed, _divided(grid, finer), parts, config.jump).times(position)[
+        ::finer, ::finer, ::finer
+    ]
+
+
+def _divided(grid: Grid, parts: int) -> Grid:
+    """A grid with nodes between those of another one."""
+    dx, dy, dz = (step / parts for step in grid.spacing)
+    nx, ny, nz = ((count - 1) * parts + 1 for count in grid.shape)
+    return Grid(grid.origin, (dx, dy, dz), (nx, ny, nz))
 
 
 def _solution_grid(
-    model: Model, positions: FloatArray, grid: Grid | None, config: TravelTimeConfig, top: float | None
+    model: Model, positions: FloatArray, grid: Grid | None, refine: int, top: float | None
 ) -> Grid:
     """The grid on which the times of a table are computed: one that also holds the grid of the table."""
     tops = [each for each in (None if grid is None else float(grid.origin[2]), top) if each is not None]
-    made = travel_time_grid(model.grid, positions, config.refine, min(tops, default=None))
+    made = travel_time_grid(model.grid, positions, refine, min(tops, default=None))
     if grid is not None and not (made.contains(grid.origin) and made.contains(grid.end)):
         raise InputError(
             f"a model that does not cover the grid of the table, {grid.origin} to {grid.end} m: it reaches from "
@@ -218,6 +253,7 @@ class Plan:
     wanted : Grid
         On which they are kept; the same, or another one inside.
     config : TravelTimeConfig
+        With the parts that cells are divided into.
     """
 
     stations: tuple[Station, ...]
@@ -226,6 +262,12 @@ class Plan:
     solved: Grid
     wanted: Grid
     config: TravelTimeConfig
+
+    @property
+    def every(self) -> int | None:
+        """Every how manieth node of the solution is wanted, where all that are wanted are among them."""
+        parts = round(self.wanted.spacing[0] / self.solved.spacing[0])
+        return parts if parts >= 1 and _divided(self.wanted, parts) == self.solved else None
 
     @classmethod
     def of(
@@ -247,20 +289,26 @@ class Plan:
             )
         positions = station_positions(stations, model.projection)
         check_stations(stations, positions, model.grid)
-        solved = _solution_grid(model, positions, grid, config, top)
-        return cls(tuple(stations), tuple(phases), positions, solved, grid or solved, config)
+        kept = _solution_grid(model, positions, grid, config.refine or 1, top)
+        parts = _parts(model, [PHASES[phase] for phase in phases], config)
+        solved = _divided(kept, parts // (config.refine or 1))
+        settled = replace(config, refine=parts)
+        return cls(tuple(stations), tuple(phases), positions, solved, grid or kept, settled)
 
 
 def station_times(model: Model, plan: Plan, numbers: Sequence[int], threads: int = 1) -> FloatArray:
     """Times of some of the stations of a plan, float32 (len(numbers), np, nx, ny, nz) in s."""
     times = np.empty((len(numbers), len(plan.phases), *plan.wanted.shape), dtype=np.float32)
     for phase, name in enumerate(plan.phases):
-        speed = _Speed(model, PHASES[name], plan.solved, plan.config)
+        speed = _Speed(model, PHASES[name], plan.solved, plan.config.refine or 1, plan.config.jump)
 
         def solve(row: int, speed: _Speed = speed, phase: int = phase) -> None:
             position = plan.positions[numbers[row]]
             found = speed.times(position)
-            if plan.wanted is not plan.solved:
+            every = plan.every
+            if every is not None:
+                found = found[::every, ::every, ::every]
+            else:
                 found = on_grid(found, plan.solved, position, plan.wanted)
             times[row, phase] = found
 

@@ -14,11 +14,13 @@ from seisflow.detection.threshold import ThresholdConfig
 from seisflow.domain import Detection
 from seisflow.io.beam_files import read_beam
 from seisflow.io.catalog_files import load_catalog
+from seisflow.io.template_files import read_templates
 from seisflow.project import Project
 from seisflow.steps.detect import match as match_step
 from seisflow.steps.detect.day import beam_path, found_path, run_day
 from seisflow.steps.detect.match import match_day, matched_path
 from seisflow.steps.detect.survey import Survey
+from seisflow.steps.detect.templates import templates_path
 
 
 def quiet(fraction: float) -> None:
@@ -85,6 +87,23 @@ def test_reversed_templates_and_shifted_stations_foretell_what_templates_find_in
     check_counts(found, foretold)
     check_counts(found, shifted)
     check_counts(found, expected)
+
+
+def test_a_template_that_fits_its_own_earthquake_backwards_is_no_false_alarm(network_done_source):
+    survey = Survey.open(Project.open(network_done_source), None, 1)
+    templates, alike = read_templates(templates_path(survey))
+    matched = match_step.MatchedFilter(templates, alike, survey.config.matching, 1)
+    (data,), _ = survey.recordings(survey.start, survey.end, [survey.config.matching.recordings])
+    true = matched.merged(matched.peaks(data).peaks)
+    every = matched.merged(matched.peaks(data, match_step.NULL_FLOOR, backwards=True).peaks)
+    left, share = matched.backwards(data, true)
+    within = 3.0  # the longest window
+    times = np.array([each.time for each in true])
+    assert left == [each for each in every if np.abs(times - each.time).min() > within]
+    moments = np.arange(data.start, survey.end, 0.01)
+    free = np.abs(moments[:, None] - times).min(axis=1) > within
+    assert share == pytest.approx(free.mean(), abs=0.02) and 0.25 < share < 1
+    assert matched.backwards(data, []) == (every, 1.0)
 
 
 def test_the_share_of_false_alarms_of_real_detections_is_small(network_done_source):

@@ -48,9 +48,9 @@ def test_a_network_is_mixed_into_the_features_by_its_weight(run, network, networ
     after = {each.id: each.value for each in mixed if each.method == "beam"}
     assert before != after
     # the weights are an input like the recordings
-    assert "needs nothing" in run("status", "-p", other)[1] or "stale" not in run("status", "-p", other)[1]
+    assert "mine.pt" not in run("status", "-p", other)[1]
     saved(other, 4)
-    assert "picker" in run("status", "-p", other)[1]
+    assert "weights/mine.pt changed" in run("status", "-p", other)[1]
 
 
 def test_weights_that_are_not_there_are_named_before_work(run, network):

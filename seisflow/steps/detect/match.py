@@ -21,7 +21,13 @@ from seisflow.detection.correlation import (
 )
 from seisflow.detection.device_matches import device_matches, median_stride
 from seisflow.detection.magnitude import relative_magnitude
-from seisflow.detection.matches import Match, MatchConfig, merge_matches, top_between_samples
+from seisflow.detection.matches import (
+    Match,
+    MatchConfig,
+    merge_matches,
+    same_place,
+    top_between_samples,
+)
 from seisflow.detection.shifted import shift_recordings
 from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
 from seisflow.detection_config import MatchingConfig
@@ -44,6 +50,8 @@ __all__ = ["NULL_FLOOR", "MatchedFilter", "match_day", "match_task", "matched_pa
 NULL_FLOOR = 0.7
 """Peaks of reversed templates and shifted stations count from this part of the threshold on."""
 
+_LEAST_AWAY = 0.25
+"""Share of the time away from matches below which all of it is used: what is left would tell too little."""
 _AT_ONCE = 64
 """Matches whose channels are correlated together."""
 
@@ -122,6 +130,30 @@ class MatchedFilter:
         places = np.array([[each.x, each.y, each.z] for each in self.templates]).reshape(-1, 3)
         return merge_matches(peaks, places, self.alike, self.config.matches)
 
+    def backwards(self, data: Continuous, true: Sequence[Match]) -> tuple[list[Match], float]:
+        """What fits backwards in time away from true matches, and the share of the time that is away from them.
+
+        A pulse run backwards still looks like the pulse, so that a template fits its own earthquakes backwards. What it
+        finds there would be one earthquake with the true match, no further detection.
+        """
+        config = self.config.matches
+        longest = max(float(each.lengths.max()) * each.interval for each in self.templates)
+        within = max(config.same_time, longest)
+        found = self.merged(self.peaks(data, NULL_FLOOR, backwards=True).peaks)
+        times = np.array([each.time for each in true])
+        covered = float(np.minimum(np.diff(np.sort(times), append=np.inf), 2 * within).sum())
+        share = 1 - covered / (data.samples * data.interval)
+        if not times.size or share < _LEAST_AWAY:
+            return found, 1.0
+        places = np.array([[each.x, each.y, each.z] for each in self.templates]).reshape(-1, 3)
+        numbers = np.array([each.template for each in true], dtype=np.int64)
+
+        def away(match: Match) -> bool:
+            near = numbers[np.abs(times - match.time) <= within]
+            return not same_place(near, match.template, places, self.alike, config).any()
+
+        return [each for each in found if away(each)], share
+
     def shifted(
         self, data: Continuous, true: Sequence[Match], least: float, seed: int
     ) -> tuple[list[float], float]:
@@ -171,8 +203,8 @@ def match_day(
     Returns
     -------
     dict
-        ``matches``; ``null``, those of reversed templates above the threshold; ``shifted``, those of shifted stations
-        that are expected in the same time (None where not searched); ``problems``; ``refused`` templates.
+        ``matches``; ``null``, those of reversed templates, and ``shifted``, those of shifted stations, that are
+        expected in the same time (None where not searched); ``problems``; ``refused`` templates.
     """
     survey = survey.of(day)
     project, task = survey.project, match_task(survey, config, day)
@@ -208,9 +240,9 @@ def match_day(
         owned = [each for each in true if first <= each.time < last]
         detections += _described(survey, config, data, templates, owned)
         if config.matches.reversed_templates:
-            null = matched.merged(matched.peaks(data, NULL_FLOOR, backwards=True).peaks)
+            null, away = matched.backwards(data, true)
             reverse.heights += [each.value / each.threshold for each in null if first <= each.time < last]
-            reverse.live += searched
+            reverse.live += searched * away
         if config.matches.shifted_stations:
             least = config.templates.padding + survey.longest
             heights, seconds = matched.shifted(data, true, least, abs(int(begin)))
