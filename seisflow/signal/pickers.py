@@ -120,6 +120,7 @@ def _seisbench(name: str, path: Path) -> Picker:
     if not path.with_name(path.name + ".pt").is_file():
         raise MissingError(f"picker: {path}.pt is not there; save the model with `model.save({str(path)!r})`")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # weights are numbers; a pickle would run its code
+    import_module("torch").set_num_threads(1)  # the same bits whatever the number of cores
     model = kind.load(str(path))
     model.eval()
 
