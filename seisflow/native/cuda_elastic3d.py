@@ -80,6 +80,10 @@ class CudaElastic3D:
     def __init__(self, device: Device, grid: Elastic3DGrid, events: int = 1) -> None:
         if grid.slab.total != grid.shape[0]:
             raise InputError("a GPU takes whole grids, not slabs of planes; run one process for each event")
+        if getattr(grid._grid, "losses", None):
+            raise InputError(
+                "the CUDA kernel has no attenuation yet; set compute.device: cpu, or solver.attenuation: false"
+            )
         if grid.shape[0] > 65535 or 3 * events > 65535:
             raise InputError(
                 f"a GPU takes at most 65535 planes and 21845 events, found {grid.shape[0]}, {events}"
