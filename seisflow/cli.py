@@ -144,8 +144,10 @@ def _print_plan(project: Any, iteration: int, plans: list[Any]) -> None:
     print(
         f"simulation grid {shape} points of {plan.spacing:g} m, {plan.steps} steps of {plan.time_step:.4g} s"
     )
+    ranks = f"{plan.ranks} ranks each, " if plan.ranks > 1 else ""
     print(
-        f"memory {at_once * plan.gradient_bytes / 1e9:.2g} GB ({at_once} events at once, {threads} threads each), "
+        f"memory {at_once * plan.ranks * plan.gradient_bytes / 1e9:.2g} GB at most ({at_once} events at once, {ranks}"
+        f"{threads} threads each), "
         f"about {_duration(expected_seconds(project, iteration, plans))} for the iteration"
     )
     if plan.segments > 1:

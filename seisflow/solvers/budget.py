@@ -8,7 +8,7 @@ from seisflow.native.elastic3d import SUMS, memory, state_memory
 from seisflow.solvers.base import Simulation
 from seisflow.solvers.decomposition import Shares
 from seisflow.solvers.regrid import Layout
-from seisflow.solvers.stored import fewest_segments
+from seisflow.solvers.stored import AT_ONCE, fewest_segments
 
 __all__ = ["Budget", "budget"]
 
@@ -39,15 +39,17 @@ class _Needs:
     sums: int
     snapshot: int
     state: int
+    staging: int
 
     def gradient(self, slots: int, parts: int) -> int:
         extra = (parts - 1) * self.state + (self.grid if parts > 1 else 0)
-        return self.forward + self.sums + -(-slots // parts) * self.snapshot + extra
+        return self.forward + self.sums + self.staging + -(-slots // parts) * self.snapshot + extra
 
 
-def budget(
+def budget(  # noqa: PLR0913 - what decides it
     simulation: Simulation, layout: Layout, shares: Shares, *, order: int, itemsize: int, steps: int, slots: int,
     limit: float,
+    half: bool = False,
 ) -> Budget:  # fmt: skip
     """Choose the least number of segments with which a gradient stays below a limit.
 
@@ -63,14 +65,17 @@ def budget(
         Time steps, and stored velocities.
     limit : float
         Bytes of one rank.
+    half : bool
+        Whether velocities are stored in half precision.
     """
     needs = [
-        _needs(simulation, layout, shares, rank, order, itemsize, steps) for rank in range(len(shares.slabs))
+        _needs(simulation, layout, shares, rank, order=order, itemsize=itemsize, steps=steps, half=half)
+        for rank in range(len(shares.slabs))
     ]
     most = max(needs, key=lambda each: each.gradient(slots, 1))
     parts = 1
     if most.gradient(slots, 1) > limit:
-        room = int(limit) - most.forward - most.sums - most.grid
+        room = int(limit) - most.forward - most.sums - most.grid - most.staging
         found = fewest_segments(slots, most.snapshot, most.state, room)
         parts = found or max(1, round((slots * most.snapshot / most.state) ** 0.5))
     return Budget(
@@ -79,8 +84,9 @@ def budget(
 
 
 def _needs(
-    simulation: Simulation, layout: Layout, shares: Shares, rank: int, order: int, itemsize: int, steps: int
-) -> _Needs:
+    simulation: Simulation, layout: Layout, shares: Shares, rank: int, *, order: int, itemsize: int, steps: int,
+    half: bool,
+) -> _Needs:  # fmt: skip
     slab, cells = shares.slabs[rank], layout.cells
     along_x = slab.inside(cells)
     inside = (along_x.stop - along_x.start, *(s.stop - s.start for s in layout.inside[1:]))
@@ -95,6 +101,7 @@ def _needs(
         forward += 12 * 8 * simulation.model.vp.size if rank == 0 else 0
     around = (inside[0] + order) * (inside[1] + order) * (inside[2] + order // 2)
     return _Needs(
-        forward, grid, (len(SUMS) * itemsize + 12 * 8) * inside[0] * inside[1] * inside[2], 3 * itemsize * around,
-        state_memory(shape, cells, itemsize, order, slab),
+        forward, grid, (len(SUMS) * itemsize + 12 * 8) * inside[0] * inside[1] * inside[2],
+        3 * (2 if half else itemsize) * around, state_memory(shape, cells, itemsize, order, slab),
+        3 * AT_ONCE * itemsize * around if half else 0,
     )  # fmt: skip

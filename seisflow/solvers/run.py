@@ -119,14 +119,19 @@ class Run:
         steps = self.setup.plan.steps
         none, parts = self.grid.snapshots(None), () if stored is None else stored.parts
         begins = {part.begin: number for number, part in enumerate(parts)}
-        cuts = sorted({*range(0, steps, max(1, -(-steps // _CHUNKS))), *begins, steps})
+        last = len(parts) - 1
+        blocks = {block.begin: block for block in stored.blocks(last)} if stored is not None else {}
+        cuts = sorted({*range(0, steps, max(1, -(-steps // _CHUNKS))), *begins, *blocks, steps})
         kept = none
         for first, end in pairwise(cuts):
             if stored is not None and first in begins:
                 stored.keep(begins[first], self.grid)
-                if begins[first] == len(parts) - 1:
-                    kept = self.grid.snapshots(stored.of(len(parts) - 1))
+            if stored is not None and first in blocks:
+                block = blocks[first]
+                kept = self.grid.snapshots(stored.of(last, block))
             self.advance(kept, first, end - first)
+            if stored is not None and kept is not none and (end in blocks or end == steps):
+                stored.pack(last, block)
             if progress is not None:
                 progress(end / steps)
         self.settle()
@@ -140,9 +145,10 @@ class Run:
 
     def repeat(self, stored: Stored, number: int) -> None:
         """Run a segment once more and store its velocities."""
-        part = stored.parts[number]
         stored.return_to(number, self.grid)
-        self.advance(self.grid.snapshots(stored.of(number)), part.begin, part.end - part.begin)
+        for block in stored.blocks(number):
+            self.advance(self.grid.snapshots(stored.of(number, block)), block.begin, block.end - block.begin)
+            stored.pack(number, block)
 
     def correlate(
         self, stored: Stored, again: Run | None, sums: FloatArray, progress: Progress | None
@@ -164,13 +170,15 @@ class Run:
         for number in reversed(range(len(stored.parts))):
             if again is not None and stored.held != number:
                 again.repeat(stored, number)
-            part, kept = stored.parts[number], self.grid.snapshots(stored.of(number))
+            part = stored.parts[number]
             for slot in reversed(range(part.count)):
                 meets = steps - 1 - (phase + (part.first + slot) * every)
+                velocity, place = stored.at(number, slot)
+                kept = self.grid.snapshots(velocity)
                 self.advance(none, done, meets - done)
-                self.grid.correlate(kept, slot, sums, after=False)
+                self.grid.correlate(kept, place, sums, after=False)
                 self.advance(none, meets, 1)
-                self.grid.correlate(kept, slot, sums, after=True)
+                self.grid.correlate(kept, place, sums, after=True)
                 done = meets + 1
                 if progress is not None and done / steps >= told + 1 / _CHUNKS:
                     told = done / steps

@@ -11,6 +11,7 @@ from seisflow.inversion import Accept, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.schedulers.config import BatchRun
 from seisflow.solvers import Plan
+from seisflow.solvers.calibration import updates_a_second
 from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
 from seisflow.steps.objective import inversion_config
@@ -20,7 +21,7 @@ from seisflow.steps.update import Search, search_state, trial_task, update_task
 __all__ = ["check_wall_time", "expected_seconds", "finished_iterations", "reasons_for", "what_would_run"]
 
 TYPICAL_RATE = 8e7
-"""Point updates a second and thread that a laptop does, for estimates before anything was timed."""
+"""Point updates a second and thread that a laptop does, for limits before anything was timed."""
 
 
 def what_would_run(project: Project, iteration: int) -> list[tuple[str, list[str]]]:
@@ -145,10 +146,16 @@ def reasons_for(project: Project, name: str) -> list[str]:
 
 
 def expected_seconds(project: Project, iteration: int, plans: Sequence[Plan]) -> float:
-    """Estimate the time of an iteration: a gradient and 1.3 trials an event, at the speed seen before if any."""
+    """Estimate the time of an iteration: a gradient and 1.3 trials an event, at the speed seen before or timed now."""
     work = sum(plan.gradient_work for plan in plans)
-    rate, _ = _rate(project, iteration)
-    return 1.6 * work / (rate * project.config.compute.cores_now())
+    cores = project.config.compute.cores_now()
+    rate, measured = _rate(project, iteration)
+    if not measured:
+        # events side by side share the memory bus as threads do: all cores are timed together
+        solver, plan = project.config.solver, max(plans, key=lambda each: each.gradient_work)
+        dtype = "float32" if solver.precision == "single" else "float64"
+        rate = updates_a_second(plan.shape, solver.cpml_cells, solver.order, dtype, cores) / cores
+    return 1.6 * work / (rate * cores)
 
 
 def _rate(project: Project, iteration: int) -> tuple[float, bool]:
@@ -158,7 +165,7 @@ def _rate(project: Project, iteration: int) -> tuple[float, bool]:
         known = [record for record in records if record and "work" in record["results"]]
         if known:
             _, threads = project.config.compute.share(len(project.event_ids))
-            took = sum(record["seconds"] for record in known) * threads
+            took = sum(record["seconds"] for record in known) * threads * project.config.compute.ranks
             return sum(record["results"]["work"] for record in known) / max(took, 1e-3), True
     return TYPICAL_RATE, False
 

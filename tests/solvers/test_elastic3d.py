@@ -266,3 +266,39 @@ def test_a_source_of_infinite_samples_is_reported():
             assert "infinite or NaN at step" in str(error)
         else:
             assert np.isfinite(data).all()
+
+
+def test_half_precision_snapshots_take_half_the_memory_and_hardly_change_the_gradient():
+    sim, settings = simulation(), EXACT | {"precision": "single", "snapshots_per_period": 4.0}
+    exact = Elastic3D(Elastic3DConfig(**EXACT))
+    forward = exact.forward(sim, keep=True)
+    exact_kernel = exact.adjoint(forward, forward.gather)
+    kernels, bytes_ = [], []
+    for more in ({}, {"snapshot_precision": "half"}):
+        solver = Elastic3D(Elastic3DConfig(**settings | more))
+        forward = solver.forward(sim, keep=True)
+        kernels.append(solver.adjoint(forward, forward.gather.with_data(forward.gather.data)))
+        bytes_.append(solver.plan(sim).gradient_bytes - solver.plan(sim).forward_bytes)
+    for name in ("vp", "vs", "rho", "illumination"):
+        full, half, true = (np.asarray(getattr(k, name)) for k in (*kernels, exact_kernel))
+        scale = np.linalg.norm(true)
+        assert 0 < np.linalg.norm(half - full) < 1e-3 * scale, name
+        assert np.linalg.norm(half - true) < 5e-3 * scale, name
+    assert bytes_[1] < bytes_[0]
+
+
+def test_half_precision_snapshots_do_not_depend_on_segments():
+    sim, settings = (
+        simulation(),
+        {"spacing": 1500.0, "snapshot_precision": "half", "snapshots_per_period": np.inf},
+    )
+    whole = Elastic3D(Elastic3DConfig(**settings))
+    least = 0.6 * whole.plan(sim).gradient_bytes / 1e9
+    cut = Elastic3D(Elastic3DConfig(**settings, memory_gb=least))
+    assert cut.plan(sim).segments > 1
+    results = []
+    for solver in (whole, cut):
+        forward = solver.forward(sim, keep=True)
+        results.append(solver.adjoint(forward, forward.gather))
+    for name, values in results[0].fields().items():
+        assert np.array_equal(values, results[1].fields()[name])
