@@ -1,0 +1,121 @@
+"""One process, two threads and two ranks (MPI) on one grid: updates a second, in turn.
+
+    python benchmarks/elastic3d_ranks.py [--shape 240 120 100] [--order 4] [--steps 48] [--rounds 3] [--ranks 2]
+
+Each round times them one after the other; the medians are compared. Needs mpiexec and mpi4py (``make setup`` puts it
+beside the environment).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.ranks import world
+from seisflow.solvers.absorb import profiles
+from seisflow.solvers.decomposition import SharedGrid, Shares
+from seisflow.solvers.regrid import Layout
+
+CELLS = 10
+
+
+def run(shape: tuple[int, int, int], order: int, steps: int, threads: int) -> None:
+    """Time some steps of the ranks of this run, or of this process alone; the first rank prints the seconds."""
+    ranks = world()
+    choices = {
+        "cells": CELLS,
+        "profiles": profiles(shape, CELLS, 0.4, 0.01, 0.5),
+        "order": order,
+        "threads": threads,
+    }
+    if ranks is None:
+        grid = Elastic3DGrid(shape, np.float32, **choices)
+    else:
+        grid = SharedGrid(
+            ranks,
+            Shares.of(Layout(1.0, (0.0, 0.0), shape, CELLS), order, ranks.size),
+            shape,
+            np.float32,
+            **choices,
+        )
+    rng = np.random.default_rng(1)
+    values = 1 + 0.1 * rng.random(grid.shape)
+    grid.set_material(2700 * values, 3e10 * values, 3e10 * values, 1e-4)
+    none, samples, out = Entries.join([]), np.zeros((10 * steps, 1)), np.zeros((10 * steps, 0))
+    driven = (
+        grid.sources(none, samples),
+        grid.sources(none, samples),
+        grid.receivers(none, out),
+        grid.snapshots(None),
+    )
+    grid.advance(*driven, 0, 8)
+    began = time.perf_counter()
+    grid.advance(*driven, 8, steps)
+    took = time.perf_counter() - began
+    if isinstance(grid, SharedGrid):
+        grid.settle()
+    if ranks is None or ranks.leads:
+        print(took)
+
+
+def measured(command: list[str]) -> float:
+    """Seconds that a run prints."""
+    extra = Path(sys.prefix) / "mpi"
+    settings = {
+        "PYTHONPATH": str(extra), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
+    }  # fmt: skip
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", type=int, nargs=3, default=(240, 120, 100))
+    parser.add_argument("--order", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    shape = tuple(given.shape)
+    if given.one is not None:
+        run(shape, given.order, given.steps, given.one)
+        return
+    program = [
+        sys.executable,
+        __file__,
+        f"--order={given.order}",
+        f"--steps={given.steps}",
+        "--shape",
+        *map(str, shape),
+    ]
+    cases = {
+        "one process, one thread": [*program, "--one=1"],
+        f"one process, {given.ranks} threads": [*program, f"--one={given.ranks}"],
+        f"{given.ranks} ranks, one thread each": ["mpiexec", "-n", str(given.ranks), *program, "--one=1"],
+    }
+    times: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(given.rounds):
+        for name, command in cases.items():
+            times[name].append(measured(command))
+    points = np.prod(shape) * given.steps
+    base = statistics.median(times["one process, one thread"])
+    for name, found in times.items():
+        middle = statistics.median(found)
+        print(
+            f"{name:28s} {points / middle / 1e6:7.1f} million points a second, {base / middle:.2f} times one"
+        )
+
+
+if __name__ == "__main__":
+    main()
