@@ -38,8 +38,8 @@ def same(found, expected):
 @pytest.mark.parametrize(
     ("ranks", "settings", "place"),
     [
-        pytest.param(2, PLAIN, "deep", marks=mpi),
-        pytest.param(4, PLAIN | {"order": 8, "cpml_cells": 12}, "shallow", marks=mpi),
+        pytest.param(2, PLAIN | {"order": 8, "cpml_cells": 12}, "shallow", marks=mpi),
+        pytest.param(4, PLAIN | {"order": 8, "cpml_cells": 12}, "shallow", marks=[*mpi, pytest.mark.slow]),
         pytest.param(4, PLAIN, "shallow", marks=[*mpi, pytest.mark.slow]),
         pytest.param(3, PLAIN | {"precision": "double", "order": 8}, "deep", marks=[*mpi, pytest.mark.slow]),
         pytest.param(5, PLAIN | {"cpml_cells": 0}, "deep", marks=[*mpi, pytest.mark.slow]),
@@ -79,7 +79,7 @@ def test_what_does_not_fit_one_rank_runs_on_several(tmp_path):
 
 @pytest.mark.mpi
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
-@pytest.mark.parametrize("who", [0, 2])
+@pytest.mark.parametrize("who", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_rank_that_fails_stops_all_with_its_error(tmp_path, who):
     done = mpiexec(
         3, str(HERE / "ranks_program.py"), str(tmp_path / "a.npz"), json.dumps(PLAIN), "deep", str(who)

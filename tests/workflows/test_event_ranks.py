@@ -57,6 +57,7 @@ def test_an_event_by_ranks_leaves_the_same_files(ranked, tmp_path):
     assert run_on_ranks(EventStep(project, 1, 0, "a1"), plainly) == found  # from its record
 
 
+@pytest.mark.slow
 def test_what_the_first_rank_finds_wrong_is_raised_in_the_flow(ranked):
     project = Project.open(ranked)
     step = EventStep(project, 1, 1, "a1")  # step 0, whose windows a trial takes, has not run
@@ -88,6 +89,10 @@ def test_simulate_under_mpiexec(ranked, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("a2.h5") == 1
     assert np.array_equal(read_event(simulated()).gathers["synthetic"].data, alone)
+
+
+@pytest.mark.slow
+def test_wrong_commands_under_mpiexec_are_told_once(ranked):
     wrong = mpiexec(2, "-m", "seisflow", "simulate", "--event", "nobody", "--project", str(ranked))
     assert wrong.returncode == InputError.exit_code
     assert wrong.stderr.count("error: event nobody") == 1
