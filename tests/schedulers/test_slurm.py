@@ -40,8 +40,11 @@ def queue(state: str = "all") -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
-def alive() -> set[str]:
-    return {name.partition("_")[0] for name in queue("PENDING,RUNNING,COMPLETING")}
+def alive(root: Path) -> set[str]:
+    """Jobs of a project that wait or run."""
+    words = ["squeue", "-h", "--states=PENDING,RUNNING,COMPLETING", "--format=%A|%o"]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.partition("|")[0] for line in lines if str(root) in line}
 
 
 def with_run(root: Path, **more: object) -> Path:
@@ -143,13 +146,12 @@ def test_elements_stop_before_their_time_limit_and_go_on_in_the_next_job(project
     ],
 )  # fmt: skip
 def test_what_slurm_will_not_run_is_told_at_once(project, resources, told):
-    before = alive()
     found = tiny.seisflow(
         "submit", "iterate", "-i", 1, "-p", with_run(project, resources=RUN["resources"] | resources)
     )
     assert found.returncode == 2, found.stdout
     assert told in found.stderr and "Traceback" not in found.stderr and len(found.stderr.splitlines()) == 1
-    assert alive() == before and Submission(project).content() is None
+    assert not alive(project) and Submission(project).content() is None
 
 
 def test_a_submitted_driver_is_followed_from_another_shell_and_ends_in_the_same_model(project, done):
@@ -182,14 +184,13 @@ def test_a_driver_goes_on_in_the_next_job_after_its_time_limit(project, done):
 
 
 def test_cancel_ends_driver_and_elements_and_the_command_goes_on_later(project, done):
-    before = alive()
     with_run(project)
     assert tiny.seisflow("submit", "iterate", "-i", 1, "-p", project).returncode == 0
     folder = project / "iterations" / "i01" / "s00"
     tiny.wait_for(lambda: any(folder.glob("*.json")), 200)
     found = tiny.seisflow("cancel", "-p", project, timeout=600)
     assert found.returncode == 0 and "ended: job" in found.stdout
-    tiny.wait_for(lambda: alive() <= before, 60)
+    tiny.wait_for(lambda: not alive(project), 120)
     assert (
         json.loads(tiny.seisflow("status", "-p", project, "--json").stdout)["queue"]["driver"]["state"]
         == "cancelled"
