@@ -25,6 +25,7 @@ from seisflow.measurement_cli import query, report
 from seisflow.ranks_cli import event_step, lead, ranks_of_this_run
 from seisflow.resolution_cli import app as resolution
 from seisflow.source_cli import source
+from seisflow.windows_cli import app as windows
 
 __all__ = ["app", "main"]
 
@@ -45,6 +46,7 @@ add_cluster_commands(app)
 app.command()(source)
 app.add_typer(catalog, name="catalog")
 app.add_typer(resolution, name="resolution")
+app.add_typer(windows, name="windows")
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="Project folder.", show_default="this folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

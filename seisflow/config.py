@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -218,6 +219,9 @@ class StageConfig(_Section):
         What is measured in the windows.
     windows : WindowConfig
         How windows are selected.
+    carry_over : bool
+        Begin with the windows of the stage before, measured anew in this one's band and held to its limits on noise and
+        fit, rather than select; not for the first stage.
     reselect : int
         Windows are selected anew every so many iterations of the stage, and frozen between.
     quality : QualityConfig
@@ -239,6 +243,7 @@ class StageConfig(_Section):
     windows: WindowConfig = WindowConfig()
     quality: QualityConfig = QualityConfig()
     weights: WeightConfig = WeightConfig()
+    carry_over: bool = False
     reselect: Annotated[int, Field(ge=1)] = 3
     smoothing: tuple[float, float, float] | None = None
     guard: GuardConfig | None = None
@@ -398,6 +403,14 @@ class Config(_Section):
         faults = []
         if self.stages and self.stages[0].guard:
             faults.append("stages.0.guard: no stage comes before the first")
+        if self.stages and self.stages[0].carry_over:
+            faults.append("stages.0.carry_over: no stage comes before the first")
+        for number, (before, stage) in enumerate(pairwise(self.stages), 1):
+            if stage.carry_over and len(before.compared) != len(stage.compared):
+                faults.append(
+                    f"stages.{number}.carry_over: {len(stage.compared)} bands, the stage before has "
+                    f"{len(before.compared)}; give it as many"
+                )
         for number, stage in enumerate(self.stages):
             for band in stage.compared:
                 place = f"bands.{band.number}.periods" if stage.bands else "periods"

@@ -133,6 +133,11 @@ class Project(Records):
         """ASDF file of an event and iteration: synthetics, windows, adjoint sources, provenance."""
         return self.step_folder(iteration, step) / f"{self._safe(event)}.h5"
 
+    @property
+    def window_edits_path(self) -> Path:
+        """What people changed of the windows by hand."""
+        return self.root / "windows.yaml"
+
     def kernel_path(self, iteration: int, event: str) -> Path:
         """NetCDF file of an event kernel."""
         return self.step_folder(iteration, 0) / f"{self._safe(event)}.kernel.nc"

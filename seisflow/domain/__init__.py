@@ -17,7 +17,7 @@ from seisflow.domain.station import Station
 from seisflow.domain.template import Template
 from seisflow.domain.trace_fit import TraceFit
 from seisflow.domain.travel_times import TravelTimeTable
-from seisflow.domain.window import Measurement, Measurements, Rejection, WeightFactors, Window
+from seisflow.domain.window import Measurement, Measurements, Rejection, WeightFactors, Window, WindowEdit
 
 __all__ = [
     "STAGES",
@@ -52,4 +52,5 @@ __all__ = [
     "TravelTimeTable",
     "WeightFactors",
     "Window",
+    "WindowEdit",
 ]

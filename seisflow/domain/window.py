@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, replace
 
 from seisflow.domain.gather import Gather
 
-__all__ = ["Measurement", "Measurements", "Rejection", "WeightFactors", "Window"]
+__all__ = ["Measurement", "Measurements", "Rejection", "WeightFactors", "Window", "WindowEdit"]
 
 
 @dataclass(frozen=True)
@@ -145,3 +145,43 @@ class Measurements:
     def value(self) -> float:
         """The misfit of the event: the sum over windows, in the order of the rows."""
         return float(sum(row.value for row in self.rows))
+
+
+@dataclass(frozen=True)
+class WindowEdit:
+    """What a person wants of the windows of some traces, whatever the selection finds.
+
+    Parameters
+    ----------
+    station : str
+        ``NET.STA``.
+    component : str, optional
+        All of the station, if left out.
+    event : str, optional
+        All events, if left out.
+    drop : bool
+        Whether windows are dropped; else ``span`` is a window.
+    span : tuple of 2 float, optional
+        s from the origin time; to drop: all windows, if left out.
+    periods : tuple of 2 float, optional
+        Only in the band of these periods.
+    since : int
+        Iteration from which it holds.
+    why, by : str
+        Told wherever it had an effect.
+    """
+
+    station: str
+    component: str | None = None
+    event: str | None = None
+    drop: bool = True
+    span: tuple[float, float] | None = None
+    periods: tuple[float, float] | None = None
+    since: int = 1
+    why: str = ""
+    by: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why, and by whom."""
+        return f"{self.why} ({self.by})" if self.by else self.why

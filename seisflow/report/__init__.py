@@ -31,8 +31,11 @@ from seisflow.report.shifts import ShiftRow, draw_shift_histograms, draw_shift_m
 from seisflow.report.style import write_png
 from seisflow.report.waveforms import draw_waveforms, waveform_pages
 from seisflow.report.weights import draw_weights
+from seisflow.report.window_choice import TraceChoice, draw_window_choice
 
 __all__ = [
+    "TraceChoice",
+    "draw_window_choice",
     "CatalogPage",
     "Field",
     "IterationPage",

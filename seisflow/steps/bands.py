@@ -7,13 +7,24 @@ from dataclasses import replace
 from functools import cached_property
 
 from seisflow.config import Band
-from seisflow.domain import Event, Gather, Measurement, Measurements, Rejection, TraceFit, Window
+from seisflow.domain import (
+    CandidateTable,
+    Event,
+    Gather,
+    Measurement,
+    Measurements,
+    Rejection,
+    TraceFit,
+    Window,
+    WindowEdit,
+)
 from seisflow.misfits import create as create_misfit
 from seisflow.misfits import measure_gather
 from seisflow.signal import Pipeline, SignalConfig, TimeAxis
 from seisflow.signal.trace_fits import trace_fits
 from seisflow.weights import QualityConfig, outliers
-from seisflow.windows import check_not_identical, select
+from seisflow.windows import Pair, carried_over, check_not_identical, edited, select_all
+from seisflow.windows.arrivals import PhaseTimes
 
 __all__ = ["OBSERVED", "SYNTHETIC", "BandStep", "observed_tags", "tag_of"]
 
@@ -53,6 +64,7 @@ class BandStep:
         self.measurements: Measurements | None = None
         self.held_rows: tuple[Measurement, ...] = ()
         self.traces: tuple[TraceFit, ...] = ()
+        self.candidates: CandidateTable | None = None
         self.raw: Gather | None = None
         self.event: Event | None = None
 
@@ -84,13 +96,29 @@ class BandStep:
             raise ValueError("no synthetic seismograms were taken")
         return self.pipeline.apply(self.raw)
 
-    def select(self, event: Event) -> None:
+    def pair(self, event: Event, times: PhaseTimes | None) -> Pair:
+        """What is compared, and how."""
+        return Pair(self.observed, self.synthetic, event, self.band.windows, self.signal.band, times)
+
+    def select(self, pair: Pair) -> None:
         """Select windows."""
         check_not_identical(self.observed, self.synthetic)
-        windows, rejections = select(
-            self.observed, self.synthetic, event, self.band.windows, self.signal.band
-        )
-        self.take(windows, (*self.rejections, *rejections))
+        found = select_all(pair.observed, pair.synthetic, pair.event, pair.config, pair.band, pair.times)
+        self.candidates = found.candidates
+        self.take(found.windows, (*self.rejections, *found.rejections))
+
+    def carry_over(self, pair: Pair, windows: Sequence[Window]) -> None:
+        """Take windows over from another stage, as far as they pass the limits of this one."""
+        check_not_identical(self.observed, self.synthetic)
+        kept, lost = carried_over(windows, pair)
+        self.take(kept, (*self.rejections, *lost))
+
+    def edit(self, pair: Pair, edits: Sequence[WindowEdit]) -> bool:
+        """Do what people asked for; whether anything changed."""
+        before = self.windows
+        kept, lost = edited(self.windows, edits, pair)
+        self.take(kept, (*self.rejections, *lost))
+        return self.windows != before
 
     def judge(self, quality: QualityConfig, event: Event) -> None:
         """Leave out windows that stand apart from the others, and compare whole traces."""

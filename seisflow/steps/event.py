@@ -21,7 +21,7 @@ from seisflow.config import digest
 from seisflow.domain import Event, Gather, Kernel, Measurement, Rejection, Station, Window
 from seisflow.errors import PhysicsError
 from seisflow.io.asdf import read_observed
-from seisflow.io.event_file import EventFile, write_event
+from seisflow.io.event_file import EventFile, read_event, write_event
 from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
 from seisflow.project import Project, iteration_name, step_name
@@ -31,7 +31,9 @@ from seisflow.signal import prepare_observed
 from seisflow.signal.corrections import corrected
 from seisflow.solvers import Forward, Solver
 from seisflow.solvers import create as create_solver
+from seisflow.steps.arrival_times import phase_times
 from seisflow.steps.bands import OBSERVED, SYNTHETIC, BandStep, observed_tags, tag_of
+from seisflow.steps.by_hand import edits_of
 from seisflow.steps.device import device_of
 from seisflow.steps.event_memory import MEMORY
 from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
@@ -114,6 +116,12 @@ class EventStep:
             "hold_out": list(self.held),
         }
         stage = config.stages[self.stage]
+        if self.carried is not None:
+            inputs["windows carried over"] = self.carried
+        if self.step == 0 and (edits := edits_of(project, self.event, self.iteration)):
+            settings["by_hand"] = edits
+        if any(band.windows.travel_times == "model" for band in stage.compared):
+            inputs["start model"] = project.model_path(0)
         if stage.quality != QualityConfig():
             settings["quality"] = stage.quality
         if has_weights(stage):
@@ -236,18 +244,47 @@ class EventStep:
             for band in self.bands:
                 band.treat(forward.gather, self.source)
 
+    @property
+    def carried(self) -> Path | None:
+        """File of the stage before whose windows are taken over when they would be selected."""
+        if self.windows_from is not None or not self.project.config.stages[self.stage].carry_over:
+            return None
+        return self.project.event_file(self.project.first_iteration(self.stage) - 1, 0, self.event)
+
     def select_windows(self) -> None:
-        """Select windows, or take those that are frozen."""
+        """Select windows, take them over, or take those that are frozen; then do what people asked for."""
         for band in self.bands:
             if self.earlier is not None:
                 number = band.band.number
                 windows = [each for each in self.earlier.windows if each.band == number]
                 band.take(windows, [each for each in self.earlier.rejections if each.band == number])
             elif self.forward is not None:
-                band.select(self.source)
+                self._choose(band)
                 band.judge(self.project.config.stages[self.stage].quality, self.source)
-        if self.windows_from is None:
+        if self._edit() or self.windows_from is None:
             self._weigh()
+
+    def _choose(self, band: BandStep) -> None:
+        pair = band.pair(
+            self.source, phase_times(self.project, band.band.windows, self.source, self.stations)
+        )
+        if self.carried is None:
+            band.select(pair)
+        else:
+            windows = read_event(self.carried, waveforms=False).windows
+            band.carry_over(pair, [each for each in windows if each.band == band.band.number])
+
+    def _edit(self) -> bool:
+        """Do what people asked for; whether any window changed."""
+        if self.step > 0 or self.forward is None:
+            return False
+        changed = False
+        for band in self.bands:
+            edits = edits_of(self.project, self.event, self.iteration, band.band.periods)
+            if edits:
+                times = phase_times(self.project, band.band.windows, self.source, self.stations)
+                changed |= band.edit(band.pair(self.source, times), edits)
+        return changed
 
     def _weigh(self) -> None:
         """Give the windows their weights; they stay with the windows as long as these are frozen."""

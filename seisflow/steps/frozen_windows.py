@@ -6,6 +6,7 @@ import re
 
 from seisflow.errors import InputError
 from seisflow.project import Project
+from seisflow.steps.by_hand import check_edits
 from seisflow.steps.event import EventStep
 
 __all__ = ["check_windows"]
@@ -14,11 +15,14 @@ __all__ = ["check_windows"]
 def check_windows(project: Project, iteration: int) -> None:
     """Look whether the windows that an iteration takes over are still those that would be selected.
 
+    What people changed by hand is checked against the project too.
+
     Raises
     ------
     InputError
         If recordings, stations or settings have changed since; which ones, and what to do, is in the message.
     """
+    check_edits(project)
     selected = project.windows_iteration(iteration)
     if selected == iteration:
         return

@@ -106,6 +106,17 @@ class Block:
         keep = ~np.isin(ledger.trace, list(complaints))
         return results, self._table(ledger).take(keep)
 
+    def measure(
+        self, spans: Sequence[Sequence[tuple[int, int]]], *, judge: bool
+    ) -> tuple[list[Window], list[Rejection]]:
+        """Windows with given first and last samples of each trace; all, or those that pass stages 12 and 13."""
+        trace = np.repeat(np.arange(len(spans)), [len(each) for each in spans])
+        left, right = np.array([span for each in spans for span in each], dtype=np.intp).reshape(-1, 2).T
+        ledger = Ledger(trace, left, left.copy(), right.copy(), np.zeros(len(spans), dtype=np.intp))
+        ratio, found = self._judge_noise(ledger, judge=judge), self._judge_fit(ledger, judge=judge)
+        windows = [self._window(*key, found, ratio) for key in self._keys(ledger, ledger.alive)]
+        return windows, [row for _, row in self._rejections(ledger, set())]
+
     # ------------------------------------------------------------------ stages
 
     def _quality(self) -> dict[int, str]:
@@ -152,7 +163,7 @@ class Block:
         overlap = min(end, last) - max(start, here.surface)
         return ("surface" if overlap >= 0.5 * (end - start) else "body"), phases
 
-    def _judge_noise(self, ledger: Ledger) -> dict[_Span, float]:
+    def _judge_noise(self, ledger: Ledger, *, judge: bool = True) -> dict[_Span, float]:
         """Stage 12; the ratio of each window that is left."""
         rows, kind = ledger.alive, self.config.signal_to_noise
         level = np.array([noise_level(noise, kind) for _, noise in self.noise])
@@ -160,11 +171,12 @@ class Block:
         trace = ledger.trace[rows]
         ratio = signal_to_noise(self.traces[0].ravel(), first, length, level[trace], kind)
         least = self.land.level(self.config.min_signal_to_noise, trace, self._centre(ledger))
-        ledger.judge("signal to noise", ratio >= least, ratio, least)
+        keep = (ratio >= least) | (not judge)
+        ledger.judge("signal to noise", keep, ratio, least)
         keys = self._keys(ledger, ledger.alive)
-        return dict(zip(keys, ratio[ratio >= least].tolist(), strict=True))
+        return dict(zip(keys, ratio[keep].tolist(), strict=True))
 
-    def _judge_fit(self, ledger: Ledger) -> dict[_Span, tuple[float, float, float]]:
+    def _judge_fit(self, ledger: Ledger, *, judge: bool = True) -> dict[_Span, tuple[float, float, float]]:
         """Stage 13: lag, amplitude and correlation of the windows that are left."""
         found = self._fits(ledger, ledger.alive)
         config = self.config
@@ -177,6 +189,7 @@ class Block:
                 value, keep = found.dlna, np.abs(found.dlna - config.dlna_reference) < level
             else:
                 value, keep = found.correlation, found.correlation >= level
+            keep = keep | (not judge)
             ledger.judge(stage, keep, value, level)
             found = Fits(found.shift[keep], found.correlation[keep], found.dlna[keep])
         rows = zip(found.shift.tolist(), found.correlation.tolist(), found.dlna.tolist(), strict=True)

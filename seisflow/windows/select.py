@@ -15,7 +15,7 @@ from seisflow.windows.arrivals import Arrivals, PhaseTimes, expected_arrivals
 from seisflow.windows.block import Block
 from seisflow.windows.config import WindowConfig
 
-__all__ = ["Selection", "select", "select_all"]
+__all__ = ["Selection", "measure_spans", "select", "select_all"]
 
 BLOCK = 200_000
 """Samples of traces that are treated at once: more would not stay in the cache."""
@@ -114,6 +114,63 @@ def select_all(
         [each for each in results if isinstance(each, Rejection)],
         CandidateTable.joined(tables),
     )
+
+
+def measure_spans(
+    observed: Gather,
+    synthetic: Gather,
+    settings: tuple[Event, WindowConfig, tuple[float, float], PhaseTimes | None],
+    windows: Sequence[Window],
+    *,
+    judge: bool,
+) -> tuple[list[Window], list[Rejection]]:
+    """Measure windows of which only the bounds are known.
+
+    Parameters
+    ----------
+    observed, synthetic : Gather
+        On the same axes, treated alike.
+    settings : tuple
+        Event, configuration, shortest and longest period in s, travel times: as in ``select_all``.
+    windows : sequence of Window
+        Station, component and bounds count.
+    judge : bool
+        Whether the limits on noise and fit hold for them.
+
+    Returns
+    -------
+    list of Window
+    list of Rejection
+        Those that do not pass, and those on traces that cannot be used.
+    """
+    check_alike(observed, synthetic)
+    event, config, band, times = settings
+    arrivals = expected_arrivals(event, observed.stations, config, times)
+    numbers = {station.id: number for number, station in enumerate(observed.stations)}
+    spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    rejections = []
+    for window in windows:
+        name, reason = (window.station, window.component), ""
+        first, last = (
+            round((each - observed.start) / observed.interval) for each in (window.start, window.end)
+        )
+        if window.station not in numbers or window.component not in observed.components:
+            fault = "dead", "no usable recording"
+        else:
+            place = numbers[window.station], observed.components.index(window.component)
+            fault = _fault(observed, synthetic, *place) or ("", "")
+            if not 0 <= first < last < observed.samples:
+                fault = "dead", f"the seismograms last from {observed.start:g} to {observed.end:g} s"
+        stage, reason = fault
+        if reason:
+            rejections.append(Rejection(*name, stage, reason, window.start, window.end))
+        else:
+            spans.setdefault(place, []).append((first, last))
+    if not spans:
+        return [], rejections
+    block = _block(observed, synthetic, np.array(sorted(spans)), arrivals, (config, band))
+    found, lost = block.measure([sorted(set(spans[place])) for place in sorted(spans)], judge=judge)
+    return found, [*rejections, *lost]
 
 
 def _block(
