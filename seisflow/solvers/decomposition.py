@@ -175,12 +175,15 @@ class SharedGrid(Elastic3DGrid):
         super().__init__((slab.count, *shape[1:]), dtype, tiles=(64, shares.steps), slab=slab, **choices)
         self.ranks, self.steps, self.backward = ranks, shares.steps, False
         self._sides: dict[str, _Side] = {}
-        low, high, count = slab.low, slab.high, slab.count
+
+    def _meet(self) -> None:
+        """Get ready for the neighbours; at the first passage, for only then it is known what changes in time."""
+        low, high, count, rank = self.slab.low, self.slab.high, self.slab.count, self.ranks.rank
         if low:
-            self._sides["low"] = _Side(self, ranks.rank - 1, (low, 2 * low), (0, low))
+            self._sides["low"] = _Side(self, rank - 1, (low, 2 * low), (0, low))
         if high:
             self._sides["high"] = _Side(
-                self, ranks.rank + 1, (count - 2 * high, count - high), (count - high, count)
+                self, rank + 1, (count - 2 * high, count - high), (count - high, count)
             )
 
     def advance(
@@ -188,6 +191,8 @@ class SharedGrid(Elastic3DGrid):
     ) -> int:
         """As of ``Elastic3DGrid``, on all ranks; what is returned is the same on all."""
         driven, end, step = (forces, moments, receivers, snapshots), first + steps, first
+        if not self._sides:
+            self._meet()
         while step < end:
             many = min(self.steps - step % self.steps, end - step)
             last = step + many == end
