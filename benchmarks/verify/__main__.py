@@ -92,7 +92,10 @@ def publish(name: str, case: Case, seconds: float) -> None:
             sections[each] = old.partition(start)[2].partition(end)[0].strip("\n")
     sections[name] = section(name, case, seconds)
     times = [_seconds(text) for text in sections.values()]
-    total = f"\nAll together {sum(times) / 60:.0f} minutes of processor time.\n"
+    total = f"\nAll together {sum(times) / 60:.1f} minutes of processor time.\n"
+    missing = [each for each in CASES if each not in sections]
+    if missing:
+        total += f"\n**Not run to the end yet**, so without a section: {', '.join(missing)}.\n"
     parts = [HEAD + total]
     for each in CASES:
         if each in sections:

@@ -1,7 +1,8 @@
 """Order of convergence in a full space.
 
 A moment tensor against the closed form at two stations 3.9 and 4.4 km away, with ever finer grids: with the
-time step that the solver chooses, and with a quarter of it.
+time step that the solver chooses, and with a quarter of it. Below about 0.1 percent the weights of source and
+stations (Kaiser-windowed sinc of radius 4) hold it: order 8 is there with 5 points already.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two errors add: one that does not grow with distance (interpolation at source and stations, the surface), and numerical
 dispersion, which grows with it. Dispersion is that of the scheme along an axis of the grid, where it is largest, summed
-over the spectrum of a source; docs/verification.md has it measured against closed forms to forty wavelengths.
+over the spectrum of a source; benchmarks/verify measures it (lamb.py: to forty wavelengths).
 """
 
 from __future__ import annotations
