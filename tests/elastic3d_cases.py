@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Relaxation
 from tests.reference.elastic3d_twin import NAMES, POSITION
 
 RATIO = 0.27
@@ -12,6 +12,16 @@ def medium(shape, seed=1):
     rng = np.random.default_rng(seed)
     rho, mu = 0.8 + 0.4 * rng.random(shape), 0.6 + 0.4 * rng.random(shape)
     return rho, 0.5 + 0.5 * rng.random(shape), mu
+
+
+def relaxation():
+    rng = np.random.default_rng(8)
+    return Relaxation(0.02 + 0.5 * rng.random((2, 2, 2)), 0.2 + 0.3 * rng.random((2, 2, 2)))
+
+
+def strength(shape):
+    rng = np.random.default_rng(9)
+    return 0.2 + rng.random(shape), 0.3 + rng.random(shape)
 
 
 def profiles(shape, cells, seed=2):
@@ -52,10 +62,14 @@ def initial(shape, seed=5):
     return result
 
 
-def compiled(shape, dtype, cells, steps, *, chunks=(), snapshots=None, block=64, sweep=4, **choices):
+def compiled(
+    shape, dtype, cells, steps, *, chunks=(), snapshots=None, loss=False, block=64, sweep=4, **choices
+):
     layers = profiles(shape, cells)
     grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=layers, tiles=(block, sweep), **choices)
     grid.set_material(*medium(shape), RATIO)
+    if loss:
+        grid.attenuate(relaxation(), *strength(shape))
     for name, values in initial(shape).items():
         grid.view(name)[...] = values
     rng = np.random.default_rng(7)

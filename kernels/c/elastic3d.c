@@ -130,6 +130,7 @@ static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, i
     line l = {g->plane, g->row, g->array, g->nz, g->bottom, g->depth, .top = r->top};
     l.axn = ax[x], l.bxn = ax[g->nx + x], l.axh = ax[2 * g->nx + x], l.bxh = ax[3 * g->nx + x];
     l.azn = az, l.bzn = az + g->row, l.azh = az + 2 * g->row, l.bzh = az + 3 * g->row;
+    const int loss = stress && g->losses, kind = stress + loss;
     for (int64_t y = y0, next; y < y1; y = next) {
         const int64_t py = slab(y, g->ny, g->cells);
         next = y + 1;
@@ -140,7 +141,13 @@ static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, i
         l.qy = py < 0 ? g->psi_y : (real *)g->psi_y + (x * slabs + py) * 6 * g->row;
         l.qz = (real *)g->psi_z + (x * g->ny + y) * 6 * g->depth;
         l.ayn = ay[y], l.byn = ay[g->ny + y], l.ayh = ay[2 * g->ny + y], l.byh = ay[3 * g->ny + y];
-        rows[stress][px >= 0][py >= 0][fetch](l, next - y, px < 0 ? 0 : 6 * g->row);
+        if (loss) {
+            const real *relax = (const real *)g->relax + ((g->first + x) & 1) * 4 * ELASTIC3D_ALIGN;
+            l.q = (real *)g->losses + g->origin + x * g->plane + y * g->row;
+            l.relax = relax + (y & 1) * 2 * ELASTIC3D_ALIGN, l.other = relax + (~y & 1) * 2 * ELASTIC3D_ALIGN;
+        } else
+            l.q = l.f, l.relax = l.other = 0;
+        rows[kind][px >= 0][py >= 0][fetch](l, next - y, px < 0 ? 0 : 6 * g->row);
     }
 }
 

@@ -89,6 +89,8 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b) {
                           AT(load)(l->bz##at + i))                                                           \
              : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
+#define MORE(s, r, x, y) (c.loss ? AT(relax_more)(s, r, x, y, gain) : AT(add)(s, x))
+#define ADD(s, r, x, y) (c.loss ? AT(relax)(s, r, x, y, decay, gain) : AT(add)(s, x))
 
 INLINE void AT(velocity)(const line *l, int64_t i, const cases c, AT(window) * w) {
     const int64_t sx = l->plane, row = l->row, sf = l->array;
@@ -120,6 +122,18 @@ INLINE void AT(velocity)(const line *l, int64_t i, const cases c, AT(window) * w
     AT(add)(vz + i, (real)2 / (r0 + AT(load)(r + i + 1)) * (dx + dy + dz));
 }
 
+/* Add the change x of a stress to it, less what relaxes; y is the part of x that the mechanism may relax. */
+INLINE void AT(relax)(real *s, real *memory, vec x, vec y, vec decay, vec gain) {
+    const vec old = AT(load)(memory), r = decay * old + gain * y;
+    AT(store)(memory, r);
+    AT(add)(s, x - (r + old));
+}
+
+/* phi of shear on an edge, times 4: `a` and `b` are the ways to its other nodes. */
+INLINE vec AT(edge)(const real *q, int64_t a, int64_t b) {
+    return (AT(load)(q) + AT(load)(q + a)) + (AT(load)(q + b) + AT(load)(q + a + b));
+}
+
 INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) {
     const int64_t sx = l->plane, row = l->row, sf = l->array, ahead = (2 * R + 2) * sx + R * row;
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
@@ -136,24 +150,39 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     ABSORB_X(dx, 3, n);
     ABSORB_Y(dy, 3, n);
     ABSORB_Z(dz, 3, n);
-    vec t = AT(load)(lam + i) * (dx + dy + dz);
-    AT(add)(xx + i, t + m * dx);
-    AT(add)(yy + i, t + m * dy);
-    AT(add)(zz + i, t + m * dz);
+    const real *ql = l->q, *qm = ql + sf;
+    real *rxx = l->q + RXX * sf, *rxy = rxx + 3 * sf;
+    vec decay = {0}, gain = {0}, q = {0};
+    vec t = dx + dy + dz, x = AT(load)(lam + i) * t;
+    if (c.loss) {
+        FETCH(ql + i + sx);
+        FETCH(qm + i + 2 * sx);
+        for (int k = 0; k < 6; k++)
+            FETCH(rxx + k * sf + i + sx);
+        decay = AT(load)(l->relax), gain = AT(load)(l->relax + ELASTIC3D_ALIGN);
+        t = AT(load)(ql + i) * t, q = AT(load)(qm + i);
+    }
+    ADD(xx + i, rxx + i, x + m * dx, t + q * (m * dx));
+    ADD(yy + i, rxx + sf + i, x + m * dy, t + q * (m * dy));
+    ADD(zz + i, rxx + 2 * sf + i, x + m * dz, t + q * (m * dz));
+    gain = (real)0.25 * gain;
     vec m0 = AT(load)(im + i), mx = m0 + AT(load)(im + i + sx), my = AT(load)(im + i + row),
         mz = AT(load)(im + i + 1);
     dx = AT(derivative)(vy + i, sx, 1), dy = AT(derivative)(vx + i, row, 1);
     ABSORB_X(dx, 4, h);
     ABSORB_Y(dy, 4, h);
-    AT(add)(xy + i, (real)4 / (mx + (my + AT(load)(im + i + sx + row))) * (dx + dy));
+    x = (real)4 / (mx + (my + AT(load)(im + i + sx + row))) * (dx + dy);
+    ADD(xy + i, rxy + i, x, AT(edge)(qm + i, sx, row) * x);
     dx = AT(derivative)(vz + i, sx, 1), dz = AT(along)(vx + i, 1, w, 0);
     ABSORB_X(dx, 5, h);
     ABSORB_Z(dz, 4, h);
-    AT(add)(xz + i, (real)4 / (mx + (mz + AT(load)(im + i + sx + 1))) * (dx + dz));
+    x = (real)4 / (mx + (mz + AT(load)(im + i + sx + 1))) * (dx + dz);
+    ADD(xz + i, rxy + sf + i, x, AT(edge)(qm + i, sx, 1) * x);
     dy = AT(derivative)(vz + i, row, 1), dz = AT(along)(vy + i, 1, w, 1);
     ABSORB_Y(dy, 5, h);
     ABSORB_Z(dz, 5, h);
-    AT(add)(yz + i, (real)4 / ((m0 + my) + (mz + AT(load)(im + i + row + 1))) * (dy + dz));
+    x = (real)4 / ((m0 + my) + (mz + AT(load)(im + i + row + 1))) * (dy + dz);
+    ADD(yz + i, rxy + 2 * sf + i, x, AT(edge)(qm + i, row, 1) * x);
 }
 
 /* What the closure of the free surface changes in the derivative at levels from i on, of the row f. */
@@ -163,7 +192,8 @@ INLINE vec AT(change)(const real *f, int64_t i, const closure *c) {
     return d;
 }
 
-INLINE void AT(close_velocity)(const line *l, int64_t i) {
+INLINE void AT(close_velocity)(const line *l, int64_t i, const cases c) {
+    (void)c;
     const int64_t sx = l->plane, row = l->row, sf = l->array;
     real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     const real *zz = l->f + ZZ * sf, *xz = l->f + XZ * sf, *yz = xz + sf, *r = yz + sf;
@@ -173,20 +203,34 @@ INLINE void AT(close_velocity)(const line *l, int64_t i) {
     AT(add)(vz + i, (real)2 / (r0 + AT(load)(r + i + 1)) * AT(change)(zz, i, &l->top->stress_half));
 }
 
-INLINE void AT(close_stress)(const line *l, int64_t i) {
+/* The change x of a stress by the closure goes into the memory variable, and less so into the stress. */
+INLINE void AT(relax_more)(real *s, real *memory, vec x, vec y, vec gain) {
+    AT(add)(memory, gain * y);
+    AT(add)(s, x - gain * y);
+}
+
+INLINE void AT(close_stress)(const line *l, int64_t i, const cases c) {
     const int64_t sx = l->plane, row = l->row, sf = l->array;
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     real *xx = l->f + XX * sf, *yy = xx + sf, *zz = yy + sf, *xz = l->f + XZ * sf, *yz = xz + sf;
-    const real *lam = l->f + LAM * sf, *mu2 = lam + sf, *im = mu2 + sf;
-    const vec d = AT(change)(vz, i, &l->top->velocity_node), t = AT(load)(lam + i) * d;
-    AT(add)(xx + i, t);
-    AT(add)(yy + i, t);
-    AT(add)(zz + i, t + AT(load)(mu2 + i) * d);
-    const vec m = AT(load)(im + i) + AT(load)(im + i + 1);
-    const vec mx = m + (AT(load)(im + i + sx) + AT(load)(im + i + sx + 1));
-    const vec my = m + (AT(load)(im + i + row) + AT(load)(im + i + row + 1));
-    AT(add)(xz + i, (real)4 / mx * AT(change)(vx, i, &l->top->velocity_half));
-    AT(add)(yz + i, (real)4 / my * AT(change)(vy, i, &l->top->velocity_half));
+    const real *lam = l->f + LAM * sf, *mu2 = lam + sf, *im = mu2 + sf, *ql = l->q, *qm = ql + sf;
+    real *rxx = l->q + RXX * sf, *rxz = rxx + 4 * sf;
+    const vec d = AT(change)(vz, i, &l->top->velocity_node), x = AT(load)(lam + i) * d,
+              m = AT(load)(mu2 + i) * d;
+    vec gain = {0}, t = {0}, q = {0};
+    if (c.loss)
+        gain = AT(load)(l->relax + ELASTIC3D_ALIGN), t = AT(load)(ql + i) * d, q = AT(load)(qm + i);
+    MORE(xx + i, rxx + i, x, t);
+    MORE(yy + i, rxx + sf + i, x, t);
+    MORE(zz + i, rxx + 2 * sf + i, x + m, t + q * m);
+    gain = (real)0.25 * gain;
+    const vec im0 = AT(load)(im + i) + AT(load)(im + i + 1);
+    const vec mx = im0 + (AT(load)(im + i + sx) + AT(load)(im + i + sx + 1));
+    const vec my = im0 + (AT(load)(im + i + row) + AT(load)(im + i + row + 1));
+    const vec ex = (real)4 / mx * AT(change)(vx, i, &l->top->velocity_half);
+    const vec ey = (real)4 / my * AT(change)(vy, i, &l->top->velocity_half);
+    MORE(xz + i, rxz + i, ex, AT(edge)(qm + i, sx, 1) * ex);
+    MORE(yz + i, rxz + sf + i, ey, AT(edge)(qm + i, row, 1) * ey);
 }
 
 #undef SPLAT
@@ -194,6 +238,8 @@ INLINE void AT(close_stress)(const line *l, int64_t i) {
 #undef ABSORB_Y
 #undef ABSORB_Z
 #undef FETCH
+#undef ADD
+#undef MORE
 #undef FULL
 #undef vec
 #undef loose

@@ -46,16 +46,17 @@ typedef struct {
 typedef struct {
     int64_t plane, row, array, nz, bottom, depth; /* of the grid */
     const surface *top;
-    real *f;                 /* field VX at (x, y, 0) */
+    real *f, *q;             /* field VX, and PHI_LAM, at (x, y, 0) */
     real *qx, *qy, *qz;      /* memory variables of this row, [6][...] */
     real axn, bxn, axh, bxh; /* a, b of the absorbing layer along x at the node and the half node */
     real ayn, byn, ayh, byh;
     const real *azn, *bzn, *azh, *bzh; /* along z, by level */
+    const real *relax, *other;         /* decay and gain by level of this row, and of the next one */
 } line;
 
 /* Which parts of the arithmetic a piece of a row needs; known when it is compiled. */
 typedef struct {
-    int px, py, pz, fetch;
+    int px, py, pz, fetch, loss;
 } cases;
 
 /* Wide vectors for the most, narrow ones (8 levels at most) for the closure. */
@@ -100,45 +101,47 @@ typedef struct {
         for (; i < (stop); i += lanes)                                                                       \
             ROW_PASTE(body, lanes)(&l, i, (cases){__VA_ARGS__}, &w);                                         \
     }
-#define ROW(name, body, a, b, c, x, y, fetch)                                                                \
+#define ROW(name, body, a, b, c, x, y, fetch, loss)                                                          \
     static __attribute__((noinline)) void name(line l, int64_t count, int64_t next_x) {                      \
         const int64_t middle = l.bottom < l.nz ? l.bottom : l.nz, rest = middle % WIDE;                      \
         const int64_t whole = rest && rest <= NARROW ? middle - rest : middle;                               \
         for (; count > 0; count--) {                                                                         \
             int64_t i = 0;                                                                                   \
             real *top = l.f + ZZ * l.array, kept = *top;                                                     \
-            PIECE(body, WIDE, whole, a, b, c, x, y, 0, fetch)                                                \
-            PIECE(body, NARROW, middle, a, b, c, x, y, 0, fetch)                                             \
-            PIECE(body, WIDE, l.nz, a, b, c, x, y, 1, fetch)                                                 \
+            PIECE(body, WIDE, whole, a, b, c, x, y, 0, fetch, loss)                                          \
+            PIECE(body, NARROW, middle, a, b, c, x, y, 0, fetch, loss)                                       \
+            PIECE(body, WIDE, l.nz, a, b, c, x, y, 1, fetch, loss)                                           \
             for (i = 0; i < TOP; i += NARROW)                                                                \
-                ROW_PASTE(close_##body, NARROW)(&l, i);                                                      \
+                ROW_PASTE(close_##body, NARROW)(&l, i, (cases){x, y, 0, fetch, loss});                       \
             *top = kept; /* szz is zero at the surface */                                                    \
-            l.f += l.row, l.qx += next_x, l.qz += 6 * l.depth;                                               \
+            const real *relax = l.other;                                                                     \
+            l.other = l.relax, l.relax = relax;                                                              \
+            l.f += l.row, l.q += l.row, l.qx += next_x, l.qz += 6 * l.depth;                                 \
         }                                                                                                    \
     }
-ROW(velocity_000, velocity, XZ, YZ, ZZ, 0, 0, 0)
-ROW(velocity_010, velocity, XZ, YZ, ZZ, 0, 1, 0)
-ROW(velocity_100, velocity, XZ, YZ, ZZ, 1, 0, 0)
-ROW(velocity_110, velocity, XZ, YZ, ZZ, 1, 1, 0)
-ROW(velocity_001, velocity, XZ, YZ, ZZ, 0, 0, 1)
-ROW(velocity_011, velocity, XZ, YZ, ZZ, 0, 1, 1)
-ROW(velocity_101, velocity, XZ, YZ, ZZ, 1, 0, 1)
-ROW(velocity_111, velocity, XZ, YZ, ZZ, 1, 1, 1)
-ROW(stress_000, stress, VX, VY, VZ, 0, 0, 0)
-ROW(stress_010, stress, VX, VY, VZ, 0, 1, 0)
-ROW(stress_100, stress, VX, VY, VZ, 1, 0, 0)
-ROW(stress_110, stress, VX, VY, VZ, 1, 1, 0)
-ROW(stress_001, stress, VX, VY, VZ, 0, 0, 1)
-ROW(stress_011, stress, VX, VY, VZ, 0, 1, 1)
-ROW(stress_101, stress, VX, VY, VZ, 1, 0, 1)
-ROW(stress_111, stress, VX, VY, VZ, 1, 1, 1)
+/* In the layer along x, in the layer along y, fetch the next plane. */
+#define ROWS(name, body, a, b, c, loss)                                                                      \
+    ROW(name##_000, body, a, b, c, 0, 0, 0, loss)                                                            \
+    ROW(name##_010, body, a, b, c, 0, 1, 0, loss)                                                            \
+    ROW(name##_100, body, a, b, c, 1, 0, 0, loss)                                                            \
+    ROW(name##_110, body, a, b, c, 1, 1, 0, loss)                                                            \
+    ROW(name##_001, body, a, b, c, 0, 0, 1, loss)                                                            \
+    ROW(name##_011, body, a, b, c, 0, 1, 1, loss)                                                            \
+    ROW(name##_101, body, a, b, c, 1, 0, 1, loss)                                                            \
+    ROW(name##_111, body, a, b, c, 1, 1, 1, loss)
+ROWS(velocity, velocity, XZ, YZ, ZZ, 0)
+ROWS(stress, stress, VX, VY, VZ, 0)
+ROWS(relaxed, stress, VX, VY, VZ, 1)
 
-/* By: stress, in the layer along x, in the layer along y, fetch the next plane. */
+/* By: velocity, stress, stress with attenuation; then as above. */
 typedef void row_kernel(line, int64_t, int64_t);
-static row_kernel *const rows[2][2][2][2] = {{{{velocity_000, velocity_001}, {velocity_010, velocity_011}},
-                                              {{velocity_100, velocity_101}, {velocity_110, velocity_111}}},
-                                             {{{stress_000, stress_001}, {stress_010, stress_011}},
-                                              {{stress_100, stress_101}, {stress_110, stress_111}}}};
+#define BY_CASE(name)                                                                                        \
+    {                                                                                                        \
+        {{name##_000, name##_001}, {name##_010, name##_011}}, {                                              \
+            {name##_100, name##_101}, { name##_110, name##_111 }                                             \
+        }                                                                                                    \
+    }
+static row_kernel *const rows[3][2][2][2] = {BY_CASE(velocity), BY_CASE(stress), BY_CASE(relaxed)};
 
 /* The tables of one derivative: at level k, Q[k][l] / h[k], or -Q[l][k] / h[k] of a transpose; the first
  * level ahead of it is k + half. */

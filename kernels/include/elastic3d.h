@@ -20,6 +20,19 @@
  * in time, is its own adjoint. At k = 0 szz is zero and the moduli are those of plane stress.
  *
  * The field outside the grid is zero, density and 1/mu are infinite there: nothing moves.
+ *
+ * Attenuation: each point has one mechanism of relaxation, that of its parity (i, j, k modulo 2, so that
+ * eight mechanisms share a cell of 2 x 2 x 2 points; Day 1998), and one memory variable r for each stress.
+ * With x = dt C e of the unrelaxed moduli C, y the share of the modulus that relaxes and w the mechanism's
+ * angular frequency
+ *
+ *   r(n+1) = decay r(n) + gain y x       s(n+1) = s(n) + x - (r(n+1) + r(n))
+ *   decay = (1 - w dt/2) / (1 + w dt/2)  gain = w dt/2 / (1 + w dt/2)
+ *
+ * r is w dt/2 times the stress of a Maxwell body of modulus y C, advanced by the trapezoidal rule. y is the
+ * share of the mechanism times a strength phi of the point, one for the bulk and one for the shear modulus;
+ * at k = 0 that of shear is used for all. On an edge phi is the mean over its four nodes. y does not depend
+ * on C, so that a gradient with respect to C needs only s.
  */
 #ifndef SEISFLOW_ELASTIC3D_H
 #define SEISFLOW_ELASTIC3D_H
@@ -56,6 +69,10 @@ typedef long long int64_t;
  */
 enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, LAM, MU2, IMU, ARRAYS };
 
+/* The arrays of attenuation, as long as those of the arena: dt/h (phi_bulk kappa - 2/3 phi_shear mu), at k =
+ * 0 phi_shear lam; phi_shear; the memory variables of the stresses. */
+enum { PHI_LAM, PHI_MU, RXX, RYY, RZZ, RXY, RXZ, RYZ, LOSSES };
+
 typedef struct {
     int64_t nx, ny, nz;                /* points */
     int64_t row, plane, array, origin; /* strides in elements; where point (0, 0, 0) is in an array */
@@ -70,9 +87,12 @@ typedef struct {
     int64_t low, high; /* planes at either end that belong to a neighbour */
     int64_t slab0;     /* plane of the absorbing layers along x that psi_x begins with */
     void *fields;      /* ARRAYS arrays */
-    void *psi_x;       /* memory variables [2 cells + 1][ny][6][row], those of the planes that are here */
-    void *psi_y;       /* [nx][2 cells + 1][6][row] */
-    void *psi_z;       /* [nx][ny][6][depth] */
+    void *losses;      /* LOSSES arrays; null without attenuation */
+    const void
+        *relax;  /* decay and gain times share, by first + x and y modulo 2 and level: [2][2][2][ALIGN] */
+    void *psi_x; /* memory variables [2 cells + 1][ny][6][row], those of the planes that are here */
+    void *psi_y; /* [nx][2 cells + 1][6][row] */
+    void *psi_z; /* [nx][ny][6][depth] */
     const void *pml_x; /* a at nodes, b at nodes, a at half nodes, b at half nodes: [4][nx] */
     const void *pml_y; /* [4][ny] */
     const void *pml_z; /* [4][row] */

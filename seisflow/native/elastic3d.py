@@ -5,9 +5,7 @@ The scheme is drawn in ``kernels/include/elastic3d.h``; positions are in grid un
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import mmap
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,18 @@ import numpy.typing as npt
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError
+from seisflow.native.elastic3d_entries import COLUMNS, Entries, pieces
+from seisflow.native.elastic3d_memory import (
+    ALIGN,
+    ARRAYS,
+    FIELDS,
+    LOSSES,
+    arena,
+    loss_arena,
+    memory,
+    sizes_of,
+    state_memory,
+)
 from seisflow.native.elastic3d_slab import Slab
 from seisflow.native.elastic3d_structs import (
     GradientStruct,
@@ -35,59 +45,19 @@ __all__ = [
     "SUMS",
     "Entries",
     "Elastic3DGrid",
+    "Relaxation",
     "Snapshots",
     "memory",
     "state_memory",
 ]
 
-FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
-ARRAYS = (*FIELDS, "rho", "lam", "mu2", "imu")
 SUMS = ("lam", "mu", "xy", "xz", "yz", "rho", "forward", "adjoint")
-_COLUMNS = ("field", "x", "y", "z", "weight", "signal")
 ORDERS = (4, 8)
-ALIGN = 16
-_STAGGER = 35 * 64
-_HUGE = 2 << 20
 MOST_STEPS = 8
 SWEEP = 4
 """Time steps of one passage through the grid; at most MOST_STEPS, a divisor of 48."""
 _Integer = ctypes.c_int64
 _Pointer = ctypes.c_void_p
-
-
-@dataclass(frozen=True, eq=False)
-class Entries:
-    """Weighted points of fields: what a source adds to or a receiver sums over.
-
-    Parameters
-    ----------
-    field : ndarray of int (n,)
-        Number in ``FIELDS``.
-    x, y, z : ndarray of int (n,)
-        Point of the grid.
-    weight : ndarray (n,)
-    signal : ndarray of int (n,)
-        Which time series (source) or which record (receiver) the entry belongs to.
-    """
-
-    field: npt.NDArray[np.int64]
-    x: npt.NDArray[np.int64]
-    y: npt.NDArray[np.int64]
-    z: npt.NDArray[np.int64]
-    weight: npt.NDArray[np.float64]
-    signal: npt.NDArray[np.int64]
-
-    def select(self, which: npt.NDArray[Any]) -> Entries:
-        """Some of the entries."""
-        return Entries(*(getattr(self, name)[which] for name in _COLUMNS))
-
-    @staticmethod
-    def join(parts: list[Entries]) -> Entries:
-        """All entries of a list, in order."""
-        if not parts:
-            none = np.zeros(0, dtype=np.int64)
-            return Entries(none, none, none, none, np.zeros(0), none)
-        return Entries(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +80,28 @@ class Snapshots:
     first: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """One mechanism of attenuation a point, by the parity of its place; see ``kernels/include/elastic3d.h``.
+
+    Parameters
+    ----------
+    rate : ndarray (2, 2, 2)
+        Angular frequency times time step, by x, y and z modulo 2.
+    share : ndarray (2, 2, 2)
+        Of the modulus, for a strength of 1.
+    """
+
+    rate: FloatArray
+    share: FloatArray
+
+    def table(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Decay, and gain times share, [x modulo 2][y modulo 2][2][level modulo ALIGN]."""
+        half = 0.5 * self.rate
+        pair = np.stack([(1 - half) / (1 + half), half / (1 + half) * self.share], axis=2)
+        return np.ascontiguousarray(np.tile(pair, (1, 1, 1, ALIGN // 2)), dtype=dtype)
+
+
 def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> FloatArray:
     """Weights of the summation-by-parts rule at integer levels, or at half levels; 1 below the closure."""
     tables = np.ones((2, ALIGN))
@@ -117,67 +109,6 @@ def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> F
     find(_Pointer(tables[0].ctypes.data), _Pointer(tables[1].ctypes.data))
     result: FloatArray = tables[int(half)][np.minimum(levels, ALIGN - 1)]
     return result
-
-
-def _pieces(entries: Entries, records: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the entries of one record in one plane begin, and which of these pieces is the first of each record."""
-    starts = (np.diff(entries.signal) != 0) | (np.diff(entries.x) != 0)
-    piece = np.concatenate([[0], np.flatnonzero(starts) + 1, [entries.x.size]]).astype(np.int64)
-    if not entries.x.size:
-        piece = np.zeros(1, dtype=np.int64)
-    first = np.searchsorted(entries.signal[piece[:-1]], np.arange(records + 1)).astype(np.int64)
-    return piece, first
-
-
-def _rounded(number: int) -> int:
-    return (number + ALIGN - 1) // ALIGN * ALIGN
-
-
-def _sizes(
-    shape: tuple[int, int, int], cells: int, itemsize: int, halo: int, slab: Slab | None = None
-) -> dict[str, int]:
-    """Strides, the first level of the bottom slab, and lengths of the arrays, in elements."""
-    nx, ny, nz = shape
-    bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else _rounded(nz + halo)
-    depth = max(0, _rounded(nz - bottom))
-    row = _rounded(max(nz + halo, bottom + depth))  # whole vectors from the bottom slab on stay in their row
-    plane = row * (ny + halo)
-    length = (nx + 2 * halo) * plane + 2 * halo * row + 8 * ALIGN
-    array = -(-length * itemsize // 4096) * 4096 // itemsize + _STAGGER // itemsize
-    slabs = 2 * cells + 1 if cells else 0
-    layers = slabs if slab is None else slab.layers(cells)[1]
-    return {
-        "row": row, "plane": plane, "array": array, "bottom": bottom, "depth": depth,
-        "psi_x": layers * ny * 6 * row, "psi_y": nx * slabs * 6 * row, "psi_z": nx * ny * 6 * depth,
-    }  # fmt: skip
-
-
-def memory(
-    shape: tuple[int, int, int], cells: int, itemsize: int, order: int, slab: Slab | None = None
-) -> int:
-    """Bytes that the fields, the material and the absorbing layer of a grid, or of a slab of one, take."""
-    sizes = _sizes(shape, cells, itemsize, order // 2, slab)
-    elements = sizes["array"] * len(ARRAYS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]
-    return elements * itemsize + 2 * _HUGE
-
-
-def state_memory(
-    shape: tuple[int, int, int], cells: int, itemsize: int, order: int, slab: Slab | None = None
-) -> int:
-    """Bytes of what ``Elastic3DGrid.save`` copies."""
-    sizes = _sizes(shape, cells, itemsize, order // 2, slab)
-    return (sizes["array"] * len(FIELDS) + sizes["psi_x"] + sizes["psi_y"] + sizes["psi_z"]) * itemsize
-
-
-def _arena(elements: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Zeroed memory that starts on a huge page, with huge pages where the system has them."""
-    size = max(elements, 1) * np.dtype(dtype).itemsize
-    memory_map = mmap.mmap(-1, size + _HUGE)
-    with contextlib.suppress(AttributeError, OSError):  # other systems, and kernels made without huge pages
-        memory_map.madvise(mmap.MADV_HUGEPAGE)
-    raw = np.frombuffer(memory_map, dtype=np.uint8)
-    skip = -raw.ctypes.data % _HUGE
-    return raw[skip : skip + size].view(dtype)
 
 
 class Elastic3DGrid:
@@ -235,11 +166,12 @@ class Elastic3DGrid:
         if order not in ORDERS:
             raise InputError(f"the elastic kernel has order 4 and 8, not {order}")
         self.halo = halo = order // 2
-        sizes = _sizes(shape, cells, self.dtype.itemsize, halo, slab)
+        sizes = sizes_of(shape, cells, self.dtype.itemsize, halo, slab)
         self._sizes = sizes
         self._origin = halo * sizes["plane"] + halo * sizes["row"] + ALIGN
-        self._fields = _arena(sizes["array"] * len(ARRAYS), self.dtype)
-        self._psi = [_arena(sizes[name], self.dtype) for name in ("psi_x", "psi_y", "psi_z")]
+        self._fields = arena(sizes["array"] * len(ARRAYS), self.dtype)
+        self._losses: npt.NDArray[Any] | None = None
+        self._psi = [arena(sizes[name], self.dtype) for name in ("psi_x", "psi_y", "psi_z")]
         self._pml = self._padded_profiles(profiles)
         self._raw("rho")[...] = np.inf
         self._raw("imu")[...] = np.inf
@@ -247,7 +179,7 @@ class Elastic3DGrid:
             *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"],
             sizes["depth"], block,
             sweep, max(1, threads), slab.first, slab.total, slab.low, slab.high, slab.layers(cells)[0],
-            self._fields.ctypes.data, *(p.ctypes.data for p in self._psi + self._pml),
+            self._fields.ctypes.data, None, None, *(p.ctypes.data for p in self._psi + self._pml),
         )  # fmt: skip
         self._keep: list[Any] = []
         suffix = f"o{order}_" + ("f32" if self.dtype == np.float32 else "f64")
@@ -268,11 +200,14 @@ class Elastic3DGrid:
         return result
 
     def _raw(self, name: str) -> npt.NDArray[Any]:
-        start = ARRAYS.index(name) * self._sizes["array"]
-        return self._fields[start : start + self._sizes["array"]]
+        memory_of, names = (self._fields, ARRAYS) if name in ARRAYS else (self._losses, LOSSES)
+        if memory_of is None:
+            raise InputError(f"a grid without attenuation has no {name}")
+        start = names.index(name) * self._sizes["array"]
+        return memory_of[start : start + self._sizes["array"]]
 
     def view(self, name: str) -> npt.NDArray[Any]:
-        """One of ``ARRAYS`` as an array (nx, ny, nz) that can be written to; strided."""
+        """One of ``ARRAYS`` or (after ``attenuate``) ``LOSSES``: an array (nx, ny, nz) to be written to; strided."""
         size = self.dtype.itemsize
         return np.ndarray(
             self.shape,
@@ -302,9 +237,33 @@ class Elastic3DGrid:
         self.view("mu2")[...] = 2 * ratio * mu
         self.view("imu")[...] = 1 / (ratio * mu)
 
+    def attenuate(self, relaxation: Relaxation, bulk: FloatArray, shear: FloatArray) -> None:
+        """Let the moduli relax; ``set_material`` comes before, with the unrelaxed ones.
+
+        Parameters
+        ----------
+        relaxation : Relaxation
+        bulk, shear : ndarray (nx, ny, nz)
+            Strengths of the relaxation of bulk and shear modulus.
+        """
+        if bulk.shape != self.shape or shear.shape != self.shape:
+            raise InputError(f"strengths have shapes {bulk.shape} and {shear.shape}, the grid {self.shape}")
+        self._losses = loss_arena(self._sizes["array"], self.dtype)
+        self._relax = relaxation.table(self.dtype)
+        self._grid.losses, self._grid.relax = self._losses.ctypes.data, self._relax.ctypes.data
+        lam, mu2 = self.view("lam"), self.view("mu2")
+        self.view("phi_mu")[...] = shear
+        self.view("phi_lam")[...] = bulk * (lam + mu2 / 3) - shear * mu2 / 3
+        self.view("phi_lam")[:, :, 0] = shear[:, :, 0] * lam[:, :, 0]
+
+    @property
+    def _changing(self) -> tuple[str, ...]:
+        """Arrays that change in time."""
+        return FIELDS if self._losses is None else FIELDS + LOSSES[2:]
+
     @property
     def _state(self) -> list[npt.NDArray[Any]]:
-        return [self._fields[: len(FIELDS) * self._sizes["array"]], *self._psi]
+        return [*(self._raw(name) for name in self._changing), *self._psi]
 
     def save(self) -> list[npt.NDArray[Any]]:
         """A copy of all fields and memory variables."""
@@ -317,10 +276,8 @@ class Elastic3DGrid:
 
     def reset(self) -> None:
         """Set all fields and memory variables to zero."""
-        for name in FIELDS:
-            self._raw(name)[...] = 0
-        for psi in self._psi:
-            psi[...] = 0
+        for part in self._state:
+            part[...] = 0
 
     def _offsets(self, entries: Entries) -> npt.NDArray[np.int64]:
         sizes = self._sizes
@@ -350,7 +307,7 @@ class Elastic3DGrid:
         """
         rows = self._rows(entries)
         order = np.argsort(rows, kind="stable")
-        ordered = Entries(*(np.ascontiguousarray(getattr(entries, name)[order]) for name in _COLUMNS))
+        ordered = Entries(*(np.ascontiguousarray(getattr(entries, name)[order]) for name in COLUMNS))
         samples = np.ascontiguousarray(samples, dtype=np.float64)
         if ordered.signal.size and int(ordered.signal.max()) >= samples.shape[1]:
             raise InputError(f"a source entry has signal {ordered.signal.max()} of {samples.shape[1]}")
@@ -377,7 +334,7 @@ class Elastic3DGrid:
         """
         if np.any(np.diff(entries.signal) < 0):
             raise InputError("the entries of receivers must be sorted by record")
-        piece, first = _pieces(entries, out.shape[1])
+        piece, first = pieces(entries, out.shape[1])
         rows, stress = self._rows(entries), entries.field >= FIELDS.index("sxx")
         parts = [np.flatnonzero(stress == late) for late in (False, True)]
         parts = [part[np.argsort(rows[part], kind="stable")] for part in parts]
@@ -484,7 +441,7 @@ class Elastic3DGrid:
         """All that changes in time of planes ``first`` to ``last`` of this memory, as views."""
         sizes, (_, ny, _), cells = self._sizes, self.shape, self.cells
         start, end = (self._origin + sizes["plane"] * plane for plane in (first, last))
-        found = [self._raw(name)[start:end] for name in FIELDS]
+        found = [self._raw(name)[start:end] for name in self._changing]
         if cells:
             here = Slab(self.slab.total, self.slab.first + first, last - first)
             layer, count = here.layers(cells)

@@ -29,7 +29,7 @@ class GridStruct(ctypes.Structure):
     _fields_: ClassVar = [
         *_numbers("nx ny nz row plane array origin cells bottom depth block sweep threads"),
         *_numbers("first total low high slab0"),
-        *_pointers("fields psi_x psi_y psi_z pml_x pml_y pml_z"),
+        *_pointers("fields losses relax psi_x psi_y psi_z pml_x pml_y pml_z"),
     ]
 
 

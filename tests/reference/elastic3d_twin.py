@@ -41,7 +41,7 @@ def apply(matrix, array, axis):
 class Twin:
     """profiles[axis] is (4, n): a, b at nodes, a, b at half nodes; material in scaled units (dt/h included)."""
 
-    def __init__(self, rho, lam, mu, ratio, profiles, order=4):
+    def __init__(self, rho, lam, mu, ratio, profiles, order=4, relaxation=None, strength=None):
         self.shape = rho.shape
         self.m = [matrices(n, axis == 2, order) for axis, n in enumerate(self.shape)]
         self.profiles = profiles
@@ -63,6 +63,35 @@ class Twin:
             name: 4 / (c[inner] + moved(c, a) + moved(c, b) + moved(c, a, b))
             for name, a, b in (("sxy", 0, 1), ("sxz", 0, 2), ("syz", 1, 2))
         }
+
+        self.memory = None if relaxation is None else {name: np.zeros(self.shape) for name in NAMES[3:]}
+        if relaxation is not None:
+            self.attenuate(relaxation, *strength)
+
+    def attenuate(self, relaxation, bulk, shear):
+        """Rate (times the step) and share of the mechanism of each point, by its parity; strengths on edges."""
+        repeat = tuple(-(-n // 2) for n in self.shape)
+        cut = tuple(slice(0, n) for n in self.shape)
+        self.rate, share = (np.tile(a, repeat)[cut] for a in (relaxation.rate, relaxation.share))
+        padded = np.pad(shear, ((0, 1),) * 3)
+        moved = [padded[tuple(slice(s, n + s) for s, n in zip(shift, self.shape, strict=True))]
+                 for shift in np.ndindex(2, 2, 2)]  # fmt: skip
+        self.bulk_share, self.shear_share = share * bulk, share * shear
+        self.bulk_share[:, :, 0] = self.shear_share[:, :, 0]
+        self.edge_share = {
+            name: share * 0.25 * (moved[0] + moved[a] + moved[b] + moved[a + b])
+            for name, a, b in (("sxy", 4, 2), ("sxz", 4, 1), ("syz", 2, 1))
+        }
+
+    def relax(self, name, change, relaxing):
+        """Maxwell body of modulus y C by the trapezoidal rule beside a spring of (1 - y) C."""
+        if self.memory is None:
+            self.fields[name] = self.fields[name] + change
+            return
+        half, old = 0.5 * self.rate, self.memory[name]
+        new = ((1 - half) * old + relaxing) / (1 + half)
+        self.fields[name] = self.fields[name] + change - relaxing + (new - old)
+        self.memory[name] = new
 
     def weights(self, name):
         w = [self.m[axis][5 if p == "H" else 4] for axis, p in enumerate(POSITION[name])]
@@ -93,13 +122,17 @@ class Twin:
         gxy = d("x4", 0, "vy", 0, True) + d("y4", 0, "vx", 1, True)
         gxz = d("x5", 0, "vz", 0, True) + d("z4", 0, "vx", 2, True)
         gyz = d("y5", 0, "vz", 1, True) + d("z5", 0, "vy", 2, True)
-        trace = self.lam * (exx + eyy + ezz)
-        s["sxx"] = s["sxx"] + q * (trace + 2 * self.mu * exx)
-        s["syy"] = s["syy"] + q * (trace + 2 * self.mu * eyy)
-        s["szz"] = s["szz"] + q * (trace + 2 * self.mu * ezz)
+        trace = q * (exx + eyy + ezz)
+        for name, e in (("sxx", exx), ("syy", eyy), ("szz", ezz)):
+            shear, relaxing = q * 2 * self.mu * e, None
+            if self.memory is not None:
+                bulk = self.bulk_share * (self.lam + 2 / 3 * self.mu) - 2 / 3 * self.shear_share * self.mu
+                relaxing = bulk * trace + self.shear_share * shear
+            self.relax(name, self.lam * trace + shear, relaxing)
         s["szz"][:, :, 0] = 0
         for name, g in (("sxy", gxy), ("sxz", gxz), ("syz", gyz)):
-            s[name] = s[name] + q * self.shear[name] * g
+            change = q * self.shear[name] * g
+            self.relax(name, change, None if self.memory is None else self.edge_share[name] * change)
 
     def inject(self, entries, sample):
         for f, x, y, z, w, i in zip(

@@ -9,22 +9,24 @@ from elastic3d_twin import NAMES, STENCILS, Twin, matrices
 from seisflow import native
 from seisflow.native.elastic3d import ORDERS, Elastic3DGrid, Entries, Snapshots, level_weights
 from seisflow.solvers.absorb import profiles as damping_profiles
-from tests.elastic3d_cases import RATIO, compiled, entries, initial, medium, profiles
+from tests.elastic3d_cases import RATIO, compiled, entries, initial, medium, profiles, relaxation, strength
 
 
 def state(grid):
-    return b"".join(np.ascontiguousarray(grid.view(name)).tobytes() for name in NAMES)
+    return b"".join(part.tobytes() for part in grid.save())
 
 
+@pytest.mark.parametrize("loss", [False, True])
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("shape", "cells"),
     [((17, 19, 27), 4), ((14, 25, 49), 5), ((11, 9, 16), 0), ((23, 22, 33), 10), ((9, 8, 45), 1)],
 )
-def test_compiled_agrees_with_the_twin(shape, cells, order):
+def test_compiled_agrees_with_the_twin(shape, cells, order, loss):
     steps = 40
-    grid, out, f, m = compiled(shape, np.float64, cells, steps, block=7, order=order)
-    twin = Twin(*medium(shape), RATIO, profiles(shape, cells), order)
+    grid, out, f, m = compiled(shape, np.float64, cells, steps, block=7, order=order, loss=loss)
+    with_loss = (relaxation(), strength(shape)) if loss else ()
+    twin = Twin(*medium(shape), RATIO, profiles(shape, cells), order, *with_loss)
     twin.fields = {name: values.copy() for name, values in initial(shape).items()}
     expected = twin.run(
         steps, entries(shape, [0, 1, 2], 3, 11), f, entries(shape, [3, 4, 6, 7, 8], 2, 12), m,
@@ -47,14 +49,17 @@ def test_single_precision_agrees_with_double(shape, cells):
     assert np.abs(out32 - out64).max() < 1e-5 * np.abs(out64).max()
 
 
+@pytest.mark.parametrize("loss", [False, True])
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype, order):
+def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype, order, loss):
     shape, cells, steps = (37, 29, 43), 5, 25
 
     def run(**choices):
         stored = Snapshots(4, 1, np.zeros((7, 3, 27 + order, 19 + order, 38 + order // 2), dtype))
-        grid, out, *_ = compiled(shape, dtype, cells, steps, snapshots=stored, order=order, **choices)
+        grid, out, *_ = compiled(
+            shape, dtype, cells, steps, snapshots=stored, order=order, loss=loss, **choices
+        )
         return state(grid) + out.tobytes() + stored.data.tobytes()
 
     expected = run()
