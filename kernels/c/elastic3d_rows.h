@@ -93,7 +93,8 @@ typedef struct {
 #include "elastic3d_points.h"
 #endif
 
-/* A row: the middle, the absorbing layer at the bottom, and what the free surface changes. */
+/* A row: the middle, the absorbing layer at the bottom, and what the free surface changes. The layer begins
+ * at a multiple of 8 and goes on to one of WIDE first, or its end would run into the next row. */
 #define PIECE(body, lanes, stop, a, b, c, ...)                                                               \
     if (i < (stop)) {                                                                                        \
         ROW_PASTE(window, lanes) w;                                                                          \
@@ -105,11 +106,14 @@ typedef struct {
     static __attribute__((noinline)) void name(line l, int64_t count, int64_t next_x) {                      \
         const int64_t middle = l.bottom < l.nz ? l.bottom : l.nz, rest = middle % WIDE;                      \
         const int64_t whole = rest && rest <= NARROW ? middle - rest : middle;                               \
+        const int64_t even = (middle + WIDE - 1) / WIDE * WIDE, odd = even < l.nz ? even : l.nz;             \
         for (; count > 0; count--) {                                                                         \
             int64_t i = 0;                                                                                   \
             real *top = l.f + ZZ * l.array, kept = *top;                                                     \
             PIECE(body, WIDE, whole, a, b, c, x, y, 0, fetch, loss)                                          \
             PIECE(body, NARROW, middle, a, b, c, x, y, 0, fetch, loss)                                       \
+            if (WIDE > NARROW && middle < l.nz)                                                              \
+                PIECE(body, NARROW, odd, a, b, c, x, y, 1, fetch, loss)                                      \
             PIECE(body, WIDE, l.nz, a, b, c, x, y, 1, fetch, loss)                                           \
             for (i = 0; i < TOP; i += NARROW)                                                                \
                 ROW_PASTE(close_##body, NARROW)(&l, i, (cases){x, y, 0, fetch, loss});                       \

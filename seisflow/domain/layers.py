@@ -62,6 +62,17 @@ class Layers:
         """Depths of the tops of the layers in m, shape (n,); the first is 0."""
         return np.concatenate([[0.0], np.cumsum(self.thickness[:-1])])
 
+    @property
+    def losses(self) -> tuple[FloatArray, FloatArray]:
+        """1/Q of bulk and of shear modulus, from those of P and S waves, each (n,).
+
+        1/Qp = (1 - L) / Qkappa + L / Qmu with L = 4/3 (vs/vp)^2 (Stein & Wysession 2003, eq. 3.7.9). Where Qp is so
+        large that the bulk modulus would gain, it loses nothing.
+        """
+        share = 4 / 3 * (self.vs / self.vp) ** 2
+        bulk = np.maximum(1 / self.qp - share / self.qs, 0.0) / (1 - share)
+        return bulk, 1 / self.qs
+
     def at_period(self, period: float) -> Layers:
         """Shift the speeds to what waves of one period see: physical dispersion of a constant Q.
 
@@ -125,7 +136,8 @@ def layered_model(
     Returns
     -------
     Model
-        float64, the same in every column.
+        float64, the same in every column; with quality factors if the layers have them and a reference period is
+        given.
 
     Raises
     ------
@@ -149,5 +161,11 @@ def layered_model(
     bulk = 1.0 / (shares @ (1.0 / kappa))
     shear = 1.0 / (shares @ (1.0 / mu))
     column = {"vp": np.sqrt((bulk + 4.0 / 3.0 * shear) / rho), "vs": np.sqrt(shear / rho), "rho": rho}
+    frequency = 1.0
+    if reference_period is not None and np.isfinite(np.concatenate([layers.qp, layers.qs])).any():
+        frequency = 1 / reference_period
+        losses = zip(("qkappa", "qmu"), layers.losses, (kappa, mu), (bulk, shear), strict=True)
+        with np.errstate(divide="ignore"):
+            column |= {name: 1 / ((shares @ (loss / each)) * whole) for name, loss, each, whole in losses}
     fields = {name: np.tile(values, (*grid.shape[:2], 1)) for name, values in column.items()}
-    return Model(grid, projection, **fields)
+    return Model(grid, projection, **fields, reference_frequency=frequency)

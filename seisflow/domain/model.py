@@ -23,7 +23,7 @@ def _check_shapes(grid: Grid, fields: dict[str, FloatArray]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Isotropic elastic Earth structure on a regular grid.
+    """Isotropic Earth structure on a regular grid, elastic or with attenuation.
 
     Parameters
     ----------
@@ -34,22 +34,36 @@ class Model:
         Speeds of P and S waves in m/s.
     rho : ndarray (nx, ny, nz)
         Density in kg/m3.
+    qkappa, qmu : ndarray (nx, ny, nz), optional
+        Quality factors of bulk and shear modulus, both or none; infinite where nothing is lost.
+    reference_frequency : float
+        Hz; with quality factors speeds depend on frequency, and ``vp`` and ``vs`` are those at this one.
     """
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("vp", "vs", "rho")
+    QUALITY: ClassVar[tuple[str, ...]] = ("qkappa", "qmu")
 
     grid: Grid
     projection: Projection
     vp: FloatArray
     vs: FloatArray
     rho: FloatArray
+    qkappa: FloatArray | None = None
+    qmu: FloatArray | None = None
+    reference_frequency: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_shapes(self.grid, self.fields())
+        _check_shapes(self.grid, self.fields() | self.quality())
+        if (self.qkappa is None) != (self.qmu is None):
+            raise InputError("a model has both qkappa and qmu, or none of them")
 
     def fields(self) -> dict[str, FloatArray]:
         """The three fields by name, in the order of ``PARAMETERS``."""
         return {name: getattr(self, name) for name in self.PARAMETERS}
+
+    def quality(self) -> dict[str, FloatArray]:
+        """The quality factors by name, none for an elastic model."""
+        return {name: getattr(self, name) for name in self.QUALITY if getattr(self, name) is not None}
 
     def with_fields(self, **fields: FloatArray) -> Model:
         """A new model with some of the fields replaced."""
@@ -62,8 +76,17 @@ class Model:
         ------
         InputError
             With the place and the value of the first fault: NaN, infinite, not positive, or vp/vs too small for a
-            positive bulk modulus (vp^2 > 4/3 vs^2).
+            positive bulk modulus (vp^2 > 4/3 vs^2). Quality factors may be infinite.
         """
+        for name, values in self.quality().items():
+            bad = np.isnan(values) | (values <= 0)
+            if bad.any():
+                found = f"{name} = {values[tuple(np.argwhere(bad)[0])]}"
+                self._complain(where, bad, found, "positive (infinite without attenuation)")
+        if self.quality() and not 0 < self.reference_frequency < np.inf:
+            raise InputError(
+                f"{where}: reference_frequency = {self.reference_frequency} Hz; it must be positive"
+            )
         for name, values in self.fields().items():
             bad = ~np.isfinite(values) | (values <= 0)
             if bad.any():

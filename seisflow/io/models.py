@@ -27,6 +27,12 @@ _FIELDS = {
     "vs": {"long_name": "S wave speed", "units": "m s-1"},
     "rho": {"long_name": "density", "units": "kg m-3"},
 }
+_QUALITY = {
+    "qkappa": {"long_name": "quality factor of the bulk modulus", "units": "1"},
+    "qmu": {"long_name": "quality factor of the shear modulus", "units": "1"},
+}
+_REFERENCE = "reference_frequency"
+"""Attribute of the quality factors: Hz, at which vp and vs are given."""
 _DERIVATIVES = {
     "vp": {"long_name": "dJ/dvp, per node", "units": "m-1 s"},
     "vs": {"long_name": "dJ/dvs, per node", "units": "m-1 s"},
@@ -56,7 +62,10 @@ def write_model(path: str | os.PathLike[str], model: Model) -> None:
         If the disk is full.
     """
     model.check(str(path))
+    fields: dict[str, tuple[FloatArray, Mapping[str, Any]]]
     fields = {name: (values, _FIELDS[name]) for name, values in model.fields().items()}
+    reference = {_REFERENCE: float(model.reference_frequency)}
+    fields |= {name: (values, _QUALITY[name] | reference) for name, values in model.quality().items()}
     _write(path, "seismic model", model.grid, model.projection, fields)
 
 
@@ -87,7 +96,7 @@ def _write(
     title: str,
     grid: Grid,
     projection: Projection | None,
-    fields: Mapping[str, tuple[FloatArray, Mapping[str, str]]],
+    fields: Mapping[str, tuple[FloatArray, Mapping[str, Any]]],
 ) -> None:
     with writing(path) as file:
         texts = {"Conventions": "CF-1.11", "title": title, "history": f"seisflow {__version__}"}
@@ -158,8 +167,10 @@ def read_model(path: str | os.PathLike[str]) -> Model:
         grid = _read_grid(path, file)
         projection = _read_projection(path, file)
         fields = {name: _read_field(path, file, name) for name in Model.PARAMETERS}
+        quality, reference = _read_quality(path, file)
     _check_units(path, fields)
-    model = Model(grid, projection, **{name: values for name, (values, _) in fields.items()})
+    values = {name: values for name, (values, _) in fields.items()}
+    model = Model(grid, projection, **values, **quality, reference_frequency=reference)
     model.check(str(path))
     return model
 
@@ -277,6 +288,21 @@ def _read_field(path: str | os.PathLike[str], file: Any, name: str) -> tuple[Flo
     values = np.ascontiguousarray(values.transpose([dimensions.index(axis) for axis in "xyz"]))
     units = attribute_text(variable.attrs, "units") if "units" in variable.attrs else None
     return values, units
+
+
+def _read_quality(path: str | os.PathLike[str], file: Any) -> tuple[dict[str, FloatArray], float]:
+    """Quality factors, none for an elastic model, and the frequency in Hz at which the speeds are given."""
+    found = [name for name in Model.QUALITY if name in file]
+    if not found:
+        return {}, 1.0
+    if len(found) < len(Model.QUALITY):
+        raise InputError(f"{path}: has {found[0]} alone; attenuation needs qkappa and qmu")
+    frequencies = {_number(file[name].attrs, _REFERENCE) for name in found if _REFERENCE in file[name].attrs}
+    if len(frequencies) != 1:
+        raise InputError(
+            f"{path}: qkappa and qmu need one attribute {_REFERENCE}: the frequency in Hz at which vp and vs are given"
+        )
+    return {name: _read_field(path, file, name)[0] for name in found}, frequencies.pop()
 
 
 def _dimensions(variable: Any) -> list[str]:

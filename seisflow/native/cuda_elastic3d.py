@@ -80,9 +80,9 @@ class CudaElastic3D:
     def __init__(self, device: Device, grid: Elastic3DGrid, events: int = 1) -> None:
         if grid.slab.total != grid.shape[0]:
             raise InputError("a GPU takes whole grids, not slabs of planes; run one process for each event")
-        if getattr(grid._grid, "losses", None):
+        if grid.attenuated:
             raise InputError(
-                "the CUDA kernel has no attenuation yet; set compute.device: cpu, or solver.attenuation: false"
+                "elastic3d: a GPU does not attenuate waves; set compute.device: cpu, or solver.attenuation: false"
             )
         if grid.shape[0] > 65535 or 3 * events > 65535:
             raise InputError(
@@ -111,6 +111,9 @@ class CudaElastic3D:
             "psi_wide": psi[0], "psi_tall": psi[1], "psi_deep": psi[2],
         }  # fmt: skip
         self._set(**numbers, **{name: device.address(array) for name, array in self.arrays.items()})
+
+    def relaxing(self, points: Entries) -> None:
+        """As of ``Elastic3DGrid``: nothing relaxes."""
 
     def _set(self, **values: int) -> None:
         for name, value in values.items():

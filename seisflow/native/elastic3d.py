@@ -171,6 +171,7 @@ class Elastic3DGrid:
         self._origin = halo * sizes["plane"] + halo * sizes["row"] + ALIGN
         self._fields = arena(sizes["array"] * len(ARRAYS), self.dtype)
         self._losses: npt.NDArray[Any] | None = None
+        self._relax: npt.NDArray[Any] | None = None
         self._psi = [arena(sizes[name], self.dtype) for name in ("psi_x", "psi_y", "psi_z")]
         self._pml = self._padded_profiles(profiles)
         self._raw("rho")[...] = np.inf
@@ -255,6 +256,18 @@ class Elastic3DGrid:
         self.view("phi_mu")[...] = shear
         self.view("phi_lam")[...] = bulk * (lam + mu2 / 3) - shear * mu2 / 3
         self.view("phi_lam")[:, :, 0] = shear[:, :, 0] * lam[:, :, 0]
+
+    @property
+    def attenuated(self) -> bool:
+        """Whether moduli relax."""
+        return self._losses is not None
+
+    def relaxing(self, points: Entries) -> tuple[FloatArray, FloatArray] | None:
+        """Decay and gain of the memory variables of some nodes at the surface; None without attenuation."""
+        if self._relax is None:
+            return None
+        pairs = self._relax[(self.slab.first + points.x) % 2, points.y % 2, :, 0].astype(np.float64)
+        return pairs[:, 0], pairs[:, 1] * self.view("phi_mu")[points.x, points.y, points.z]
 
     @property
     def _changing(self) -> tuple[str, ...]:

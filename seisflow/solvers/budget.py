@@ -31,6 +31,14 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class _Sizes:
+    order: int
+    itemsize: int
+    attenuation: bool
+    half: bool
+
+
+@dataclass(frozen=True)
 class _Needs:
     """Bytes of one rank: a forward run, a grid, what a gradient adds, a snapshot, a state."""
 
@@ -47,8 +55,8 @@ class _Needs:
 
 
 def budget(  # noqa: PLR0913 - what decides it
-    simulation: Simulation, layout: Layout, shares: Shares, *, order: int, itemsize: int, steps: int, slots: int,
-    limit: float,
+    simulation: Simulation, layout: Layout, shares: Shares, *, order: int, itemsize: int, counts: tuple[int, int],
+    limit: float, attenuation: bool,
     half: bool = False,
 ) -> Budget:  # fmt: skip
     """Choose the least number of segments with which a gradient stays below a limit.
@@ -61,17 +69,18 @@ def budget(  # noqa: PLR0913 - what decides it
     order : {4, 8}
     itemsize : int
         Bytes of a number of the fields.
-    steps, slots : int
+    counts : tuple of 2 int
         Time steps, and stored velocities.
     limit : float
         Bytes of one rank.
+    attenuation : bool
+        Whether waves are attenuated.
     half : bool
         Whether velocities are stored in half precision.
     """
-    needs = [
-        _needs(simulation, layout, shares, rank, order=order, itemsize=itemsize, steps=steps, half=half)
-        for rank in range(len(shares.slabs))
-    ]
+    steps, slots = counts
+    sizes = _Sizes(order, itemsize, attenuation, half)
+    needs = [_needs(simulation, layout, shares, rank, sizes, steps) for rank in range(len(shares.slabs))]
     most = max(needs, key=lambda each: each.gradient(slots, 1))
     parts = 1
     if most.gradient(slots, 1) > limit:
@@ -84,24 +93,29 @@ def budget(  # noqa: PLR0913 - what decides it
 
 
 def _needs(
-    simulation: Simulation, layout: Layout, shares: Shares, rank: int, *, order: int, itemsize: int, steps: int,
-    half: bool,
-) -> _Needs:  # fmt: skip
+    simulation: Simulation, layout: Layout, shares: Shares, rank: int, sizes: _Sizes, steps: int
+) -> _Needs:
+    order, itemsize, loss, half = sizes.order, sizes.itemsize, sizes.attenuation, sizes.half
     slab, cells = shares.slabs[rank], layout.cells
     along_x = slab.inside(cells)
     inside = (along_x.stop - along_x.start, *(s.stop - s.start for s in layout.inside[1:]))
     shape = (slab.count, *layout.shape[1:])
-    grid = memory(shape, cells, itemsize, order, slab)
+    grid = memory(shape, cells, itemsize, order, slab, attenuation=loss)
     points = shape[0] * shape[1] * shape[2]
-    forward = grid + 48 * points + steps * (3 * len(simulation.stations) * 8 * 2 + 16)
+    forward = grid + (96 if loss else 48) * points + steps * (3 * len(simulation.stations) * 8 * 2 + 16)
     if len(shares.slabs) > 1:
         # the copies in messages; on the first rank also the model and its kernel, on the nodes of the model
-        copies = state_memory(shape, cells, itemsize, order, slab) * (slab.low + slab.high) // slab.count
+        copies = (
+            state_memory(shape, cells, itemsize, order, slab, attenuation=loss)
+            * (slab.low + slab.high)
+            // slab.count
+        )
         forward += 2 * copies
         forward += 12 * 8 * simulation.model.vp.size if rank == 0 else 0
     around = (inside[0] + order) * (inside[1] + order) * (inside[2] + order // 2)
     return _Needs(
         forward, grid, (len(SUMS) * itemsize + 12 * 8) * inside[0] * inside[1] * inside[2],
-        3 * (2 if half else itemsize) * around, state_memory(shape, cells, itemsize, order, slab),
+        3 * (2 if half else itemsize) * around,
+        state_memory(shape, cells, itemsize, order, slab, attenuation=loss),
         3 * AT_ONCE * itemsize * around if half else 0,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from seisflow.ranks import Ranks
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.setup import Material, Setup, moment_rate
 
-__all__ = ["model_kernel", "stress_records", "surface_terms"]
+__all__ = ["elastic_part", "model_kernel", "stress_records", "surface_terms"]
 
 _EDGES = 20
 """Tag of the message with sums on edges."""
@@ -44,12 +44,36 @@ def stress_records(dipole: Entries) -> Entries:
     return joined.select(np.argsort(joined.signal, kind="stable"))
 
 
+def elastic_part(records: FloatArray, relaxing: tuple[FloatArray, FloatArray] | None) -> FloatArray:
+    """Stress that would be there without relaxation, for the same strain.
+
+    Parameters
+    ----------
+    records : ndarray (steps, nodes)
+        Stress after each step.
+    relaxing : tuple of 2 ndarray (nodes,), optional
+        Decay and gain of the memory variable of each node, see ``kernels/include/elastic3d.h``.
+    """
+    if relaxing is None or records.size == 0:
+        return records
+    decay, gain = relaxing
+    result, memory = np.empty_like(records), np.zeros(records.shape[1])
+    total, before = np.zeros(records.shape[1]), np.zeros(records.shape[1])
+    for step, stress in enumerate(records):
+        change = (stress - before + (1 + decay) * memory) / (1 - gain)
+        memory = decay * memory + gain * change
+        total, before = total + change, stress
+        result[step] = total
+    return result
+
+
 def surface_terms(
     setup: Setup, material: Material, dipole: Entries, records: FloatArray
 ) -> tuple[Entries, FloatArray]:
     """dJ/d(lambda / (lambda + 2 mu)) at the nodes of ``surface_dipole``.
 
-    ``records`` (steps, nodes) are sxx + syy of the adjoint run after each of its steps.
+    ``records`` (steps, nodes) are sxx + syy after each step of the adjoint run, without what relaxation took from them:
+    a source acts on strain.
     """
     # step m of the adjoint run meets step steps - 1 - m of the forward run, with its stress before the step
     rate = moment_rate(setup)[::-1][1:]
@@ -129,7 +153,7 @@ def model_kernel(
     np.add.at(d_lam, place, values * 2 * mu[place] / stiff)
     np.add.at(d_mu, place, -values * 2 * lam[place] / stiff)
     d_rho = factor * total["rho"].astype(np.float64)
-    regrid = Regrid(setup.simulation.model.grid, setup.layout, setup.slab, ranks)
+    regrid = Regrid(setup.simulation.model.grid, setup.layout, setup.slab, ranks, setup.attenuation)
     kernel = regrid.gradient(setup.simulation.model, (rho, lam, mu), (d_rho, d_lam, d_mu))
     light = np.sqrt(total["forward"].astype(np.float64)) * np.sqrt(total["adjoint"].astype(np.float64))
     light *= scale * plan.snapshot_every

@@ -14,17 +14,18 @@ from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 
-from seisflow.domain import FloatArray, Gather, Kernel
+from seisflow.domain import FloatArray, Gather, Kernel, Model
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.device import Device
 from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
 from seisflow.ranks import Ranks
 from seisflow.solvers.absorb import profiles
+from seisflow.solvers.attenuation import attenuation_of
 from seisflow.solvers.base import Plan, Progress, Simulation
 from seisflow.solvers.budget import budget
 from seisflow.solvers.decomposition import SharedGrid, Shares
-from seisflow.solvers.derivatives import model_kernel, stress_records, surface_terms
+from seisflow.solvers.derivatives import elastic_part, model_kernel, stress_records, surface_terms
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.run import Drive, Run
 from seisflow.solvers.setup import (
@@ -52,6 +53,8 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 _DEVICE_SHARE = 0.6
 """Of the free memory of a GPU, that one simulation may take."""
 _SAFETY, _MOST = 0.9, 0.96
+_LOSS_WORK = 1.5
+"""What a point costs with attenuation, over what it costs without."""
 _LEAST_POINTS = 4.0
 
 
@@ -77,6 +80,8 @@ class Elastic3DConfig:
     absorbed_speed : float, optional
         P speed in m/s that the absorbing layers are made for; the largest of the model if left out. An inversion keeps
         that of its stage: layers that followed each model would add to its misfit what no gradient knows.
+    attenuation : bool
+        Attenuate waves where the model has quality factors. If not, its speeds are those of the middle of the band.
     precision : {"single", "double"}
         Of the wave fields.
     memory_gb : float
@@ -99,6 +104,7 @@ class Elastic3DConfig:
     points_per_wavelength: float | None = None
     cpml_cells: int = 10
     absorbed_speed: float | None = None
+    attenuation: bool = True
     precision: Literal["single", "double"] = "single"
     memory_gb: float = 4.0
     snapshots_per_period: float = 4.0
@@ -146,6 +152,25 @@ class Elastic3DConfig:
     def courant(self) -> float:
         """Largest stable vp dt / h."""
         return _COURANT[self.order]
+
+    def extremes(self, model: Model, period: float) -> tuple[float, float]:
+        """Slowest S and fastest P speed that a model has in a simulation, m/s.
+
+        Parameters
+        ----------
+        model : Model
+        period : float
+            Shortest period in s.
+
+        Raises
+        ------
+        InputError
+            If its quality factors are too small.
+        """
+        attenuation = attenuation_of(model, period, relaxing=self.attenuation)
+        if attenuation is None:
+            return float(model.vs.min()), float(model.vp.max())
+        return attenuation.extremes(model)
 
     def steps(self, slowest: float, fastest: float, period: float) -> tuple[float, float]:
         """Choose spacing (m) and time step (s) for slowest vs and fastest vp (m/s) and a shortest period (s).
@@ -421,6 +446,11 @@ class Elastic3D:
         recorded = stress_records(dipole)
         count = int(recorded.signal.max(initial=-1)) + 1
         if with_source:
+            if setup.attenuation is not None and setup.attenuation.relaxing:
+                raise InputError(
+                    "elastic3d: derivatives with respect to the source take the strain from the stress, which "
+                    "attenuation does not allow; set solver.attenuation: false"
+                )
             wanted = source_records(setup, material)
             recorded = Entries.join([recorded, replace(wanted, signal=wanted.signal + count)])
         run = Run(grid, setup, drive, recorded, self.ranks)
@@ -431,7 +461,8 @@ class Elastic3D:
         del again
         records = run.records * scale
         shallow = records[:, :count] if self.ranks is None else records
-        surface = surface_terms(setup, material, setup.own(dipole), shallow)
+        dipole = setup.own(dipole)
+        surface = surface_terms(setup, material, dipole, elastic_part(shallow, grid.relaxing(dipole)))
         del grid, run
         kernel = model_kernel(setup, material, sums, held.scale * scale, surface, self.ranks)
         if with_source and kernel is not None:
@@ -449,8 +480,10 @@ class Elastic3D:
         _check_simulation(simulation)
         config, model = self.config, simulation.model
         model.check()
-        fastest = float(model.vp.max())
-        spacing, step = config.steps(float(model.vs.min()), fastest, simulation.shortest_period)
+        attenuation = attenuation_of(model, simulation.shortest_period, relaxing=config.attenuation)
+        loss = attenuation is not None and attenuation.relaxing
+        slowest, fastest = config.extremes(model, simulation.shortest_period)
+        spacing, step = config.steps(slowest, fastest, simulation.shortest_period)
         layout = box(simulation, spacing, config.cpml_cells)
         source, first, steps = sample_source(
             simulation.event.time_function, step, simulation.shortest_period, simulation.duration
@@ -461,11 +494,12 @@ class Elastic3D:
         size, rank = (1, 0) if self.ranks is None else (self.ranks.size, self.ranks.rank)
         size = planned or size
         shares = Shares.of(layout, config.order, size)
+        counts = (steps, len(range(every // 2, steps, every)))
         found = budget(
-            simulation, layout, shares, order=config.order, itemsize=config.dtype.itemsize, steps=steps,
-            slots=len(range(every // 2, steps, every)), limit=self._allowed(), half=self._half,
+            simulation, layout, shares, order=config.order, itemsize=config.dtype.itemsize, counts=counts,
+            limit=self._allowed(), attenuation=loss, half=self._half,
         )  # fmt: skip
-        work = (3.0 if found.segments > 1 else 2.0) * layout.points * steps
+        work = (3.0 if found.segments > 1 else 2.0) * layout.points * steps * (_LOSS_WORK if loss else 1.0)
         plan = Plan(
             spacing,
             step,
@@ -479,7 +513,18 @@ class Elastic3D:
             size,
         )
         return Setup(
-            simulation, plan, layout, source, first, every // 2, fastest, config.order, tail, shares, rank
+            simulation,
+            plan,
+            layout,
+            source,
+            first,
+            every // 2,
+            fastest,
+            config.order,
+            tail,
+            shares,
+            rank,
+            attenuation,
         )
 
     @property
@@ -527,9 +572,13 @@ class Elastic3D:
             grid = Elastic3DGrid(layout.shape, self.config.dtype, **choices)
         else:
             grid = SharedGrid(self.ranks, setup.shares, layout.shape, self.config.dtype, **choices)
-        regrid = Regrid(setup.simulation.model.grid, layout, setup.slab, self.ranks)
-        material = regrid.material(setup.simulation.model)
+        model, attenuation = setup.simulation.model, setup.attenuation
+        regrid = Regrid(model.grid, layout, setup.slab, self.ranks, attenuation)
+        material = regrid.material(model)
         grid.set_material(*material, ratio)
+        if attenuation is not None and attenuation.relaxing:
+            bulk, shear = (attenuation.strength(loss) for loss in regrid.losses(model))
+            grid.attenuate(attenuation.relaxation(plan.time_step), bulk, shear)
         return (grid if self.device is None else CudaElastic3D(self.device, grid)), material
 
 

@@ -19,6 +19,7 @@ from seisflow.domain import FloatArray, Grid, Kernel, Model
 from seisflow.errors import InputError
 from seisflow.native.elastic3d_slab import Slab
 from seisflow.ranks import Ranks
+from seisflow.solvers.attenuation import Attenuation
 
 __all__ = ["Layout", "Regrid", "averages"]
 
@@ -122,12 +123,15 @@ class Regrid:
         Planes of the simulation grid that this rank has; all, if left out.
     ranks : Ranks, optional
         Those that have the others.
+    attenuation : Attenuation, optional
+        Of the model.
     """
 
     grid: Grid
     layout: Layout
     slab: Slab | None = None
     ranks: Ranks | None = None
+    attenuation: Attenuation | None = None
 
     @cached_property
     def matrices(self) -> tuple[csr_array, csr_array, csr_array]:
@@ -149,18 +153,29 @@ class Regrid:
         used = self.matrices[0][slab.first : slab.first + slab.count, :].indices
         return slice(int(used.min()), int(used.max()) + 1)
 
-    def material(self, model: Model) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Density, lambda and mu on the simulation grid (kg/m3, Pa); the model is needed on the first rank alone."""
+    @property
+    def _here(self) -> tuple[slice, tuple[csr_array, csr_array, csr_array]]:
+        """Planes of the model that this rank needs, and averages from them to its points."""
         slab = self.slab or Slab.whole(self.layout.shape[0])
         nodes = self.nodes(slab)
-        along_x = self.matrices[0][slab.first : slab.first + slab.count, nodes]
+        along_x = csr_array(self.matrices[0][slab.first : slab.first + slab.count, nodes])
+        return nodes, (along_x, *self.matrices[1:])
+
+    def material(self, model: Model) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Density, lambda and mu on the simulation grid (kg/m3, Pa); the model is needed on the first rank alone.
+
+        With attenuation the moduli are unrelaxed.
+        """
+        nodes, matrices = self._here
         rho, vp, vs = (self._planes(values, nodes) for values in (model.rho, model.vp, model.vs))
-        matrices = (csr_array(along_x), *self.matrices[1:])
         mu = rho * vs**2
         kappa = rho * vp**2 - 4.0 / 3.0 * mu
         dense = _apply(matrices, np.asarray(rho, dtype=np.float64))
         shear = 1 / _apply(matrices, 1 / np.asarray(mu, dtype=np.float64))
         bulk = 1 / _apply(matrices, 1 / np.asarray(kappa, dtype=np.float64))
+        if self.attenuation is not None:
+            stiff_bulk, stiff_shear = self._stiffness(model)
+            bulk, shear = stiff_bulk * bulk, stiff_shear * shear
         return dense, bulk - 2.0 / 3.0 * shear, shear
 
     def _planes(self, values: FloatArray, nodes: slice) -> FloatArray:
@@ -169,6 +184,24 @@ class Regrid:
             return values[nodes]
         wanted = self.ranks.all_of(nodes)
         return self.ranks.hand_out((values[each] for each in wanted) if self.ranks.leads else None)
+
+    def losses(self, model: Model) -> tuple[FloatArray, FloatArray]:
+        """1/Q of bulk and shear modulus on the simulation grid.
+
+        Averaged without regard to the moduli: they do not change with them.
+        """
+        if model.qkappa is None or model.qmu is None:
+            raise InputError("a model without quality factors has no losses")
+        nodes, matrices = self._here
+        losses = [1 / np.asarray(self._planes(q, nodes), np.float64) for q in (model.qkappa, model.qmu)]
+        return _apply(matrices, losses[0]), _apply(matrices, losses[1])
+
+    def _stiffness(self, model: Model) -> tuple[FloatArray, FloatArray]:
+        """What bulk and shear modulus are multiplied by, from the reference frequency to the simulation."""
+        if self.attenuation is None:
+            raise InputError("there is no attenuation")
+        bulk, shear = self.losses(model)
+        return self.attenuation.stiffness(bulk), self.attenuation.stiffness(shear)
 
     def gradient(
         self,
@@ -194,9 +227,15 @@ class Regrid:
         _, lam, mu = material
         d_rho, d_lam, d_mu = derivatives
         kappa = lam + 2.0 / 3.0 * mu
+        to_bulk, to_shear = kappa**2, mu**2
+        if self.attenuation is not None:
+            own = (self.slab or Slab.whole(self.layout.shape[0])).inside(self.layout.cells)
+            inside = (own, *self.layout.inside[1:])
+            stiff_bulk, stiff_shear = (each[inside] for each in self._stiffness(model))
+            to_bulk, to_shear = to_bulk / stiff_bulk, to_shear / stiff_shear
         # lambda = kappa - 2/3 mu; the averages act on 1/kappa and 1/mu
-        node_shear = self.to_nodes(-(mu**2) * (d_mu - 2.0 / 3.0 * d_lam))
-        node_bulk = self.to_nodes(-(kappa**2) * d_lam)
+        node_shear = self.to_nodes(-to_shear * (d_mu - 2.0 / 3.0 * d_lam))
+        node_bulk = self.to_nodes(-to_bulk * d_lam)
         node_rho = self.to_nodes(d_rho)
         if node_shear is None or node_bulk is None or node_rho is None:
             return None

@@ -12,6 +12,7 @@ from seisflow.domain import FloatArray, Force, MomentTensor
 from seisflow.errors import InputError
 from seisflow.native.elastic3d import Entries, level_weights
 from seisflow.native.elastic3d_slab import Slab
+from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.base import Plan, Simulation
 from seisflow.solvers.decomposition import Shares
 from seisflow.solvers.dispersion import TimeDispersion
@@ -56,6 +57,7 @@ class Setup:
     shares : Shares
         Which rank has which planes.
     rank : int
+    attenuation : Attenuation, optional
     """
 
     simulation: Simulation
@@ -69,6 +71,7 @@ class Setup:
     tail: int
     shares: Shares
     rank: int = 0
+    attenuation: Attenuation | None = None
 
     @property
     def slab(self) -> Slab:
@@ -264,8 +267,9 @@ def plane_ratio(material: Material, points: Entries) -> FloatArray:
 def surface_dipole(setup: Setup) -> Entries:
     """Nodes at the surface, of all planes, at which a source in szz acts through plane stress.
 
-    Its strength there depends on the moduli, which the gradient of shallow sources needs. The weight of an entry is the
-    change of sxx and of syy in a step for a unit of ``plane_ratio`` and a unit of ``moment_rate``.
+    Its strength there depends on the moduli, which the gradient of shallow sources needs (they relax alike there, so
+    their ratio does not depend on frequency). The weight of an entry is the change of sxx and of syy in a step for a
+    unit of ``plane_ratio`` and a unit of ``moment_rate``.
     """
     source = setup.simulation.event.source
     place, turn = source_place(setup)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from seisflow.domain import Gather, Kernel, Model
+from seisflow.domain import Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation
@@ -22,13 +22,18 @@ __all__ = ["Team", "release", "serve"]
 _FORWARD, _ADJOINT, _END = "forward", "adjoint", "end"
 
 
-def _outline(model: Model) -> Model:
-    """A model of the same extent and extremes that takes no memory; other ranks are sent the planes that they need."""
-    fast, slow, dense = (
-        np.broadcast_to(np.float64(value), model.grid.shape)
-        for value in (model.vp.max(), model.vs.min(), model.rho.max())
-    )
-    return replace(model, vp=fast, vs=slow, rho=dense)
+def _outline(simulation: Simulation, config: Elastic3DConfig) -> Simulation:
+    """The same with a model of the same extent and extremes that takes no memory.
+
+    Other ranks are sent the planes that they need. With quality factors the extremes are those of the simulation, and
+    the factors infinite.
+    """
+    model = simulation.model
+    slowest, fastest = config.extremes(model, simulation.shortest_period)
+    fields = {"vp": fastest, "vs": slowest, "rho": float(model.rho.max())}
+    fields |= dict.fromkeys(model.quality(), np.inf)
+    flat = {name: np.broadcast_to(np.float64(value), model.grid.shape) for name, value in fields.items()}
+    return replace(simulation, model=model.with_fields(**flat))
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Team:
     ) -> Elastic3DForward:
         """See ``Solver``."""
         self.solver.check_fits(simulation, keep=keep)  # before the others are asked
-        outline = replace(simulation, model=_outline(simulation.model))
+        outline = _outline(simulation, self.config)
         self.ranks.tell(_Task(_FORWARD, self.config, self.threads, outline, keep))
         try:
             return self.solver.forward(simulation, keep=keep, progress=progress)

@@ -143,7 +143,7 @@ def _exact_solver(step: EventStep, model: Model, threads: int) -> Solver:
     if not step.stations:
         raise PhysicsError(f"event {step.event}: it has no usable recording, so there is nothing to check")
     period = step.project.config.stages[step.stage].periods[0]
-    speeds = float(model.vs.min()), float(model.vp.max())
+    speeds = step.project.config.solver.extremes(model, period)
     config = replace(step.project.config.solver.pinned(*speeds, period), precision="double")
     return create(replace(config, snapshots_per_period=float("inf")), threads=threads)
 

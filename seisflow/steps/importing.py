@@ -57,8 +57,8 @@ def import_files(
 
     Recordings are cut for the event that they belong to (``io.belonging``), with margins for the response removal,
     and join those that an event has. The file of an event also holds the event and the instruments of its stations; it
-    follows when they are replaced. A layered model becomes ``models/m00.nc`` on the grid of the region, with Q its
-    speeds are shifted to the middle of the period bands; models on other grids are interpolated. What was left out is
+    follows when they are replaced. A layered model becomes ``models/m00.nc`` on the grid of the region, with its Q, its
+    speeds shifted to the middle of the period bands; models on other grids are interpolated. What was left out is
     kept in ``observed/import_log.json``.
 
     Parameters
@@ -284,7 +284,7 @@ def _layered(project: Project, source: Path, content: Layers) -> tuple[Model, st
     model.check(str(source))
     remark = ""
     if np.any(np.isfinite(np.concatenate([content.qp, content.qs]))):
-        remark += f"; speeds are those at {middle:.3g} s by its Q"
+        remark += f"; with its Q, and speeds of waves of {middle:.3g} s"
     thinnest = float(content.thickness[:-1].min(initial=np.inf))
     if thinnest < 2 * grid.spacing[2]:
         remark += (
@@ -302,7 +302,9 @@ def _difference(old: Model, new: Model) -> str:
         if old.grid.shape != new.grid.shape:
             return f"is there with {_size(old)} nodes, this one has {_size(new)}"
         return "is there and covers another region"
-    same = all(np.array_equal(values, new.fields()[name]) for name, values in old.fields().items())
+    before, now = old.fields() | old.quality(), new.fields() | new.quality()
+    same = before.keys() == now.keys() and old.reference_frequency == new.reference_frequency
+    same = same and all(np.array_equal(values, now[name]) for name, values in before.items())
     return "" if same else "is there with other values"
 
 

@@ -168,7 +168,7 @@ def solver_config(project: Project, iteration: int, newest: Path | None = None) 
     found = None
     for number in range(iteration - within, project.windows_iteration(iteration) + 1, reselect):
         path = newest if newest is not None and number == iteration else project.model_path(number - 1)
-        speeds = _speeds(path)
+        speeds = _speeds(path, project.config.solver, period)
         if found is None or not found.has_room(*speeds, period):
             found = project.config.solver.pinned(*speeds, period)
     if found is None:
@@ -186,7 +186,7 @@ def common_config(project: Project, stage: int, models: Sequence[Path]) -> Solve
     models : sequence of Path
     """
     period = project.config.stages[stage].periods[0]
-    speeds = np.array([_speeds(path) for path in models])
+    speeds = np.array([_speeds(path, project.config.solver, period) for path in models])
     slowest, fastest = float(speeds[:, 0].min()), float(speeds[:, 1].max())
     found = solver_config(project, project.first_iteration(stage))
     try:
@@ -196,18 +196,17 @@ def common_config(project: Project, stage: int, models: Sequence[Path]) -> Solve
     return found
 
 
-def _speeds(path: Path) -> tuple[float, float]:
-    """Slowest vs and fastest vp of a model, in m/s."""
+def _speeds(path: Path, config: SolverConfig, period: float) -> tuple[float, float]:
+    """Slowest S and fastest P speed of a model in a simulation, in m/s."""
     if not path.is_file():
         model_of(path)  # says what is missing
     stat = path.stat()
-    return _speeds_of(str(path), stat.st_mtime_ns, stat.st_size)
+    return _speeds_of(str(path), stat.st_mtime_ns, stat.st_size, config, period)
 
 
 @lru_cache(maxsize=1000)
-def _speeds_of(path: str, mtime: int, size: int) -> tuple[float, float]:
-    model = _model(path, mtime, size)
-    return float(model.vs.min()), float(model.vp.max())
+def _speeds_of(path: str, mtime: int, size: int, config: SolverConfig, period: float) -> tuple[float, float]:
+    return config.extremes(_model(path, mtime, size), period)
 
 
 def plan_of(

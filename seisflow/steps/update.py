@@ -156,8 +156,8 @@ def write_trial(project: Project, iteration: int, search: Search) -> bool:
             results["nodes_at_bounds"] = held
         check_bounds(trial, inversion_config(project, iteration).min_vp_vs)
         # grid and time step, which go with the windows, must hold it
-        speeds = float(trial.vs.min()), float(trial.vp.max())
-        solver_config(project, iteration).steps(*speeds, project.config.stages[stage].periods[0])
+        solver, period = solver_config(project, iteration), project.config.stages[stage].periods[0]
+        solver.steps(*solver.extremes(trial, period), period)
         misfit = find_direction(project, iteration, search.attempt)["misfit"]
         results["penalty"] = penalty(project, iteration, trial, misfit)[0]
         write_model(path, trial)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,22 @@ def test_impossible_layers_are_refused():
         layered_model(THREE, grid, PLACE, reference_period=0.0)
     with pytest.raises(InputError, match="rho has 1 values"):
         Layers(np.ones(2), np.ones(2), np.ones(2), np.ones(1))
+
+
+def test_quality_factors_of_layers_go_to_the_grid():
+    """A loss in shear alone (1/Qp = 4/3 (vs/vp)^2 / Qs), over cells that hold two layers."""
+    vp, vs = np.array([3000.0, 6000.0]), np.array([1500.0, 3000.0])
+    qs = np.array([50.0, 200.0])
+    layers = Layers(np.array([1000.0, 0.0]), vp, vs, np.full(2, 2700.0), 3 * qs, qs)
+    grid = Grid((0.0, 0.0, 0.0), (1000.0, 1000.0, 1000.0), (2, 2, 4))
+    model = layered_model(layers, grid, PLACE, reference_period=8.0)
+    assert model.reference_frequency == 0.125
+    assert model.qkappa.min() > 5000  # speeds are shifted each by its own Q
+    mu = 2700 * layers.at_period(8.0).vs ** 2
+    both = 1 / ((0.5 / (50 * mu[0]) + 0.5 / (200 * mu[1])) / (0.5 / mu[0] + 0.5 / mu[1]))
+    np.testing.assert_allclose(model.qmu[0, 0], [50, both, 200, 200])
+    elastic = layered_model(replace(layers, qp=np.full(2, np.inf), qs=np.full(2, np.inf)), grid, PLACE, 8.0)
+    assert elastic.quality() == {}
 
 
 @pytest.mark.realdata

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,46 @@ def test_model_round_trip_is_exact(tmp_path):
     assert back.projection == model.projection
     for name, values in model.fields().items():
         assert back.fields()[name].tobytes() == values.tobytes()
+
+
+def lossy(**changes):
+    noise = np.random.default_rng(2).random((2, *GRID.shape))
+    values = {"qkappa": 1 / noise[0], "qmu": 50 + noise[1], "reference_frequency": 0.125} | changes
+    values["qkappa"][0, 0, 0] = np.inf
+    return replace(make_model(), **values)
+
+
+def test_quality_factors_go_with_a_model(tmp_path):
+    write_model(tmp_path / "m.nc", lossy())
+    back = read_model(tmp_path / "m.nc")
+    assert back.reference_frequency == 0.125
+    for name, values in lossy().quality().items():
+        assert back.quality()[name].tobytes() == values.tobytes()
+    assert read_model_without(tmp_path) == {}
+
+
+def read_model_without(folder):
+    write_model(folder / "elastic.nc", make_model())
+    return read_model(folder / "elastic.nc").quality()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda data: data.drop_vars("qkappa"), "qmu alone"),
+        (lambda data: data.assign(qmu=data["qmu"] * -1), "qmu = -50"),
+        (
+            lambda data: data.assign(qmu=data["qmu"].drop_attrs(), qkappa=data["qkappa"].drop_attrs()),
+            "frequency in Hz",
+        ),
+    ],
+)
+def test_faults_of_quality_factors_are_named(tmp_path, change, words):
+    write_model(tmp_path / "m.nc", lossy())
+    edit(tmp_path / "m.nc", change)
+    with pytest.raises(InputError, match=words) as caught:
+        read_model(tmp_path / "m.nc")
+    assert "m.nc" in str(caught.value)
 
 
 def test_equal_models_give_equal_bytes(tmp_path):

@@ -115,11 +115,17 @@ def test_layer_over_half_space_to_ten_wavelengths():
     assert np.abs(errors[:, 1] - 1).max() < 0.01
 
 
-@pytest.mark.parametrize(("depth", "order"), [(0.0, 4), (300.0, 4), (2600.0, 4), (300.0, 8)])
-def test_reciprocity(depth, order):
+@pytest.mark.parametrize(
+    ("depth", "order", "loss"),
+    [(0.0, 4, False), (300.0, 4, False), (2600.0, 4, True), (300.0, 8, False), (0.0, 8, True)],
+)
+def test_reciprocity(depth, order, loss):
     """Force along z at A seen along x at B equals force along x at B seen along z at A; rough medium, CPML."""
     grid = Grid((-8000.0, -7000.0, 0.0), (1000.0,) * 3, (17, 15, 11))
     model = uniform(grid, rough=0.08)
+    if loss:
+        rng = np.random.default_rng(7)
+        model = replace(model, **{name: 1 / rng.uniform(0.0, 0.06, grid.shape) for name in model.QUALITY})
     function = SourceTimeFunction(half_duration=1.0)
     a, b = (-3210.0, 1020.0, 3333.0), (2750.0, -1490.0, depth)
     solver = Elastic3D(Elastic3DConfig(spacing=700.0, precision="double", order=order))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from seisflow.domain import (
@@ -38,6 +40,13 @@ def model(shape=(12, 11, 8), spacing=(3000.0, 3200.0, 2500.0), rough=0.05, seed=
     vp = 1.75 * vs * (1 + 0.5 * rough * rng.uniform(-1, 1, shape))
     rho = 2700 * (1 + rough * rng.uniform(-1, 1, shape))
     return Model(Grid(origin, spacing, shape), PROJECTION, vp, vs, rho)
+
+
+def lossy(elastic, seed=6):
+    """A model with rough quality factors, speeds given at 1 Hz."""
+    rng = np.random.default_rng(seed)
+    q = [1 / rng.uniform(0.0, 0.05, elastic.grid.shape) for _ in range(2)]
+    return replace(elastic, qkappa=q[0], qmu=q[1])
 
 
 def simulation(**changes):

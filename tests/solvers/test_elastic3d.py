@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulations import FORCE, event, model, simulation, station
+from simulations import FORCE, event, lossy, model, simulation, station
 
 from seisflow.domain import SourceTimeFunction
 from seisflow.errors import InputError, PhysicsError
@@ -17,7 +17,7 @@ EXACT = {
     "snapshots_per_period": np.inf,
     "cpml_cells": 8,
     "spacing": 1500.0,
-    "time_step": 0.11,
+    "time_step": 0.105,
 }
 
 
@@ -39,9 +39,13 @@ def inner(model_):
     return mask
 
 
-@pytest.mark.parametrize(("depth", "order"), [(6400.0, 4), (500.0, 4), (500.0, 8)])
-def test_gradient_passes_the_taylor_test(depth, order):
-    sim = simulation(event=event(-2100.0, 3300.0, depth))
+@pytest.mark.parametrize(
+    ("depth", "order", "loss"),
+    [(6400.0, 4, False), (500.0, 4, False), (500.0, 8, False), (500.0, 4, True), (6400.0, 8, True)],
+)
+def test_gradient_passes_the_taylor_test(depth, order, loss):
+    structure = lossy(model()) if loss else model()
+    sim = simulation(event=event(-2100.0, 3300.0, depth), model=structure)
     solver = Elastic3D(Elastic3DConfig(**EXACT, order=order))
     forward = solver.forward(sim, keep=True)
     data = observed(sim, solver)
@@ -142,15 +146,19 @@ def test_gather_and_plan():
     assert len(told) >= 20
 
 
-@pytest.mark.parametrize("order", [4, 8])
-def test_less_memory_gives_the_same_gradient_by_more_work(order):
+@pytest.mark.parametrize(("order", "loss"), [(4, False), (8, True)])
+def test_less_memory_gives_the_same_gradient_by_more_work(order, loss):
     """Cut into segments that are run again, from states kept, twice from one forward run."""
-    sim, config = simulation(), Elastic3DConfig(spacing=1500.0, order=order, snapshots_per_period=np.inf)
+    structure = lossy(model()) if loss else model()
+    sim, config = (
+        simulation(model=structure),
+        Elastic3DConfig(spacing=1500.0, order=order, snapshots_per_period=np.inf),
+    )
     plan = Elastic3D(config).plan(sim)
     assert plan.segments == 1
     forward = Elastic3D(config).forward(sim, keep=True)
     expected = Elastic3D(config).adjoint(forward, forward.gather)
-    for share in (0.9, 0.78):
+    for share in (0.9, 0.8 if loss else 0.78):
         less = replace(config, memory_gb=share * plan.gradient_bytes / 1e9)
         solver = Elastic3D(less, threads=2)
         chosen = solver.plan(sim)
@@ -165,6 +173,37 @@ def test_less_memory_gives_the_same_gradient_by_more_work(order):
                 assert np.array_equal(getattr(found, name), getattr(expected, name)), (share, name)
     with pytest.raises(InputError, match="raise memory_gb"):
         Elastic3D(replace(config, memory_gb=0.2 * plan.gradient_bytes / 1e9)).plan(sim)
+
+
+def test_attenuation_is_planned_and_can_be_switched_off():
+    structure = lossy(model())
+    sim = simulation(model=structure)
+    elastic, on = Elastic3D().plan(simulation()), Elastic3D().plan(sim)
+    off = Elastic3D(Elastic3DConfig(attenuation=False)).plan(sim)
+    assert on.time_step < off.time_step  # the unrelaxed modulus is stiffer
+    assert on.forward_bytes > 1.4 * off.forward_bytes
+    assert on.gradient_work / (np.prod(on.shape) * on.steps) > 1.2 * off.gradient_work / (
+        np.prod(off.shape) * off.steps
+    )
+    assert off.forward_bytes < 1.3 * elastic.forward_bytes
+    infinite = replace(
+        structure, qkappa=np.full_like(structure.vp, np.inf), qmu=np.full_like(structure.vp, np.inf)
+    )
+    without, same = (
+        Elastic3D().forward(simulation()).gather,
+        Elastic3D().forward(simulation(model=infinite)).gather,
+    )
+    assert np.allclose(same.data, without.data, rtol=0, atol=1e-6 * np.abs(without.data).max())
+
+
+def test_q_that_the_mechanisms_cannot_have_is_refused_by_place():
+    structure = lossy(model())
+    q = structure.qmu.copy()
+    q[3, 2, 1] = 5.0
+    with pytest.raises(
+        InputError, match=r"qmu = 5 at x = -7500 m, y = -9600 m, z = 2500 m.*attenuation: false"
+    ):
+        Elastic3D().plan(simulation(model=replace(structure, qmu=q)))
 
 
 def test_forward_and_adjoint_stop_when_interrupted():
