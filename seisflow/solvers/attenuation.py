@@ -123,10 +123,11 @@ class Attenuation:
         """
         loss = np.asarray(loss, dtype=np.float64)
         middle = (1 + np.log(_MIDDLE * self.highest / self.reference) / np.pi * loss) ** 2
-        if not self.relaxing:
-            return middle
-        ladder = _ladder()
-        return middle * np.interp(loss, ladder.losses, ladder.stiffness)
+        result: FloatArray = middle
+        if self.relaxing:
+            ladder = _ladder()
+            result = middle * np.interp(loss, ladder.losses, ladder.stiffness)
+        return result
 
     def modulus(self, frequency: FloatArray, loss: float) -> npt.NDArray[np.complex128]:
         """Complex modulus over that of the simulation at some frequencies in Hz, as the mechanisms give it."""
