@@ -81,7 +81,7 @@ def place_on_grid(
             f"{100 * touched.mean():.2g} % of the nodes touch missing values, filled from the nearest"
         )
     _derive(fields, remarks)
-    return Model(grid, projection, *(fields[name] for name in Model.PARAMETERS)), remarks
+    return Model(grid, projection, fields["vp"], fields["vs"], fields["rho"]), remarks
 
 
 def _horizontal(found: EarthGrid, grid: Grid, projection: Projection) -> tuple[FloatArray, FloatArray]:
