@@ -72,7 +72,7 @@ def draw_window_choice(title: str, choices: Sequence[TraceChoice]) -> Figure:
     Figure
     """
     with styled():
-        figure = new_figure(4.4 * len(choices) + 1.2, 7.6)
+        figure = new_figure(4.4 * len(choices) + 1.2, 7.6, None)
         grid = figure.add_gridspec(
             3, len(choices), height_ratios=[1.0, 0.8, 1.5], left=0.05, right=0.99, top=0.9, bottom=0.07, hspace=0.06,
             wspace=0.12,
@@ -90,6 +90,8 @@ def draw_window_choice(title: str, choices: Sequence[TraceChoice]) -> Figure:
                 for window in choice.windows:
                     colour = "#009e73" if window.by_hand else COLOURS["window"]
                     axes.axvspan(window.start, window.end, color=colour, alpha=0.2, lw=0, zorder=0)
+                    for border in (window.start, window.end):  # windows may touch
+                        axes.axvline(border, color=colour, lw=0.7, zorder=0)
             below.set_xlabel("time after origin (s)")
             above.set_xlim(choice.times[0], choice.times[-1])
         figure.text(0.05, 0.975, title, ha="left", va="top", fontsize=11)
@@ -121,7 +123,8 @@ def _ratio(axes: Axes, choice: TraceChoice) -> None:
     for name, time in choice.arrivals:
         if choice.times[0] <= time <= choice.times[-1]:
             axes.axvline(time, color="#0072b2", lw=0.8)
-            axes.text(time, axes.get_ylim()[1], f" {name}", fontsize=8, va="top", color="#0072b2")
+            height = axes.get_ylim()[1] * (0.88 if name == "surface" else 1.0)  # S is often close to it
+            axes.text(time, height, f" {name}", fontsize=8, va="top", color="#0072b2")
 
 
 def _candidates(axes: Axes, choice: TraceChoice) -> None:
@@ -130,7 +133,7 @@ def _candidates(axes: Axes, choice: TraceChoice) -> None:
 
     counts = {row.stage: row.count for row in choice.rejections}
     table, place, ticks = choice.candidates, 0.0, []
-    stages = [*reversed(STAGES[1:]), "kept"]
+    stages = ["kept", *reversed(STAGES[1:])]
     for stage in [s for s in stages if s != "duplicate"]:
         rows = table.take(table.stage == STAGES.index(stage))
         spans = np.unique(np.stack([rows.left, rows.right], axis=1), axis=0)
