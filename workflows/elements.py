@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from seisflow.errors import InputError, SeisflowError, Stopped
+from seisflow.errors import InputError, SeisflowError, Stopped, WorkError
 from seisflow.io.atomic import publish
 from seisflow.project import Project
 from seisflow.records import DETECTION_CODE, Task, code_version
@@ -141,6 +141,11 @@ def run_elements(folder: Path, array: int, index: int) -> int:
     if not 0 <= index < len(bundles):
         raise InputError(f"{folder}: array {array} has {len(bundles)} elements, {index} is none of them")
     numbers = bundles[index]
+    if order.kind != "trial" and content.get("code", code_of_workers()) != code_of_workers():
+        error = WorkError("the code changed since the driver was started; run the same command again")
+        for number in numbers:  # its records would never hold for the driver
+            jobs.answer(number, failed(error))
+        return 1
     _stop_at(content["seconds"])
     project = Project.open(folder.parents[2])
     left, code = list(numbers), 0

@@ -96,6 +96,7 @@ class BatchRound:
             self.order,
             self.names,
             title=self.asked.title,
+            code=self.asked.code,
             run=self.run.model_dump(mode="json"),
             missing=list(self.asked.work.missing),
             threads=self.asked.threads,

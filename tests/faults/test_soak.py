@@ -187,6 +187,19 @@ def test_an_element_that_runs_twice_at_once_does_no_harm(project, after_one):  #
     check_resumed(project, after_one)
 
 
+def test_an_element_with_another_code_than_its_driver_does_nothing(project):
+    """Case 10: the code was edited while a driver waits; records of the new code would never hold for it."""
+    from seisflow.workflows.elements import run_elements
+
+    folder = JobFolder(project / ".seisflow" / "jobs" / "other")
+    order = Order("event", {"iteration": 1, "step": 0, "ahead": None})
+    folder.prepare(order, ("a1",), title="i01s00", threads=1, seconds=None, code="another")
+    folder.write_bundles(0, [[0]])
+    assert run_elements(folder.path, 0, 0) == 1
+    assert "the code changed since the driver was started" in folder.result_path(0).read_text()
+    assert not (project / "iterations").exists()
+
+
 @pytest.mark.slow
 def test_a_file_system_without_locks_is_refused(project, tmp_path):
     """Case 16: flock answers ENOLCK; locking is never silently off."""
