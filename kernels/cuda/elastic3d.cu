@@ -20,6 +20,9 @@ typedef double real;
 typedef float real;
 #endif
 #define R ELASTIC3D_HALO
+#ifndef LOSS
+#define LOSS 0 /* attenuation */
+#endif
 
 typedef struct {
     int64_t nx, ny, nz, events;
@@ -43,7 +46,10 @@ typedef struct {
     int64_t sx0, sx1, sy0, sy1, sz1; /* points that are stored, where nodes are those of a gradient */
     real *stored;                    /* (events, 3, x1 - x0, y1 - y0, z1) of one step */
     real *sums;                      /* (events, SUMS, nodes) */
-    int32_t after, wide;             /* whether the adjoint step is done; not used */
+    const real *phi;     /* strengths of the relaxation: PHI_LAM, PHI_MU; null without attenuation */
+    real *relaxed;       /* (events, 6 arrays) memory variables of the stresses */
+    const real *relax;   /* decay and gain, by x and y modulo 2 and level: [2][2][2][ELASTIC3D_ALIGN] */
+    int32_t after, wide; /* whether the adjoint step is done; not used */
 } elastic_work;
 
 /* Rows of the derivatives along z near the surface, for each level: what each of the first levels is times.
@@ -171,6 +177,30 @@ KERNEL __launch_bounds__(256) elastic_velocity(const elastic_work p) {
     a.f[VZ * n] += (real)2 / (r0 + r[1]) * (dx + dy + dz);
 }
 
+/* What relaxes at a point: its decay, its gain, and the memory variable of the first stress. */
+typedef struct {
+    real decay, gain, *memory;
+} relaxing;
+
+/* Add the change x of a stress to it, less what relaxes; y is the part of x that the mechanism may relax. */
+DEVICE void add(real *stress, const relaxing &w, int64_t field, real x, real y) {
+#if LOSS
+    const real old = w.memory[field], now = w.decay * old + w.gain * y;
+    w.memory[field] = now;
+    x -= now + old;
+#endif
+    *stress += x;
+}
+
+/* Strength of shear on an edge, times 4: `a` and `b` are the ways to its other nodes. */
+DEVICE real edge(const real *q, int64_t a, int64_t b) {
+#if LOSS
+    return (q[0] + q[a]) + (q[b] + q[a + b]);
+#else
+    return 0;
+#endif
+}
+
 KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
     point a;
     if (!locate(p, a))
@@ -182,20 +212,35 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
     real dy = ABSORB_Y(derivative(vy, sy, 0), 3, 0);
     real dz = ABSORB_Z(down(vz, a.k, surface.velocity_node, 0), 3, 0);
     const real t = lam * (dx + dy + dz);
-    a.f[XX * n] += t + mu2 * dx;
-    a.f[YY * n] += t + mu2 * dy;
+    relaxing w = {};
+#if LOSS
+    const real *relax = p.relax + ((a.x & 1) * 2 + (a.y & 1)) * 2 * ELASTIC3D_ALIGN + a.k % ELASTIC3D_ALIGN;
+    const int64_t place = p.origin + a.x * p.plane + a.y * p.row + a.k;
+    const real *strong = p.phi + place + n, q = *strong, loss = p.phi[place] * (dx + dy + dz);
+    w.decay = relax[0], w.gain = relax[ELASTIC3D_ALIGN];
+    w.memory = p.relaxed + (int64_t)blockIdx.z * 6 * n + place;
+#else
+    const real *strong = 0, q = 0, loss = 0;
+#endif
+    const real change_x = t + mu2 * dx, change_y = t + mu2 * dy, change_z = t + mu2 * dz;
+    add(a.f + XX * n, w, 0, change_x, loss + q * (mu2 * dx));
+    add(a.f + YY * n, w, n, change_y, loss + q * (mu2 * dy));
     if (a.k > 0) /* szz is zero at the surface */
-        a.f[ZZ * n] += t + mu2 * dz;
+        add(a.f + ZZ * n, w, 2 * n, change_z, loss + q * (mu2 * dz));
+    w.gain *= (real)0.25;
     const real m0 = im[0], mx = m0 + im[sx], my = im[sy], mz = im[1];
     dx = ABSORB_X(derivative(vy, sx, 1), 4, 2);
     dy = ABSORB_Y(derivative(vx, sy, 1), 4, 2);
-    a.f[XY * n] += (real)4 / (mx + (my + im[sx + sy])) * (dx + dy);
+    const real change_xy = (real)4 / (mx + (my + im[sx + sy])) * (dx + dy);
+    add(a.f + XY * n, w, 3 * n, change_xy, edge(strong, sx, sy) * change_xy);
     dx = ABSORB_X(derivative(vz, sx, 1), 5, 2);
     dz = ABSORB_Z(down(vx, a.k, surface.velocity_half, 1), 4, 2);
-    a.f[XZ * n] += (real)4 / (mx + (mz + im[sx + 1])) * (dx + dz);
+    const real change_xz = (real)4 / (mx + (mz + im[sx + 1])) * (dx + dz);
+    add(a.f + XZ * n, w, 4 * n, change_xz, edge(strong, sx, 1) * change_xz);
     dy = ABSORB_Y(derivative(vz, sy, 1), 5, 2);
     dz = ABSORB_Z(down(vy, a.k, surface.velocity_half, 1), 5, 2);
-    a.f[YZ * n] += (real)4 / ((m0 + my) + (mz + im[sy + 1])) * (dy + dz);
+    const real change_yz = (real)4 / ((m0 + my) + (mz + im[sy + 1])) * (dy + dz);
+    add(a.f + YZ * n, w, 5 * n, change_yz, edge(strong, sy, 1) * change_yz);
 }
 
 /* Add what sources give at this step; each point by one thread, its entries in order. Grid: places. */

@@ -34,7 +34,7 @@ _WORK = struct_type(
         ("records", "i"),
         *((name, "p") for name in ["first", "from", "share", "out"]),
         *((name, "i") for name in ["x0", "x1", "y0", "y1", "z1", "sx0", "sx1", "sy0", "sy1", "sz1"]),
-        *((name, "p") for name in ["stored", "sums"]),
+        *((name, "p") for name in ["stored", "sums", "phi", "relaxed", "relax"]),
         *((name, "n") for name in ["after", "wide"]),
     ]
 )  # fmt: skip
@@ -80,10 +80,6 @@ class CudaElastic3D:
     def __init__(self, device: Device, grid: Elastic3DGrid, events: int = 1) -> None:
         if grid.slab.total != grid.shape[0]:
             raise InputError("a GPU takes whole grids, not slabs of planes; run one process for each event")
-        if grid.attenuated:
-            raise InputError(
-                "elastic3d: a GPU does not attenuate waves; set compute.device: cpu, or solver.attenuation: false"
-            )
         if grid.shape[0] > 65535 or 3 * events > 65535:
             raise InputError(
                 f"a GPU takes at most 65535 planes and 21845 events, found {grid.shape[0]}, {events}"
@@ -91,7 +87,8 @@ class CudaElastic3D:
         self.device, self.host, self.events = device, grid, events
         self.shape, self.dtype, self.box = grid.shape, grid.dtype, grid.box
         order, bits = 2 * grid.halo, 8 * grid.dtype.itemsize
-        self._options: Options = options(ELASTIC3D_ORDER=order, REAL_BITS=bits)
+        losses: npt.NDArray[Any] | None = grid._losses
+        self._options: Options = options(ELASTIC3D_ORDER=order, REAL_BITS=bits, LOSS=int(losses is not None))
         sizes = grid._sizes
         self.state = sizes["array"] * len(FIELDS)
         psi = [max(1, sizes[name]) for name in ("psi_x", "psi_y", "psi_z")]
@@ -102,6 +99,12 @@ class CudaElastic3D:
             **{n: device.upload(p) for n, p in zip(("pml_x", "pml_y", "pml_z"), grid._pml, strict=True)},
             "step": device.zeros((1,), np.int64),
         }  # fmt: skip
+        if losses is not None:
+            array = sizes["array"]
+            self.arrays |= {
+                "phi": device.upload(losses[: 2 * array]), "relax": device.upload(grid._relax.ravel()),
+                "relaxed": device.zeros((events, 6 * array), grid.dtype),
+            }  # fmt: skip
         self.work = np.zeros(1, dtype=_WORK)
         nx, ny, nz = grid.shape
         numbers = {
@@ -314,18 +317,24 @@ class CudaElastic3D:
             (sizes["array"] * item, sizes["plane"] * item, sizes["row"] * item, item),
         )  # fmt: skip
 
+    @property
+    def _changing(self) -> tuple[str, ...]:
+        """Arrays that change in time."""
+        names = ("fields", "psi_x", "psi_y", "psi_z")
+        return (*names, "relaxed") if "relaxed" in self.arrays else names
+
     def save(self) -> list[Any]:
         """A copy of all fields and memory variables."""
-        return [self.arrays[name].copy() for name in ("fields", "psi_x", "psi_y", "psi_z")]
+        return [self.arrays[name].copy() for name in self._changing]
 
     def restore(self, saved: list[Any]) -> None:
         """Go back to what ``save`` returned, of this grid or of one like it."""
-        for name, old in zip(("fields", "psi_x", "psi_y", "psi_z"), saved, strict=True):
+        for name, old in zip(self._changing, saved, strict=True):
             self.arrays[name][...] = old
 
     def reset(self) -> None:
         """Set all fields and memory variables to zero."""
-        for name in ("fields", "psi_x", "psi_y", "psi_z"):
+        for name in self._changing:
             self.arrays[name][...] = 0
 
     # -- gradient --

@@ -10,7 +10,8 @@ LIBRARY, REASON = nvrtc.library()
 VARIANTS = {
     "beam": [{}, {"HALF": 1}],
     "matched_filter": [{}],
-    "elastic3d": [{"ELASTIC3D_ORDER": order, "REAL_BITS": bits} for order in (4, 8) for bits in (32, 64)],
+    "elastic3d": [{"ELASTIC3D_ORDER": order, "REAL_BITS": bits} for order in (4, 8) for bits in (32, 64)]
+    + [{"ELASTIC3D_ORDER": order, "LOSS": 1} for order in (4, 8)],
 }
 """What the sources are compiled with; double precision is for tests."""
 MOST = {

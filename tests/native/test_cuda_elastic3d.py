@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seisflow.native.cuda_elastic3d import CudaElastic3D
-from seisflow.native.elastic3d import FIELDS, SUMS, Elastic3DGrid, Snapshots
+from seisflow.native.elastic3d import FIELDS, SUMS, Elastic3DGrid, Relaxation, Snapshots
 from tests.elastic3d_cases import RATIO, compiled, entries, initial, medium, profiles
 from tests.native.devices import with_devices
 
@@ -18,6 +18,16 @@ SHAPES = {"small": ((14, 13, 25), 3), "bare": ((5, 9, 33), 0), "uneven": ((13, 1
 def grid_of(shape, dtype, cells, order):
     grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=profiles(shape, cells), order=order)
     grid.set_material(*medium(shape), RATIO)
+    return grid
+
+
+def attenuated(shape, dtype, cells, order):
+    """A grid whose moduli relax, with random fields."""
+    grid, rng = grid_of(shape, dtype, cells, order), np.random.default_rng(4)
+    rates = 0.05 + 0.4 * rng.random((2, 2, 2))
+    grid.attenuate(Relaxation(rates, rng.random((2, 2, 2))), 0.2 * rng.random(shape), 0.3 * rng.random(shape))
+    for name, values in initial(shape).items():
+        grid.view(name)[...] = values
     return grid
 
 
@@ -98,6 +108,32 @@ def test_sums_of_a_gradient_are_those_of_the_processor(order, device):
     mine = device.download(mine)
     for number in range(len(SUMS)):
         near(mine[number], sums[number], dtype)
+
+
+@with_devices("reversed")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", [4, 8])
+def test_attenuation_is_that_of_the_processor(order, dtype, device):
+    (shape, cells), steps = SHAPES["small"], 12
+    host, start = attenuated(shape, dtype, cells, order), attenuated(shape, dtype, cells, order)
+    grid = CudaElastic3D(device, start)
+    grid.arrays["fields"][0][...] = device.upload(np.array(start._fields[: grid.state]))
+    rng = np.random.default_rng(7)
+    series = rng.standard_normal((steps, 3)), rng.standard_normal((steps, 2))
+    sources = [entries(shape, fields, n, 10 + n) for fields, n in (([0, 1, 2], 3), ([3, 4, 6, 7, 8], 2))]
+    wanted, found = entries(shape, range(9), 4, 13, sort=True), []
+    for each in (host, grid):
+        out = np.zeros((steps, 4))
+        receivers = each.receivers(wanted, out)
+        driven = [each.sources(some, samples) for some, samples in zip(sources, series, strict=True)]
+        assert each.advance(*driven, receivers, each.snapshots(None), 0, steps) == 0
+        if each is grid:
+            grid.collect(receivers)
+        found.append(out)
+    fields = grid.fields()
+    for number, name in enumerate(FIELDS):
+        near(fields[number], host.view(name), dtype)
+    near(found[1], found[0], dtype)
 
 
 @with_devices("forward")
