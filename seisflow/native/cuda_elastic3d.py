@@ -99,7 +99,7 @@ class CudaElastic3D:
             **{n: device.upload(p) for n, p in zip(("pml_x", "pml_y", "pml_z"), grid._pml, strict=True)},
             "step": device.zeros((1,), np.int64),
         }  # fmt: skip
-        if losses is not None:
+        if losses is not None and grid._relax is not None:
             array = sizes["array"]
             self.arrays |= {
                 "phi": device.upload(losses[: 2 * array]), "relax": device.upload(grid._relax.ravel()),
