@@ -12,12 +12,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from seisflow.config import (
-    BandConfig,
     ComputeConfig,
     Config,
     CorrectionConfig,
     DataConfig,
-    GuardConfig,
     RegionConfig,
     SourceConfig,
     StageConfig,
@@ -42,6 +40,7 @@ from seisflow.signal.amplitude import AmplitudeConfig
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickerConfig
 from seisflow.solvers import Elastic3DConfig
+from seisflow.stage_config import BandConfig, GuardConfig
 from seisflow.weights import QualityConfig, WeightConfig
 from seisflow.windows import LevelConfig, WindowConfig
 
@@ -116,7 +115,8 @@ def defaults(kind: type) -> Iterator[tuple[str, Any]]:
     """Keys of a class in their order, each with its default or ``...``."""
     if issubclass(kind, BaseModel):
         for name, info in kind.model_fields.items():
-            yield name, ... if info.default is PydanticUndefined else info.default
+            found = info.get_default(call_default_factory=True)
+            yield name, ... if found is PydanticUndefined else found
     elif is_dataclass(kind):
         for field in fields(kind):
             value = field.default if field.default is not MISSING else ...
