@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 from simulations import event, model, simulation
@@ -17,7 +18,13 @@ from seisflow.solvers.run import Run
 
 
 def case(which):
-    changes = {"shallow": {"event": event(-2100.0, 3300.0, 500.0)}, "long": {"model": model((40, 11, 8))}}
+    lossy = model()
+    lossy = replace(lossy, qkappa=lossy.vp / 20, qmu=lossy.vs / 40)
+    changes = {
+        "lossy": {"model": lossy},
+        "shallow": {"event": event(-2100.0, 3300.0, 500.0)},
+        "long": {"model": model((40, 11, 8))},
+    }
     return simulation(**changes.get(which, {}))
 
 
