@@ -6,7 +6,8 @@ from seisflow.errors import InputError
 from seisflow.native.device import Device
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation, Solver
-from seisflow.solvers.elastic3d import Elastic3D, Elastic3DConfig
+from seisflow.solvers.elastic3d import Elastic3D
+from seisflow.solvers.elastic3d_config import Elastic3DConfig
 from seisflow.solvers.team import Team, release, serve
 
 __all__ = [

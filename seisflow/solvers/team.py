@@ -15,7 +15,8 @@ from seisflow.domain import Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation
-from seisflow.solvers.elastic3d import Elastic3D, Elastic3DConfig, Elastic3DForward, Held
+from seisflow.solvers.elastic3d import Elastic3D, Elastic3DForward, Held
+from seisflow.solvers.elastic3d_config import Elastic3DConfig
 
 __all__ = ["Team", "release", "serve"]
 
