@@ -79,7 +79,7 @@ def draw_weights(
         right.set_xlabel("reference distance (km)")
         right.set_ylabel("largest over smallest factor")
         right.set_ylim(1, max(1.5, 1.18 * right.get_ylim()[1]))
-        right.legend(loc="upper left")
+        right.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         if title:
             figure.suptitle(title)
     return figure
