@@ -70,6 +70,12 @@ static void meet(gate *w, int64_t threads) {
     pthread_mutex_unlock(&w->lock);
 }
 
+/* How many positions of a sweep a thread has done; alone in its line of the cache. */
+typedef struct {
+    _Alignas(64) atomic_llong done;
+    atomic_int sleepers;
+} progress;
+
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -87,7 +93,36 @@ typedef struct {
     const elastic3d_receivers *receivers;
     const elastic3d_snapshots *snapshots;
     gate *gate;
+    progress *progress; /* of each thread */
 } run;
+
+static void tell(const run *r, int64_t t, int64_t done) {
+    atomic_store_explicit(&r->progress[t].done, done, memory_order_seq_cst);
+    if (atomic_load(&r->progress[t].sleepers)) {
+        pthread_mutex_lock(&r->gate->lock);
+        pthread_cond_broadcast(&r->gate->next);
+        pthread_mutex_unlock(&r->gate->lock);
+    }
+}
+
+/* Wait until thread t has done so many positions: awake for a while, then asleep. */
+static void follow(const run *r, int64_t t, int64_t wanted) {
+    enum { AWAKE = 20000 };
+    progress *other = &r->progress[t];
+    for (int tries = 0; tries < AWAKE; tries++) {
+        if (atomic_load_explicit(&other->done, memory_order_acquire) >= wanted)
+            return;
+#if defined(__SSE2__)
+        _mm_pause();
+#endif
+    }
+    pthread_mutex_lock(&r->gate->lock);
+    atomic_fetch_add(&other->sleepers, 1);
+    while (atomic_load(&other->done) < wanted)
+        pthread_cond_wait(&r->gate->next, &r->gate->lock);
+    atomic_fetch_sub(&other->sleepers, 1);
+    pthread_mutex_unlock(&r->gate->lock);
+}
 
 static void inject(const elastic3d_grid *g, const elastic3d_sources *s, int64_t from, int64_t to, int64_t n) {
     real *f = g->fields;
@@ -130,24 +165,25 @@ static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, i
     line l = {g->plane, g->row, g->array, g->nz, g->bottom, g->depth, .top = r->top};
     l.axn = ax[x], l.bxn = ax[g->nx + x], l.axh = ax[2 * g->nx + x], l.bxh = ax[3 * g->nx + x];
     l.azn = az, l.bzn = az + g->row, l.azh = az + 2 * g->row, l.bzh = az + 3 * g->row;
+    l.ny = g->ny, l.far_x = g->ny * 6 * g->row, l.far_y = slabs * 6 * g->row, l.far_z = g->ny * 6 * g->depth;
     const int loss = stress && g->losses, kind = stress + loss;
     for (int64_t y = y0, next; y < y1; y = next) {
         const int64_t py = slab(y, g->ny, g->cells);
         next = y + 1;
-        while (py < 0 && next < y1 && slab(next, g->ny, g->cells) < 0)
+        while (next < y1 && (slab(next, g->ny, g->cells) < 0) == (py < 0))
             next++;
         l.f = (real *)g->fields + g->origin + x * g->plane + y * g->row;
         l.qx = px < 0 ? g->psi_x : (real *)g->psi_x + (px * g->ny + y) * 6 * g->row;
         l.qy = py < 0 ? g->psi_y : (real *)g->psi_y + (x * slabs + py) * 6 * g->row;
         l.qz = (real *)g->psi_z + (x * g->ny + y) * 6 * g->depth;
-        l.ayn = ay[y], l.byn = ay[g->ny + y], l.ayh = ay[2 * g->ny + y], l.byh = ay[3 * g->ny + y];
+        l.ay = ay + y;
         if (loss) {
             const real *relax = (const real *)g->relax + ((g->first + x) & 1) * 4 * ELASTIC3D_ALIGN;
             l.q = (real *)g->losses + g->origin + x * g->plane + y * g->row;
             l.relax = relax + (y & 1) * 2 * ELASTIC3D_ALIGN, l.other = relax + (~y & 1) * 2 * ELASTIC3D_ALIGN;
         } else
             l.q = l.f, l.relax = l.other = 0;
-        rows[kind][px >= 0][py >= 0][fetch](l, next - y, px < 0 ? 0 : 6 * g->row);
+        rows[kind][px >= 0][py >= 0][fetch](l, next - y);
     }
 }
 
@@ -177,24 +213,34 @@ static int64_t positions(const elastic3d_grid *g, int64_t steps) {
 
 /* Steps n to n + steps in one passage through the grid: each stage (velocity, stress, velocity, ...) follows
  * the one before so many planes and rows behind that nothing is read after it has been overwritten, and the
- * stages of a moment don't depend on each other. Thread t of `threads` takes its share of the rows of each.
+ * stages of a moment don't depend on each other. Rows are cut into blocks, which the threads take by turns; a
+ * block reads what the one before it has done one position ago, and nothing of the one after it. So a thread
+ * waits for one other at most, and never where that one is ahead.
  */
 static void sweep(const run *r, const elastic3d_part *p, int64_t t, int64_t threads) {
     const elastic3d_grid *g = r->g;
     const int64_t steps = p->steps, lag = ELASTIC3D_HALO, ny = g->ny + (2 * steps - 1) * lag;
-    const int64_t by = g->block > 0 ? least(g->block, ny) : ny;
-    for (int64_t y = 0; y < ny; y += by)
+    /* a block reads 2 lag rows of the one before it, and must not reach beyond that */
+    const int64_t by = most(g->block > 0 ? least(g->block, ny) : ny, 2 * lag);
+    const int64_t turns = most(ny / (by * threads), 1);
+    const int64_t blocks = turns * threads, many = p->to - p->from;
+    for (int64_t turn = 0; turn < turns; turn++) {
+        const int64_t block = turn * threads + t, y = ny * block / blocks, end = ny * (block + 1) / blocks;
+        const int64_t before = turn - (t == 0); /* turn of the block before this one */
         for (int64_t x = p->from; x < p->to; x++) {
+            if (block > 0 && threads > 1)
+                follow(r, (t + threads - 1) % threads, before * many + x - p->from);
             for (int64_t s = 0, x0, x1; s < 2 * steps; s++) {
                 const int64_t behind = x - s * (lag + 1), plane = p->backward ? g->nx - 1 - behind : behind;
-                const int64_t y0 = most(y - s * lag, 0), y1 = least(y - s * lag + by, g->ny), many = y1 - y0;
+                const int64_t y0 = most(y - s * lag, 0), y1 = least(end - s * lag, g->ny);
                 extent(g, 2 * steps - 1 - s, &x0, &x1);
-                if (plane >= x0 && plane < x1 && many > 0)
-                    stage(r, s % 2, plane, y0 + many * t / threads, y0 + many * (t + 1) / threads,
-                          p->n + s / 2, s / 2);
+                if (plane >= x0 && plane < x1 && y1 > y0)
+                    stage(r, s % 2, plane, y0, y1, p->n + s / 2, s / 2);
             }
-            meet(r->gate, threads);
+            if (threads > 1)
+                tell(r, t, turn * many + x - p->from + 1);
         }
+    }
 }
 
 /* Add up what was recorded in the steps of a sweep. */
@@ -257,6 +303,7 @@ static int64_t passage(const run *r, const elastic3d_part *p, int last, int64_t 
     if (p->to < positions(g, p->steps))
         return 0;
     meet(r->gate, threads);
+    atomic_store(&r->progress[t].done, 0);
     record(r->receivers, count * t / threads, count * (t + 1) / threads, p->n, p->steps);
     if ((n % CHECK_EVERY == 0 || last) &&
         !all_finite(g, g->low + nx * t / threads, g->low + nx * (t + 1) / threads))
@@ -295,7 +342,8 @@ static int64_t work(const elastic3d_grid *g, const elastic3d_sources *forces,
     surface top;
     fill_surface(&top);
     gate door = {.lock = PTHREAD_MUTEX_INITIALIZER, .next = PTHREAD_COND_INITIALIZER};
-    const run r = {g, &top, forces, moments, receivers, snapshots, &door};
+    progress done[MOST] = {0};
+    const run r = {g, &top, forces, moments, receivers, snapshots, &door, done};
 #ifdef _OPENMP
 #pragma omp parallel num_threads((int)threads)
 #endif

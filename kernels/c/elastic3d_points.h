@@ -73,7 +73,9 @@ INLINE vec AT(along)(const real *f, const int half, AT(window) * z, const int k)
 #endif
 }
 
-INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b) {
+INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t far) {
+    if (fetch)
+        __builtin_prefetch(psi + far, 0, 2);
     vec m = b * AT(load)(psi) + a * d;
     AT(store)(psi, m);
     return d + m;
@@ -81,12 +83,12 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b) {
 
 #define SPLAT(c) ((vec){0} + (c))
 #define ABSORB_X(d, m, at)                                                                                   \
-    d = c.px ? AT(absorb)(d, l->qx + (m) * row + i, SPLAT(l->ax##at), SPLAT(l->bx##at)) : d
+    d = c.px ? AT(absorb)(d, l->qx + (m) * row + i, SPLAT(l->ax##at), SPLAT(l->bx##at), c.fetch, l->far_x) : d
 #define ABSORB_Y(d, m, at)                                                                                   \
-    d = c.py ? AT(absorb)(d, l->qy + (m) * row + i, SPLAT(l->ay##at), SPLAT(l->by##at)) : d
+    d = c.py ? AT(absorb)(d, l->qy + (m) * row + i, SPLAT(l->ay##at), SPLAT(l->by##at), c.fetch, l->far_y) : d
 #define ABSORB_Z(d, m, at)                                                                                   \
     d = c.pz ? AT(absorb)(d, l->qz + (m) * l->depth + i - l->bottom, AT(load)(l->az##at + i),                \
-                          AT(load)(l->bz##at + i))                                                           \
+                          AT(load)(l->bz##at + i), c.fetch, l->far_z)                                        \
              : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
 #define MORE(s, r, x, y) (c.loss ? AT(relax_more)(s, r, x, y, gain) : AT(add)(s, x))

@@ -50,6 +50,8 @@ typedef struct {
     real *qx, *qy, *qz;      /* memory variables of this row, [6][...] */
     real axn, bxn, axh, bxh; /* a, b of the absorbing layer along x at the node and the half node */
     real ayn, byn, ayh, byh;
+    const real *ay;                    /* the same along y for this row and those that follow; [4][ny] */
+    int64_t ny, far_x, far_y, far_z;   /* rows of a plane; memory variables from one plane to the next */
     const real *azn, *bzn, *azh, *bzh; /* along z, by level */
     const real *relax, *other;         /* decay and gain by level of this row, and of the next one */
 } line;
@@ -103,12 +105,15 @@ typedef struct {
             ROW_PASTE(body, lanes)(&l, i, (cases){__VA_ARGS__}, &w);                                         \
     }
 #define ROW(name, body, a, b, c, x, y, fetch, loss)                                                          \
-    static __attribute__((noinline)) void name(line l, int64_t count, int64_t next_x) {                      \
+    static __attribute__((noinline)) void name(line l, int64_t count) {                                      \
         const int64_t middle = l.bottom < l.nz ? l.bottom : l.nz, rest = middle % WIDE;                      \
         const int64_t whole = rest && rest <= NARROW ? middle - rest : middle;                               \
         const int64_t even = (middle + WIDE - 1) / WIDE * WIDE, odd = even < l.nz ? even : l.nz;             \
         for (; count > 0; count--) {                                                                         \
             int64_t i = 0;                                                                                   \
+            if (y)                                                                                           \
+                l.ayn = l.ay[0], l.byn = l.ay[l.ny], l.ayh = l.ay[2 * l.ny], l.byh = l.ay[3 * l.ny];         \
+                                                                                                             \
             real *top = l.f + ZZ * l.array, kept = *top;                                                     \
             PIECE(body, WIDE, whole, a, b, c, x, y, 0, fetch, loss)                                          \
             PIECE(body, NARROW, middle, a, b, c, x, y, 0, fetch, loss)                                       \
@@ -120,7 +125,8 @@ typedef struct {
             *top = kept; /* szz is zero at the surface */                                                    \
             const real *relax = l.other;                                                                     \
             l.other = l.relax, l.relax = relax;                                                              \
-            l.f += l.row, l.q += l.row, l.qx += next_x, l.qz += 6 * l.depth;                                 \
+            l.f += l.row, l.q += l.row, l.ay++;                                                              \
+            l.qx += x ? 6 * l.row : 0, l.qy += y ? 6 * l.row : 0, l.qz += 6 * l.depth;                       \
         }                                                                                                    \
     }
 /* In the layer along x, in the layer along y, fetch the next plane. */
@@ -138,7 +144,7 @@ ROWS(stress, stress, VX, VY, VZ, 0)
 ROWS(relaxed, stress, VX, VY, VZ, 1)
 
 /* By: velocity, stress, stress with attenuation; then as above. */
-typedef void row_kernel(line, int64_t, int64_t);
+typedef void row_kernel(line, int64_t);
 #define BY_CASE(name)                                                                                        \
     {                                                                                                        \
         {{name##_000, name##_001}, {name##_010, name##_011}}, {                                              \
