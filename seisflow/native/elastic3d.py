@@ -20,6 +20,7 @@ from seisflow.native.elastic3d_memory import (
     ARRAYS,
     FIELDS,
     LOSSES,
+    Relaxation,
     arena,
     loss_arena,
     memory,
@@ -35,6 +36,7 @@ from seisflow.native.elastic3d_structs import (
     SnapshotsStruct,
     SourcesStruct,
 )
+from seisflow.native.elastic3d_tiles import TileChoice
 from seisflow.native.library import library, pointer
 
 __all__ = [
@@ -80,28 +82,6 @@ class Snapshots:
     first: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Relaxation:
-    """One mechanism of attenuation a point, by the parity of its place; see ``kernels/include/elastic3d.h``.
-
-    Parameters
-    ----------
-    rate : ndarray (2, 2, 2)
-        Angular frequency times time step, by x, y and z modulo 2.
-    share : ndarray (2, 2, 2)
-        Of the modulus, for a strength of 1.
-    """
-
-    rate: FloatArray
-    share: FloatArray
-
-    def table(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Decay, and gain times share, [x modulo 2][y modulo 2][2][level modulo ALIGN]."""
-        half = 0.5 * self.rate
-        pair = np.stack([(1 - half) / (1 + half), half / (1 + half) * self.share], axis=2)
-        return np.ascontiguousarray(np.tile(pair, (1, 1, 1, ALIGN // 2)), dtype=dtype)
-
-
 def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> FloatArray:
     """Weights of the summation-by-parts rule at integer levels, or at half levels; 1 below the closure."""
     tables = np.ones((2, ALIGN))
@@ -127,9 +107,9 @@ class Elastic3DGrid:
     threads : int
     order : {4, 8}
         Of the derivatives.
-    tiles : tuple of 2 int
+    tiles : tuple of 2 int, optional
         Rows of a block along y, 0 for whole planes; time steps of one passage through the grid, a divisor of 48, at
-        most 8. Speed only.
+        most 8. Speed only. What suits the caches of this machine is found out in the first steps if it is left out.
     slab : Slab, optional
         Which planes of a grid that several memories share these are; ``shape`` counts those that are here.
 
@@ -148,7 +128,7 @@ class Elastic3DGrid:
         profiles: tuple[FloatArray, ...] | None = None,
         threads: int = 1,
         order: int = 4,
-        tiles: tuple[int, int] = (64, SWEEP),
+        tiles: tuple[int, int] | None = None,
         slab: Slab | None = None,
     ) -> None:
         self.slab = slab = slab or Slab.whole(shape[0])
@@ -160,7 +140,9 @@ class Elastic3DGrid:
             )
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise InputError(f"the elastic kernel has single and double precision, not {self.dtype}")
-        block, sweep = tiles
+        choice = TileChoice((shape, self.dtype, cells, order, threads))
+        self._choice = None if tiles else choice
+        block, sweep = tiles or choice.next
         if not 1 <= sweep <= MOST_STEPS or 48 % sweep:
             raise InputError(f"a sweep has 1, 2, 3, 4, 6 or 8 time steps, not {sweep}")
         if order not in ORDERS:
@@ -357,7 +339,7 @@ class Elastic3DGrid:
         place = np.empty(order.size, dtype=np.int64)
         place[order] = np.arange(order.size)
         offset, weight = self._offsets(entries)[order], np.ascontiguousarray(entries.weight[order])
-        held = np.zeros((self._grid.sweep, max(order.size, 1)))
+        held = np.zeros((MOST_STEPS, max(order.size, 1)))
         self._keep += [first, piece, place, offset, weight, *begins, held, out]
         return ReceiversStruct(
             out.shape[1],
@@ -425,7 +407,13 @@ class Elastic3DGrid:
             0, or the step (counted from 1) after which the velocity was found infinite or NaN.
         """
         structures = (self._grid, forces, moments, receivers, snapshots)
-        return int(self._advance(*map(ctypes.byref, structures), _Integer(first), _Integer(steps)))
+
+        def run(first: int, steps: int) -> int:
+            return int(self._advance(*map(ctypes.byref, structures), _Integer(first), _Integer(steps)))
+
+        return (
+            run(first, steps) if self._choice is None else self._choice.advance(self._grid, run, first, steps)
+        )
 
     def positions(self, steps: int) -> int:
         """Positions of a passage of so many time steps; see ``passage``."""

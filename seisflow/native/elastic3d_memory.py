@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from seisflow.domain import FloatArray
 from seisflow.native.elastic3d_slab import Slab
 
-__all__ = ["ALIGN", "ARRAYS", "FIELDS", "LOSSES", "arena", "loss_arena", "memory", "sizes_of", "state_memory"]
+__all__ = [
+    "ALIGN",
+    "ARRAYS",
+    "FIELDS",
+    "LOSSES",
+    "Relaxation",
+    "arena",
+    "loss_arena",
+    "memory",
+    "sizes_of",
+    "state_memory",
+]
 
 FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
 ARRAYS = (*FIELDS, "rho", "lam", "mu2", "imu")
@@ -20,6 +33,28 @@ LOSSES = ("phi_lam", "phi_mu", "rxx", "ryy", "rzz", "rxy", "rxz", "ryz")
 ALIGN = 16
 _STAGGER = 35 * 64
 _HUGE = 2 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxation:
+    """One mechanism of attenuation a point, by the parity of its place; see ``kernels/include/elastic3d.h``.
+
+    Parameters
+    ----------
+    rate : ndarray (2, 2, 2)
+        Angular frequency times time step, by x, y and z modulo 2.
+    share : ndarray (2, 2, 2)
+        Of the modulus, for a strength of 1.
+    """
+
+    rate: FloatArray
+    share: FloatArray
+
+    def table(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Decay, and gain times share, [x modulo 2][y modulo 2][2][level modulo ALIGN]."""
+        half = 0.5 * self.rate
+        pair = np.stack([(1 - half) / (1 + half), half / (1 + half) * self.share], axis=2)
+        return np.ascontiguousarray(np.tile(pair, (1, 1, 1, ALIGN // 2)), dtype=dtype)
 
 
 def _rounded(number: int) -> int:
