@@ -41,7 +41,13 @@ def inner(model_):
 
 @pytest.mark.parametrize(
     ("depth", "order", "loss"),
-    [(6400.0, 4, False), (500.0, 4, False), (500.0, 8, False), (500.0, 4, True), (6400.0, 8, True)],
+    [
+        (6400.0, 4, False),
+        (500.0, 4, False),
+        (500.0, 4, True),
+        pytest.param(500.0, 8, False, marks=pytest.mark.slow),
+        pytest.param(6400.0, 8, True, marks=pytest.mark.slow),
+    ],
 )
 def test_gradient_passes_the_taylor_test(depth, order, loss):
     structure = lossy(model()) if loss else model()
