@@ -121,7 +121,7 @@ typedef struct {
     const int64_t *offset; /* [entries] */
     const double *weight;
     const int64_t *row[2]; /* velocity, stress: [nx ny + 1] */
-    double *held;          /* [sweep][entries] */
+    double *held;          /* [ELASTIC3D_SWEEP][entries] */
     double *out;
 } elastic3d_receivers;
 
