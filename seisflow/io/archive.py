@@ -25,6 +25,7 @@ from seisflow.io.archive_index import (
     update_index,
 )
 from seisflow.io.hdf5 import fetch_number, reading
+from seisflow.io.miniseed_parts import stretch
 from seisflow.io.waveforms import read_waveforms
 
 __all__ = ["Archive", "Day", "days"]
@@ -266,8 +267,12 @@ def _read_decoded(spans: list[Span], first: Any, last: Any) -> tuple[list[Any], 
         options = {"starttime": first, "endtime": last}
         if len({(span.network, span.station) for span in spans}) == 1:  # others in the file are not decoded
             options["sourcename"] = f"{spans[0].network}.{spans[0].station}.*"
+    part = stretch(path, first.timestamp, last.timestamp) if kind == "mseed" else None
     with open(path, "rb") as file:
-        traces, said, reason = _decode(file, kind.upper(), options)
+        if part is not None:
+            file.seek(part[0])
+        source = file if part is None else io.BytesIO(file.read(part[1] - part[0]))
+        traces, said, reason = _decode(source, kind.upper(), options)
     if kind == "mseed" and (reason or any("integrity" in each for each in said)):
         traces, lost = _salvage(path, options)
         if lost and traces:
