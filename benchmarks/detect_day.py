@@ -1,10 +1,12 @@
 """Time and memory of detection by part on a stretch of a dense network, extrapolated to a day.
 
-usage: python benchmarks/detect_day.py [--minutes 20 40] [--threads 1] [--templates 200]
+usage: python benchmarks/detect_day.py [--minutes 20 40] [--threads 1] [--templates 200] [--folder KEPT]
 
 Made from a seed: 10 stations of 3 components at 1000 Hz, features and templates at 250 Hz, about 20,000 nodes, an
 event every 6 s. The steps of ``seisflow detect`` run as they are, each length in a process of its own. Seconds are of
 processor time. What grows with the number of events (location, arrivals and magnitudes of matches) is not extrapolated.
+With ``--folder`` the project (of the first length) is kept, and a run that was stopped goes on after the last step that
+ended.
 """
 
 from __future__ import annotations
@@ -119,28 +121,36 @@ def measure(folder):
     clock = Clock()
     clock.watch(survey.Survey, "recordings", "reading and filtering")
     clock.watch(day, "make_features", "features")
-    clock.watch(day, "backproject", "kernel: backprojection")
+    clock.watch(day.Backprojector, "__call__", "kernel: backprojection")
     clock.watch(correlation, "matched_filter", "kernel: matched filter")
     clock.watch(match, "_peaks", "thresholds and peaks of correlations")
     project = Project.open(folder)
     found = survey.Survey.open(project, None, project.config.compute.cores_now())
-    (only,), threads = found.days(), project.config.compute.cores_now()
-    results = day.run_day(found, only, threads, lambda part: None)
-    seconds = dict(clock.seconds)
-    templates.cut_day(found, found.config.matching, survey.day_name(only), lambda part: None)
-    made = templates.make_templates(found, found.config.matching, lambda part: None)
-    clock.seconds.clear()
-    matched = match.match_day(found, found.config.matching, only, threads, lambda part: None)
-    for name, value in clock.seconds.items():
-        seconds[name] = seconds.get(name, 0.0) + value
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (only,), threads, config = found.days(), project.config.compute.cores_now(), found.config.matching
+    steps = {
+        "beam and places": lambda told: day.run_day(found, only, threads, told),
+        "cutting": lambda told: templates.cut_day(found, config, survey.day_name(only), told),
+        "families and stacks": lambda told: templates.make_templates(found, config, told),
+        "templates over the day": lambda told: match.match_day(found, config, only, threads, told),
+    }
+    results, whole = {}, {}
+    for name, step in steps.items():
+        wall, used = time.perf_counter(), time.process_time()
+        results[name] = step(lambda part, name=name: print(f"{name} {100 * part:.0f} %", file=sys.stderr))
+        whole[name] = (time.process_time() - used, time.perf_counter() - wall, _peak())
+        print(f"{name}: {whole[name][0]:.0f} s, peak {whole[name][2]:.0f} MB", file=sys.stderr, flush=True)
     counts = {
         "nodes": found.grid.size,
-        "detections": results["detections"],
-        "templates": made["templates"],
-        "matches": matched["matches"],
+        "detections": results["beam and places"]["detections"],
+        "templates": results["families and stacks"]["templates"],
+        "matches": results["templates over the day"]["matches"],
     }
-    print(json.dumps({"seconds": seconds, "megabytes": peak, **counts}))
+    print(json.dumps({"seconds": clock.seconds, "steps": whole, **counts}))
+
+
+def _peak():
+    """Largest memory of this process so far in MB; pages of mapped files count."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
@@ -149,20 +159,33 @@ def main():
     parser.add_argument("--minutes", type=float, nargs="+", default=[20, 40])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--templates", type=int, default=200)
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         measure(Path(options.measure))
-        return
-    for minutes in options.minutes:
-        with tempfile.TemporaryDirectory() as name:
-            make(Path(name), minutes, options.threads, options.templates)
-            words = [sys.executable, __file__, "--measure", name]
-            found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-        counts = ", ".join(f"{found[key]} {key}" for key in ("nodes", "detections", "templates", "matches"))
-        print(f"{minutes:g} minutes, {options.threads} threads: peak {found['megabytes']:.0f} MB; {counts}")
-        for part, seconds in found["seconds"].items():
-            print(f"  {part:40s} {seconds:8.2f} s, a day {seconds * 1440 / minutes:8.0f} s (extrapolated)")
+    elif options.folder:
+        once(options.folder, options.minutes[0], options)
+    else:
+        for minutes in options.minutes:
+            with tempfile.TemporaryDirectory() as name:
+                once(Path(name), minutes, options)
+
+
+def once(folder, minutes, options):
+    """Measure one length and print it."""
+    if not (folder / "made").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        make(folder, minutes, options.threads, options.templates)
+        (folder / "made").touch()
+    words = [sys.executable, __file__, "--measure", str(folder)]
+    found = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    counts = ", ".join(f"{found[key]} {key}" for key in ("nodes", "detections", "templates", "matches"))
+    print(f"{minutes:g} minutes, {options.threads} threads: {counts}")
+    for step, (seconds, wall, peak) in found["steps"].items():
+        print(f"  {step:40s} {seconds:8.2f} s ({wall:.0f} s of wall clock), peak so far {peak:.0f} MB")
+    for part, seconds in found["seconds"].items():
+        print(f"  {part:40s} {seconds:8.2f} s, a day {seconds * 1440 / minutes:8.0f} s (extrapolated)")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,9 @@ def families(
         block = templates[start : start + _BLOCK]
         some = _Shapes(templates[0], config.max_lag)
         some.add(block)
-        (among, lags), (known, behind) = some.against(some), first.against(some)
+        known, behind = first.against(some)
+        full = len(found) >= config.most  # nobody of the block will found a family
+        among, lags = (np.zeros((0, len(block))), behind[:0]) if full else some.against(some)
         founders: list[int] = []  # of this block
         for number, each in enumerate(block):
             alike = np.append(known[:, number], among[founders, number])

@@ -235,9 +235,7 @@ def peaks(series: FloatArray, threshold: FloatArray | float, separation: int) ->
         return np.zeros(0, dtype=np.int64)
     if not np.isfinite(series.sum(dtype=np.float64)):
         raise InputError("the series is not finite; repair the features")
-    found = _tops(series)
-    above = series[found] > (threshold[found] if isinstance(threshold, np.ndarray) else threshold)
-    found = found[above]
+    found = _high_tops(series, threshold)
     return spaced(found, series[found], separation)
 
 
@@ -267,6 +265,18 @@ def spaced(found: npt.NDArray[np.int64], heights: FloatArray, separation: int) -
     kept, _ = find_peaks(rank, distance=separation)
     result: npt.NDArray[np.int64] = found[np.searchsorted(place, kept)]
     return result
+
+
+def _high_tops(series: FloatArray, threshold: FloatArray | float) -> npt.NDArray[np.int64]:
+    """The tops of a series above a threshold; most samples are below, and are not looked at twice."""
+    high = np.flatnonzero(series > threshold)
+    heights = series[high]
+    before = np.where(high > 0, series[high - 1], -np.inf)
+    after = np.where(high < series.size - 1, series[np.minimum(high + 1, series.size - 1)], -np.inf)
+    maybe = (heights >= before) & (heights >= after)
+    if (heights[maybe] > np.maximum(before, after)[maybe]).all():
+        return high[maybe]
+    return np.intersect1d(high, _tops(series), assume_unique=True)  # some are flat
 
 
 def _tops(series: FloatArray) -> npt.NDArray[np.int64]:

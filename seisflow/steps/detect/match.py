@@ -286,8 +286,8 @@ def _peaks(
     if not alive.any():
         return []
     limit = part * _threshold(cc, alive, data.interval, config.threshold)
-    limit[alive] /= np.sqrt(shares[alive])
-    series = np.where(alive, cc, 0)
+    np.divide(limit, np.sqrt(shares), out=limit, where=alive, casting="same_kind")
+    series = cc if alive.all() else np.where(alive, cc, 0)
     places = peaks(series, np.where(alive, limit, np.inf), max(1, round(config.separation / data.interval)))
     return [
         Match(
