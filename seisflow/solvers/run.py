@@ -14,6 +14,7 @@ from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.elastic3d import Elastic3DGrid, Entries
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Progress
+from seisflow.solvers.blow_up import first_place
 from seisflow.solvers.decomposition import PlaneRecords, SharedGrid
 from seisflow.solvers.setup import Setup, geographic
 from seisflow.solvers.stored import Stored
@@ -107,10 +108,11 @@ class Run:
             return
         bad = self.grid.advance(self.forces, self.moments, self.receivers, stored, first, steps)
         if bad:
-            plan = self.setup.plan
+            plan, place = self.setup.plan, first_place(self, bad)
+            where = "" if place is None else f"; first after step {place.step} at {place.told(self.setup)}"
             raise PhysicsError(
                 f"event {self.setup.simulation.event.id}: the wave field is infinite or NaN at step {bad} of "
-                f"{plan.steps}; check the source and the model, or give elastic3d a time_step below "
+                f"{plan.steps}{where}; check the source and the model there, or give elastic3d a time_step below "
                 f"{plan.time_step:g} s"
             )
 

@@ -10,11 +10,14 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from simulations import event, model, simulation
+from simulations import event, model, simulation, unstable
 
+from seisflow.errors import PhysicsError
 from seisflow.ranks import world
-from seisflow.solvers import Elastic3DConfig, Team, release, serve
+from seisflow.solvers import Elastic3D, Elastic3DConfig, Team, release, serve
 from seisflow.solvers.run import Run
+
+UNSTABLE = (26, 17, 9)
 
 
 def case(which):
@@ -26,6 +29,26 @@ def case(which):
         "long": {"model": model((40, 11, 8))},
     }
     return simulation(**changes.get(which, {}))
+
+
+def break_all():
+    """Solvers that are made from now on are unstable at UNSTABLE."""
+    made = Elastic3D.__init__
+
+    def make(self, *given, **named):
+        made(self, *given, **named)
+        unstable(self, UNSTABLE)
+
+    Elastic3D.__init__ = make
+
+
+def message(solver, sim):
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            solver.forward(sim)
+        except PhysicsError as error:
+            return {"message": np.array(str(error))}
+    raise SystemExit("it did not blow up")
 
 
 def results(solver, sim):
@@ -47,12 +70,15 @@ def main(path, settings, which, failing="-1"):
     ranks = world()
     if ranks.rank == int(failing):
         Run.simulate = fail
+    if which == "unstable":
+        break_all()
     if not ranks.leads:
         serve(ranks)
         return
     team = Team(Elastic3DConfig(**json.loads(settings)), 1, ranks)
     try:
-        np.savez(path, **results(team, case(which)))
+        made = message if which == "unstable" else results
+        np.savez(path, **made(team, case(which)))
     finally:
         release(ranks)
 

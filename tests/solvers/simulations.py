@@ -65,4 +65,22 @@ def simulation(**changes):
     return Simulation(**values)
 
 
+def unstable(solver, point, factor=9.0):
+    """Make a solver (Elastic3D) unstable: the moduli of a few points about ``point`` of the simulation grid rise."""
+    made = solver._grid
+
+    def grid(setup):
+        found, material = made(setup)
+        host = getattr(found, "host", found)
+        box = tuple(slice(max(0, p - 1), p + 2) for p in (point[0] - setup.slab.first, *point[1:]))
+        if point[0] - setup.slab.first + 2 > 0:
+            for name in ("lam", "mu2"):
+                host.view(name)[box] *= factor
+            host.view("imu")[box] /= factor
+        return found, material
+
+    solver._grid = grid
+    return solver
+
+
 FORCE = Force(1e10, -2e10, 3e10)

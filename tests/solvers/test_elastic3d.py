@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulations import FORCE, event, lossy, model, simulation, station
+from simulations import FORCE, event, lossy, model, simulation, station, unstable
 
 from seisflow.domain import SourceTimeFunction
 from seisflow.errors import InputError, PhysicsError
@@ -312,6 +313,42 @@ def test_a_source_of_infinite_samples_is_reported():
             assert "infinite or NaN at step" in str(error)
         else:
             assert np.isfinite(data).all()
+
+
+BROKEN = r"at step (\d+) of \d+; first after step (\d+) at x = (-?\d+) m, y = (-?\d+) m, depth (\d+) m"
+
+
+@pytest.mark.parametrize(("order", "point"), [(4, (20, 17, 9)), (8, (31, 14, 0))])
+def test_a_run_that_blows_up_is_stopped_soon_and_says_where(order, point):
+    solver = unstable(Elastic3D(Elastic3DConfig(spacing=1500.0, order=order)), point)
+    sim = simulation()
+    layout = solver._setup(sim).layout
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(PhysicsError) as caught:
+        solver.forward(sim)
+    found = re.search(BROKEN, str(caught.value))
+    stopped, first, *place = map(int, found.groups())
+    assert 0 <= stopped - first < 100
+    wanted = [layout.axis(axis)[number] for axis, number in enumerate(point)]
+    assert np.abs(np.subtract(place, wanted)).max() <= 2 * layout.spacing
+    assert re.search(r"km from (the source|station XX\.[ABC]), vp \d+ m/s", str(caught.value))
+
+
+def test_a_blow_up_in_the_absorbing_layer_is_said_to_be_there():
+    solver = unstable(Elastic3D(Elastic3DConfig(spacing=1500.0)), (4, 20, 8))
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(PhysicsError, match="layer in the west"):
+        solver.forward(simulation())
+
+
+def test_an_adjoint_run_that_blows_up_says_where():
+    sim, point = simulation(), (20, 17, 9)
+    solver = Elastic3D(Elastic3DConfig(spacing=1500.0))
+    forward = solver.forward(sim, keep=True)
+    layout = solver._setup(sim).layout
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(PhysicsError) as caught:
+        unstable(solver, point).adjoint(forward, forward.gather)
+    place = list(map(int, re.search(BROKEN, str(caught.value)).groups()))[2:]
+    wanted = [layout.axis(axis)[number] for axis, number in enumerate(point)]
+    assert np.abs(np.subtract(place, wanted)).max() <= 2 * layout.spacing
 
 
 def test_half_precision_snapshots_take_half_the_memory_and_hardly_change_the_gradient():

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mpi_run import missing, mpiexec
-from ranks_program import case, results
-from simulations import simulation
+from ranks_program import UNSTABLE, case, message, results
+from simulations import simulation, unstable
 
 from seisflow.errors import InputError
 from seisflow.native.elastic3d_slab import Slab, ghosts
@@ -49,6 +49,14 @@ def same(found, expected):
 def test_seismograms_and_gradients_do_not_depend_on_ranks(tmp_path, ranks, settings, place):
     expected = results(Elastic3D(Elastic3DConfig(**settings)), case(place))
     same(run(tmp_path, ranks, settings, place), expected)
+
+
+@pytest.mark.mpi
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_ranks_say_the_same_of_a_run_that_blows_up(tmp_path, ranks):
+    expected = message(unstable(Elastic3D(Elastic3DConfig(**PLAIN)), UNSTABLE), case("unstable"))
+    assert run(tmp_path, ranks, PLAIN, "unstable")["message"] == expected["message"]
 
 
 def least_memory(sim, ranks):
