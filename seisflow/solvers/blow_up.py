@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seisflow.domain import FloatArray
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.ranks import Ranks
 from seisflow.solvers.setup import Setup
@@ -87,11 +86,11 @@ def _not_finite(grid: Any, setup: Setup) -> npt.NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def _middle(points: npt.NDArray[np.int64]) -> FloatArray:
+def _middle(points: npt.NDArray[np.int64]) -> tuple[int, int, int]:
     """The point that is nearest to the mean of all."""
     away = np.sum((points - points.mean(axis=0)) ** 2, axis=1)
-    result: FloatArray = points[int(np.argmin(away))]
-    return result
+    x, y, z = points[int(np.argmin(away))].tolist()
+    return x, y, z
 
 
 def first_place(run: Any, found: int) -> Place | None:
@@ -121,7 +120,7 @@ def first_place(run: Any, found: int) -> Place | None:
     run.settle()
     with np.errstate(invalid="ignore"):
         points = _not_finite(grid, setup)
-    best = (points.shape[0], tuple(map(int, _middle(points)))) if bad and points.size else (0, (0, 0, 0))
+    best = (points.shape[0], _middle(points)) if bad and points.size else (0, (0, 0, 0))
     each = [best] if ranks is None else ranks.all_of(best)
     count, point = max(each, key=lambda one: one[0])
     return Place(int(bad), point) if count else None

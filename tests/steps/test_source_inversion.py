@@ -22,7 +22,7 @@ from seisflow.steps.source import SourceOptions, SourceStep, adopt, discard
 def wrong(tiny_source, tmp_path):
     """A project whose event a1 is elsewhere, later and has another tensor than its recordings; and the true event."""
     root = tiny.copy(tiny_source, tmp_path / "project")
-    tiny.observe(root, ("a1",), noise=0.0, anomaly=0.0, as_solved=True)
+    tiny.observe(root, ("a1",), noise=0.0, anomaly=0.0, period=6.0, as_solved=True)
     path = root / "events" / "a1.xml"
     (true,) = read_quakeml(path)
     projection = load(root / "seisflow.yaml").region.projection()
