@@ -150,6 +150,10 @@ class Project(Records):
         """Parquet table of all that was measured in an iteration; made from the event files."""
         return self.iteration_folder(iteration) / "measurements.parquet"
 
+    def candidates_path(self, iteration: int) -> Path:
+        """Parquet table of all window candidates of an iteration; made from the event files."""
+        return self.iteration_folder(iteration) / "candidates.parquet"
+
     def report_path(self, iteration: int) -> Path:
         """Page of an iteration."""
         return self.iteration_folder(iteration) / "report.html"

@@ -4,17 +4,25 @@ import csv
 import io
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from seisflow.workflows.iterate import iterate
 
+from seisflow.domain import STAGES, WindowEdit
+from seisflow.io.event_candidates import read_candidates
 from seisflow.io.event_file import read_event
+from seisflow.io.window_edits import add_edit
 from seisflow.project import Project
+from seisflow.steps.candidate_tables import candidate_tables
 from seisflow.steps.measurement_tables import measurement_tables
 from seisflow.steps.query import TABLES
+from seisflow.steps.query import ask as query
+from seisflow.steps.window_choice import chosen_windows
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "measurements.md"
 
@@ -83,6 +91,64 @@ def test_tables_are_made_once_and_again_when_the_events_change(done):
     assert path.read_bytes() == content
 
 
+def test_every_candidate_is_a_row_with_the_stage_and_the_value_that_refused_it(run, done, tmp_path):
+    out = tmp_path / "all.parquet"
+    code, _, error = run("query", "from candidates where iteration = 1", "-p", done, "--parquet", out)
+    assert code == 0, error
+    rows = pq.read_table(out).to_pylist()
+    project = Project.open(done)
+    expected, many = [], {}
+    for event in tiny.EVENTS:
+        choice = chosen_windows(project, event, 1)
+        table, seen = choice.selection.candidates, choice.observed
+        used = {(each.station, each.component, each.start, each.end) for each in choice.windows}
+        for n in range(len(table)):
+            trace = seen.stations[table.station[n]].id, seen.components[table.component[n]]
+            peak, *span = (
+                seen.start + seen.interval * int(each[n]) for each in (table.peak, table.left, table.right)
+            )
+            stage = STAGES[table.stage[n]]
+            if stage == "kept" and (*trace, *span) not in used:
+                stage = "misfit"  # or any other that comes later
+            numbers = [None if np.isnan(each[n]) else float(each[n]) for each in (table.value, table.limit)]
+            refused = None if stage == "kept" else stage
+            expected.append((event, *trace, peak, *span, refused is None, refused, *numbers))
+        for lost in choice.rejections:
+            many[event, lost.station, lost.component, lost.stage] = lost.count
+    names = "event station component peak window_start window_end kept rejected_by value threshold"
+    found = [tuple(row[name] for name in names.split()) for row in rows]
+    assert found == expected
+    assert {"kept": True, "band": "6-20 s"}.items() <= next(row for row in rows if row["kept"]).items()
+    counts = Counter((row[0], row[1], row[2], row[7]) for row in found if row[7] not in (None, "duplicate"))
+    assert len(counts) > 10 and {key[3] for key in counts} > {"overlap", "interior minima"}
+    assert counts == {key: count for key, count in many.items() if key in counts}
+
+
+def test_candidates_stay_with_the_iteration_that_selected_and_are_made_when_asked_for(done):
+    project = Project.open(done)
+    with query(project, "select sum(candidates) from measurements"):
+        pass
+    assert not project.candidates_path(1).is_file()
+    with query(project, "select count(*) as n from candidates") as answer:
+        (row,) = answer.read_all().to_pylist()
+    assert row["n"] == pq.read_table(project.candidates_path(1)).num_rows > 40
+    project.candidates_path(1).unlink()
+    event = project.event_file(1, 0, "a1")
+    assert read_candidates(event)[0].table.stage.size > 5
+    iterate(done, 2, 2)
+    project = Project.open(done)
+    assert read_candidates(project.event_file(2, 0, "a1")) == {}
+    assert candidate_tables(project) == [project.candidates_path(1)]
+
+
+def test_what_people_drop_is_told_among_the_candidates(project):
+    add_edit(project / "windows.yaml", [WindowEdit("XX.S2", event="a1", why="glitch")])
+    iterate(project, 1, 1)
+    sql = "select distinct event, station from candidates where rejected_by = 'by hand' and not kept"
+    with query(Project.open(project), sql) as answer:
+        assert answer.read_all().to_pylist() == [{"event": "a1", "station": "XX.S2"}]
+
+
 def test_a_measurement_at_another_model_is_not_shown(done):
     project = Project.open(done)
     measurement_tables(project)
@@ -92,13 +158,13 @@ def test_a_measurement_at_another_model_is_not_shown(done):
     assert pq.read_table(path).num_rows == 0
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(7))
 def test_the_questions_of_the_documentation_are_answered(ask, number):
     questions = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert len(questions) == 6
+    assert len(questions) == 7
     rows = ask(questions[number])
     assert len(rows) > 1
-    told = [float(row["share"]) for row in rows] if number == 5 else []
+    told = [float(row["share"]) for row in rows] if number == 6 else []
     assert told == sorted(told, reverse=True)
     if number == 0:
         assert all(not row["fault"] and 0.5 < float(row["gain"]) < 2 for row in rows)
@@ -109,8 +175,10 @@ def test_the_questions_of_the_documentation_are_answered(ask, number):
     if number == 3:
         assert all(row["example"] and int(row["candidates"]) > 0 for row in rows)
     if number == 4:
-        assert all(float(row["ratio"]) > 0 for row in rows)
+        assert {"overlap", "interior minima"} < {row["rejected_by"] for row in rows}
     if number == 5:
+        assert all(float(row["ratio"]) > 0 for row in rows)
+    if number == 6:
         assert all(0 < float(row["km"]) < 60 for row in rows)
 
 

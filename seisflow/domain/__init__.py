@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seisflow.domain.amplitudes import Amplitudes
 from seisflow.domain.beam import Beam
-from seisflow.domain.candidates import STAGES, CandidateTable
+from seisflow.domain.candidates import STAGES, BandCandidates, CandidateTable
 from seisflow.domain.catalog import Arrival, Catalog, Detection, Magnitude
 from seisflow.domain.continuous import Continuous
 from seisflow.domain.event import Event, Force, MomentTensor, SourceDerivatives, SourceTimeFunction
@@ -23,6 +23,7 @@ __all__ = [
     "STAGES",
     "Amplitudes",
     "Arrival",
+    "BandCandidates",
     "Beam",
     "CandidateTable",
     "Catalog",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from seisflow.domain.grid import FloatArray
 from seisflow.errors import InputError
 
-__all__ = ["STAGES", "CandidateTable"]
+__all__ = ["STAGES", "BandCandidates", "CandidateTable"]
 
 STAGES = (
     "kept", "travel time", "length", "interior minima", "prominence", "phase separation", "duplicate", "waves",
@@ -65,3 +65,27 @@ class CandidateTable:
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> CandidateTable:
         """Some of the rows."""
         return CandidateTable(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True, eq=False)
+class BandCandidates:
+    """All candidates of an event in one band, with what their numbers stand for.
+
+    Parameters
+    ----------
+    table : CandidateTable
+    stations, components : tuple of str
+        Names (``NET.STA``, ``Z``) by number.
+    start, interval : float
+        Time of sample 0 in s from the origin time, and s between samples.
+    """
+
+    table: CandidateTable
+    stations: tuple[str, ...]
+    components: tuple[str, ...]
+    start: float
+    interval: float
+
+    def times(self, samples: npt.NDArray[np.int32]) -> FloatArray:
+        """Seconds from the origin time of samples: the bits that windows have."""
+        return self.start + self.interval * samples.astype(np.float64)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seisflow.domain import (
+    BandCandidates,
     Event,
     Gather,
     Measurement,
@@ -34,6 +35,7 @@ from seisflow.io.asdf import (
     read_source,
     trace_name,
 )
+from seisflow.io.event_candidates import put_candidates
 from seisflow.io.events import event_uri
 from seisflow.io.hdf5 import attribute_text, fetch, put, reading, text_table, writing
 from seisflow.io.provenance import Provenance
@@ -108,6 +110,9 @@ class EventFile:
         Numbers, as ``misfit``.
     traces : tuple of TraceFit
         How whole traces compare, where windows were selected.
+    candidates : mapping of int to BandCandidates
+        All candidates of each band (from 0) in which windows were selected. ``read_candidates`` reads them,
+        ``read_event`` does not.
     """
 
     event: Event
@@ -119,6 +124,7 @@ class EventFile:
     adjoints: Mapping[int, Gather] = field(default_factory=dict)
     results: Mapping[str, float] = field(default_factory=dict)
     traces: tuple[TraceFit, ...] = ()
+    candidates: Mapping[int, BandCandidates] = field(default_factory=dict)
 
     @property
     def adjoint(self) -> Gather | None:
@@ -192,6 +198,7 @@ def write_event(path: str | os.PathLike[str], content: EventFile, *, compress: b
             text_table([_rejection_row(each) for each in content.rejections], _REJECTION),
         )
         put(auxiliary, "Traces/table", text_table([astuple(each) for each in content.traces], _TRACE))
+        put_candidates(auxiliary, content.candidates)
         put(auxiliary, "Results/table", text_table(sorted(content.results.items()), _RESULT))
 
 
@@ -360,7 +367,7 @@ def read_event(
     Returns
     -------
     EventFile
-        Equal to what was written, bit for bit.
+        Equal to what was written, bit for bit, without candidates.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Parquet table of what was measured in the windows of an iteration."""
+"""Parquet tables of what was measured in the windows of an iteration, and of all candidates for windows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from seisflow.io.atomic import publish
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "measurement_schema", "write_measurement_table"]
+__all__ = [
+    "CANDIDATE_COLUMNS", "COLUMNS", "candidate_schema", "measurement_schema", "write_candidate_table",
+    "write_measurement_table",
+]  # fmt: skip
 
 _ROWS = 20_000
 """Rows that are held in memory and written as one row group."""
@@ -63,6 +66,22 @@ COLUMNS: dict[str, tuple[type, str]] = {
 }
 """Kind and meaning of each column; what is not known is null."""
 
+CANDIDATE_COLUMNS: dict[str, tuple[type, str]] = {
+    "iteration": (int, "in which the windows were selected"),
+    "event": (str, "name of the event"),
+    "station": (str, "NET.STA"),
+    "component": (str, "Z, R, T, N or E"),
+    "band": (str, "its periods, for people"),
+    "peak": (float, "s from the origin time, of the peak of E(t) that made it"),
+    "window_start": (float, "s from the origin time, curtailed where it came so far"),
+    "window_end": (float, "s from the origin time"),
+    "kept": (bool, "whether it is a window that was measured"),
+    "rejected_by": (str, "stage of selection, quality or measurement that refused it; empty if kept"),
+    "value": (float, "what the stage decided on"),
+    "threshold": (float, "what it was compared with"),
+}
+"""Kind and meaning of each column of the candidates."""
+
 
 def measurement_schema() -> pa.Schema:
     """Arrow schema of the table.
@@ -71,10 +90,24 @@ def measurement_schema() -> pa.Schema:
     -------
     pyarrow.Schema
     """
+    return _schema(COLUMNS)
+
+
+def candidate_schema() -> pa.Schema:
+    """Arrow schema of the table of candidates.
+
+    Returns
+    -------
+    pyarrow.Schema
+    """
+    return _schema(CANDIDATE_COLUMNS)
+
+
+def _schema(columns: Mapping[str, tuple[type, str]]) -> pa.Schema:
     import pyarrow as pa
 
     kinds = {str: pa.string(), float: pa.float64(), int: pa.int32(), bool: pa.bool_()}
-    return pa.schema([(name, kinds[kind]) for name, (kind, _) in COLUMNS.items()])
+    return pa.schema([(name, kinds[kind]) for name, (kind, _) in columns.items()])
 
 
 def write_measurement_table(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> int:
@@ -104,4 +137,33 @@ def write_measurement_table(path: str | os.PathLike[str], rows: Iterable[Mapping
         while batch := list(islice(left, _ROWS)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
+    return count
+
+
+def write_candidate_table(path: str | os.PathLike[str], parts: Iterable[pa.Table]) -> int:
+    """Write the candidates of an iteration, whole or not at all; one part is in memory at a time.
+
+    Parameters
+    ----------
+    path : path
+    parts : iterable of pyarrow.Table
+        With the columns of ``candidate_schema``, as of one event and band.
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    WorkError
+        If the disk is full; the old file stays.
+    """
+    import pyarrow.parquet as pq
+
+    schema, count = candidate_schema(), 0
+    with publish(path) as temporary, pq.ParquetWriter(str(temporary), schema, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(part.cast(schema))
+            count += part.num_rows
     return count

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from seisflow.config import Band
 from seisflow.domain import (
-    CandidateTable,
+    BandCandidates,
     Event,
     Gather,
     Measurement,
@@ -64,7 +64,7 @@ class BandStep:
         self.measurements: Measurements | None = None
         self.held_rows: tuple[Measurement, ...] = ()
         self.traces: tuple[TraceFit, ...] = ()
-        self.candidates: CandidateTable | None = None
+        self.candidates: BandCandidates | None = None
         self.raw: Gather | None = None
         self.event: Event | None = None
 
@@ -104,7 +104,8 @@ class BandStep:
         """Select windows."""
         check_not_identical(self.observed, self.synthetic)
         found = select_all(pair.observed, pair.synthetic, pair.event, pair.config, pair.band, pair.times)
-        self.candidates = found.candidates
+        names, axis = tuple(station.id for station in self.observed.stations), self.observed
+        self.candidates = BandCandidates(found.candidates, names, axis.components, axis.start, axis.interval)
         self.take(found.windows, (*self.rejections, *found.rejections))
 
     def carry_over(self, pair: Pair, windows: Sequence[Window]) -> None:

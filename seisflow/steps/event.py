@@ -423,6 +423,11 @@ class EventStep:
             adjoints=adjoints,
             traces=tuple(fit for band in self.bands for fit in band.traces),
             results=results,
+            candidates={
+                number: band.candidates
+                for number, band in enumerate(self.bands)
+                if band.candidates is not None
+            },
         )
 
 

@@ -37,7 +37,7 @@ class _Memory:
     def keep(self, path: Path, content: EventFile, bands: int) -> None:
         """Remember what was read, or has just been written, and forget what was used longest ago."""
         gathers = {tag: content.gathers[tag] for tag in observed_tags(bands)}
-        content = replace(content, gathers=gathers, adjoints={})
+        content = replace(content, gathers=gathers, adjoints={}, candidates={})
         with self.guard:
             stamp = self._stamp(path)
             self.found.pop(stamp, None)

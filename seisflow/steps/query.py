@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, Any
 from seisflow.domain import MomentTensor
 from seisflow.errors import InputError, MissingError
 from seisflow.io.atomic import publish
-from seisflow.io.measurement_table import COLUMNS, measurement_schema
+from seisflow.io.measurement_table import (
+    CANDIDATE_COLUMNS,
+    COLUMNS,
+    candidate_schema,
+    measurement_schema,
+)
 from seisflow.project import Project
+from seisflow.steps.candidate_tables import candidate_tables
 from seisflow.steps.inputs import event_of, stations_of
 from seisflow.steps.measurement_tables import measurement_tables
 from seisflow.steps.station_quality import quality_rows
@@ -29,6 +35,7 @@ _MEMORY = "2GB"
 
 TABLES: dict[str, dict[str, str]] = {
     "measurements": {name: meaning for name, (_, meaning) in COLUMNS.items()},
+    "candidates": {name: meaning for name, (_, meaning) in CANDIDATE_COLUMNS.items()},
     "events": {
         "event": "name of the event",
         "time": "origin time, UTC",
@@ -69,8 +76,8 @@ TABLES: dict[str, dict[str, str]] = {
 def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
     """Ask a question; the answer is read batch by batch, and is the same to the bit each time.
 
-    The tables are ``measurements``, ``events``, ``stations`` and ``station_quality``, see ``TABLES``. A question cannot
-    reach or write any file, nor change a setting.
+    The tables are ``measurements``, ``candidates``, ``events``, ``stations`` and ``station_quality``, see ``TABLES``. A
+    question cannot reach or write any file, nor change a setting.
 
     Parameters
     ----------
@@ -115,10 +122,8 @@ def open_tables(project: Project, sql: str | None = None) -> Iterator[duckdb.Duc
     """
     import duckdb
 
-    text = (sql or "tables").lower()
-    names = TABLES if "tables" in text else [name for name in TABLES if name in text]
-    tables = _tables(project, names)
     with duckdb.connect(":memory:", config={"threads": 1}) as database:
+        tables = _tables(project, _named(database, sql))
         for name, table in tables.items():
             database.register(name, table)
         for setting in (
@@ -132,6 +137,20 @@ def open_tables(project: Project, sql: str | None = None) -> Iterator[duckdb.Duc
         ):
             database.execute(f"SET {setting}")
         yield database
+
+
+def _named(database: duckdb.DuckDBPyConnection, sql: str | None) -> Collection[str]:
+    """Tables that a question asks; where that is not clear, those whose name is in it."""
+    import duckdb
+
+    text = (sql or "tables").lower()
+    if "tables" in text:
+        return list(TABLES)
+    try:
+        found = {name.lower() for name in database.get_table_names(sql or "")}
+    except duckdb.Error:
+        found = set()
+    return [name for name in TABLES if name in (found or text)]
 
 
 @contextmanager
@@ -181,6 +200,12 @@ def _tables(project: Project, names: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "measurements": ds.dataset([str(path) for path in paths], measurement_schema(), format="parquet")
     }
+    if "candidates" in names:
+        selected = [str(path) for path in candidate_tables(project)]
+        schema = candidate_schema()
+        found["candidates"] = (
+            ds.dataset(selected, schema, format="parquet") if selected else schema.empty_table()
+        )
     for name, read in (("events", _events), ("stations", _stations), ("station_quality", quality_rows)):
         if name not in names:
             continue
