@@ -367,11 +367,15 @@ class Elastic3DGrid:
 
     def room(self, slots: int) -> npt.NDArray[Any]:
         """Memory for ``Snapshots.data``."""
-        return np.empty(self.snapshot_shape(slots), dtype=self.dtype)
+        return self._block(self.snapshot_shape(slots))
 
     def new_sums(self) -> npt.NDArray[Any]:
         """Zeros for ``correlate``."""
-        return np.zeros((len(SUMS), *self.box), dtype=self.dtype)
+        return self._block((len(SUMS), *self.box))
+
+    def _block(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        size = int(np.prod(shape))
+        return arena(size, self.dtype)[:size].reshape(shape)
 
     def fetched(self, sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Sums in the memory of the processor: these."""

@@ -112,9 +112,12 @@ def state_memory(
 
 
 def arena(elements: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Zeroed memory that starts on a huge page, with huge pages where the system has them."""
+    """Zeroed memory that starts on a huge page, with huge pages where the system has them.
+
+    Private memory: shared memory, what ``mmap`` takes by itself, has huge pages on few systems.
+    """
     size = max(elements, 1) * np.dtype(dtype).itemsize
-    memory_map = mmap.mmap(-1, size + _HUGE)
+    memory_map = mmap.mmap(-1, size + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(AttributeError, OSError):  # other systems, and kernels made without huge pages
         memory_map.madvise(mmap.MADV_HUGEPAGE)
     raw = np.frombuffer(memory_map, dtype=np.uint8)
