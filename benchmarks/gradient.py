@@ -1,4 +1,4 @@
-"""What a gradient costs: a forward run that keeps what the adjoint needs, and the adjoint run, over a plain forward run.
+"""What a gradient costs over a plain forward run: a forward run that keeps what is needed, and the adjoint run.
 
     python benchmarks/gradient.py [--points 120] [--steps 400] [--orders 4 8] [--rounds 2] [--threads 1] [--profile]
 
@@ -102,9 +102,8 @@ def case(given: argparse.Namespace, order: int, *, loss: bool) -> None:
     )
     for name, times in found.items():
         forth, back = (statistics.median(row) for row in zip(*times, strict=True))
-        print(
-            f"    {kinds[name]:28s} keep {forth / one:.2f}  adjoint {back / one:.2f}  together {(forth + back) / one:.2f}"
-        )
+        ratios = f"keep {forth / one:.2f}  adjoint {back / one:.2f}  together {(forth + back) / one:.2f}"
+        print(f"    {kinds[name]:28s} {ratios}")
     if given.profile:
         profile = cProfile.Profile()
         profile.runcall(gradient, solvers["default"], simulation)
