@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from seisflow.detection.device_features import DeviceFeatures
 from seisflow.domain import Beam, Features, FloatArray, Projection, TravelTimeTable
 from seisflow.errors import InputError
 from seisflow.native.beam import BeamInput, BeamPlan
@@ -213,7 +214,7 @@ def _use(delays: Delays, config: BackprojectionConfig) -> npt.NDArray[np.bool_]:
     return use
 
 
-def _check_interval(features: Features, delays: Delays) -> None:
+def _check_interval(features: Features | DeviceFeatures, delays: Delays) -> None:
     if abs(delays.interval - features.interval) > 1e-9 * features.interval:
         raise InputError(
             f"delays are in samples of {delays.interval} s, the features have {features.interval} s; round the travel "
@@ -222,7 +223,7 @@ def _check_interval(features: Features, delays: Delays) -> None:
 
 
 def _checked(
-    features: Features, delays: Delays, config: BackprojectionConfig
+    features: Features | DeviceFeatures, delays: Delays, config: BackprojectionConfig
 ) -> tuple[Delays, npt.NDArray[np.bool_]]:
     """Delays of the rows of the features, and which stations a node sums over."""
     _check_interval(features, delays)
@@ -237,28 +238,31 @@ def _checked(
     return chosen, _use(chosen, config)
 
 
-def _given(features: Features, use: npt.NDArray[np.bool_], config: BackprojectionConfig) -> BeamInput:
+def _given(
+    features: Features | DeviceFeatures, use: npt.NDArray[np.bool_], config: BackprojectionConfig
+) -> BeamInput:
     station = [config.station_weights.get(name, 1.0) for name in features.stations]
     phase = [config.phase_weights.get(name, 1.0) for name in features.phases]
     count = np.maximum(use.sum(axis=1), 1)
     least = np.minimum(np.maximum(config.min_live, config.min_stations / count), 1.0)
-    return BeamInput(
-        np.ascontiguousarray(features.capped()),
-        np.ascontiguousarray(features.live),
-        np.outer(station, phase),
-        least,
-        config.bounds == "strict",
-    )
+    weights, strict = np.outer(station, phase), config.bounds == "strict"
+    if isinstance(features, DeviceFeatures):
+        return BeamInput(features.capped(), features.live.view(np.bool_), weights, least, strict)
+    values, live = np.ascontiguousarray(features.capped()), np.ascontiguousarray(features.live)
+    return BeamInput(values, live, weights, least, strict)
 
 
 def row_weights(
-    features: Features, delays: Delays, config: BackprojectionConfig, nodes: npt.NDArray[np.integer]
+    features: Features | DeviceFeatures,
+    delays: Delays,
+    config: BackprojectionConfig,
+    nodes: npt.NDArray[np.integer],
 ) -> FloatArray:
     """Weights of the rows in the beams of some nodes.
 
     Parameters
     ----------
-    features : Features
+    features : Features or DeviceFeatures
     delays : Delays
     config : BackprojectionConfig
     nodes : ndarray of int (n,)
@@ -302,20 +306,23 @@ class Backprojector:
         self._plan: BeamPlan | None = None
         self._on_device: CudaBeam | None = None
 
-    def __call__(self, features: Features) -> Beam:
-        """Best node per origin time; see ``backproject``."""
+    def __call__(self, features: Features | DeviceFeatures) -> Beam:
+        """Best node per origin time; see ``backproject``. Features that lie on the device are taken there."""
         rows = (features.stations, features.phases)
         if self._plan is None or rows != self._rows:
             chosen, self._use = _checked(features, self.delays, self.config)
             self._plan, self._rows = BeamPlan(chosen.samples, self._use), rows
             self._on_device = None if self.device is None else CudaBeam(self.device, self._plan)
         _check_interval(features, self.delays)
-        given = _given(features, self._use, self.config)
+        there = isinstance(features, DeviceFeatures)
         if self._on_device is None or self.device is None:
+            here = features.on_host() if isinstance(features, DeviceFeatures) else features
+            given = _given(here, self._use, self.config)
             found = self._plan.maximum(given, self.threads)
         else:
             with self.device.lock:
-                found = self._on_device.maximum(given)
+                given = _given(features, self._use, self.config)
+                found = self._on_device.maximum(given, there=there)
         return Beam(features.start, features.interval, found.maximum, found.node, found.share)
 
 
@@ -386,21 +393,24 @@ def circular_shifts(stations: int, samples: int, gap: int, seed: int) -> npt.NDA
     return result
 
 
-def shift_stations(features: Features, seed: int, min_shift: float) -> Features:
+def shift_stations(
+    features: Features | DeviceFeatures, seed: int, min_shift: float
+) -> Features | DeviceFeatures:
     """Shift the features of each station in a circle: data without events but with the noise of the true ones.
 
     Phases of a station move together, so what one station sees of an event stays; that several agree does not.
 
     Parameters
     ----------
-    features : Features
+    features : Features or DeviceFeatures
     seed : int
     min_shift : float
         s. Any two stations differ by at least this, round the circle too; take more than the longest travel time.
 
     Returns
     -------
-    Features
+    Features or DeviceFeatures
+        As what was given.
 
     Raises
     ------
@@ -415,9 +425,4 @@ def shift_stations(features: Features, seed: int, min_shift: float) -> Features:
             f"min_shift = {min_shift} s: {ns} stations need {ns * min_shift} s of data and a positive shift, found "
             f"{nt * features.interval} s; lower it or take longer data"
         )
-    shifts = circular_shifts(ns, nt, gap, seed)
-    values, live = np.empty_like(features.values), np.empty_like(features.live)
-    for station, shift in enumerate(shifts):
-        values[station] = np.roll(features.values[station], shift, axis=-1)
-        live[station] = np.roll(features.live[station], shift, axis=-1)
-    return replace(features, values=values, live=live)
+    return features.rolled(circular_shifts(ns, nt, gap, seed))

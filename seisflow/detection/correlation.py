@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -107,10 +107,26 @@ class Search:
         data = np.ascontiguousarray(self.data.data, dtype=np.float32).reshape(shape)
         return data, np.ascontiguousarray(self.data.live).reshape(shape)
 
-    def on_device(self, device: Device) -> Iterator[tuple[tuple[int, ...], DeviceCorrelations]]:
+    def uploaded(self, device: Device, there: tuple[Any, Any] | None = None) -> CudaFilter:
+        """The recordings on a GPU, for ``on_device``.
+
+        Parameters
+        ----------
+        device : Device
+        there : tuple of 2 arrays of the device, optional
+            Recordings and where they are live, if they lie there already.
+        """
+        return CudaFilter(device, *self._flat(), there)
+
+    def on_device(self, run: CudaFilter) -> Iterator[tuple[tuple[int, ...], DeviceCorrelations]]:
         """Numbers of templates and their correlations on a GPU, in batches as large as its memory allows.
 
         Take what is needed of one batch before the next: its memory is used again.
+
+        Parameters
+        ----------
+        run : CudaFilter
+            Of ``uploaded``; that of another search of the same recordings will do.
 
         Raises
         ------
@@ -121,7 +137,6 @@ class Search:
         if not numbers:
             return
         channels = _Channels(self.data)
-        run = CudaFilter(device, *self._flat())
         longest = max(int(self.templates[number].lengths.max()) for number in numbers)
         size = run.fits((len(numbers), len(channels.number), longest))
         first = 0

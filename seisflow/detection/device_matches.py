@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from seisflow.detection.correlation import Search
+from seisflow.detection.device_features import DeviceContinuous
 from seisflow.detection.matches import Match, MatchConfig, top_between_samples
 from seisflow.detection.threshold import ThresholdConfig, spaced
 from seisflow.domain import FloatArray
-from seisflow.native.cuda_matched_filter import DeviceCorrelations, DevicePeaks, Levels
+from seisflow.native.cuda_matched_filter import CudaFilter, DeviceCorrelations, DevicePeaks, Levels
 from seisflow.native.device import Device
 
-__all__ = ["device_matches", "median_stride"]
+__all__ = ["OnDevice", "device_matches", "median_stride"]
 
 _SAMPLES = 4000
+
+
+@dataclass(eq=False)
+class OnDevice:
+    """Recordings on a GPU: those that were filtered there, or those of a search, uploaded once.
+
+    Parameters
+    ----------
+    device : Device
+    data : DeviceContinuous, optional
+    """
+
+    device: Device
+    data: DeviceContinuous | None = None
+    run: CudaFilter | None = None
+
+    def filter(self, search: Search) -> CudaFilter:
+        """Ready for templates; another search of the same recordings takes the same."""
+        if self.run is None:
+            with self.device.lock:
+                given = None if self.data is None else (self.data.data, self.data.live)
+                self.run = search.uploaded(self.device, given)
+        return self.run
 
 
 def median_stride(window: float, interval: float) -> int:
@@ -25,7 +49,7 @@ def median_stride(window: float, interval: float) -> int:
 
 
 def device_matches(
-    search: Search, config: MatchConfig, device: Device, part: float = 1.0
+    search: Search, config: MatchConfig, run: CudaFilter, part: float = 1.0
 ) -> Iterator[tuple[list[Match], float]]:
     """Peaks of the correlations of all templates above a part of their thresholds, batch by batch.
 
@@ -33,7 +57,8 @@ def device_matches(
     ----------
     search : Search
     config : MatchConfig
-    device : Device
+    run : CudaFilter
+        Of ``Search.uploaded``.
     part : float
 
     Yields
@@ -49,8 +74,8 @@ def device_matches(
         limits = replace(limits, kind="mad")
     stride = median_stride(limits.window, interval)
     separation = max(1, round(config.separation / interval))
-    with device.lock:
-        for numbers, found in search.on_device(device):
+    with run.device.lock:
+        for numbers, found in search.on_device(run):
             nodes = _nodes(found, limits, interval * stride, stride, least)
             top = found.peaks(nodes, stride, least, part)
             yield (

@@ -19,7 +19,10 @@ from seisflow.detection.threshold import running_median_mad
 from seisflow.domain import Continuous, Features, FloatArray
 from seisflow.errors import InputError
 
-__all__ = ["FeatureConfig", "energy_ratio", "kurtosis_rise", "make_features", "mixed", "window_sum"]
+__all__ = [
+    "FeatureConfig", "ahead_weights", "energy_ratio", "feature_factor", "kurtosis_rise", "make_features", "mixed",
+    "window_sum", "windows_of",
+]  # fmt: skip
 
 Kind = Literal["sta_lta", "energy", "envelope", "kurtosis"]
 _LEAST_LIVE = 0.5
@@ -143,11 +146,7 @@ def make_features(
         If the interval is no multiple.
     """
     data = next(iter(recordings.values()))
-    factor = round(interval / data.interval)
-    if factor < 1 or abs(factor * data.interval - interval) > 1e-6 * interval:
-        raise InputError(
-            f"features every {interval:g} s: must be a multiple of the sampling interval {data.interval:g} s"
-        )
+    factor = feature_factor(data.interval, interval)
     shape = (len(data.stations), len(phases), data.samples // factor)
     values, live = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
     for number, (phase, config) in enumerate(phases.items()):
@@ -159,6 +158,36 @@ def make_features(
     names = tuple(station.id for station in data.stations)
     ceilings = tuple(config.highest for config in phases.values())
     return Features(names, tuple(phases), values, live, start, factor * data.interval, ceilings)
+
+
+def feature_factor(given: float, wanted: float) -> int:
+    """Samples of recordings in one of the features, from both intervals in s.
+
+    Raises
+    ------
+    InputError
+        If one interval is no multiple of the other.
+    """
+    factor = round(wanted / given)
+    if factor < 1 or abs(factor * given - wanted) > 1e-6 * wanted:
+        raise InputError(
+            f"features every {wanted:g} s: must be a multiple of the sampling interval {given:g} s"
+        )
+    return factor
+
+
+def windows_of(config: FeatureConfig, interval: float) -> tuple[int, int, int, int, float]:
+    """Short and long window, those of the running median and their step, in samples; and the least live share."""
+    short, long = (max(1, round(length / interval)) for length in (config.short, config.long))
+    window = max(2, round(config.normalise / interval))
+    return short, long, window, max(1, window // 2), _LEAST_LIVE
+
+
+def ahead_weights(length: int) -> FloatArray:
+    """Weights of the samples ahead, which fall linearly to zero and sum up to 1, (length,)."""
+    weights = 1 - np.arange(length) / length
+    result: FloatArray = weights / weights.sum()
+    return result
 
 
 def _feature(
@@ -177,7 +206,7 @@ def _feature(
     live = weight > 0
     energy = np.divide(energy, weight, out=np.zeros(count), where=live)
     interval = data.interval * factor
-    short, long = (max(1, round(length / interval)) for length in (config.short, config.long))
+    short, long, *_ = windows_of(config, interval)
     if config.kind == "kurtosis":
         result, live = _mean_kurtosis(traces, alive, factor, (short, long))
     else:
@@ -203,8 +232,8 @@ def _power(traces: FloatArray, kind: Kind) -> FloatArray:
 def _ahead(values: FloatArray, length: int) -> FloatArray:
     """Mean over the samples ahead with weights that fall linearly to zero."""
     weights = np.zeros(2 * length - 1)
-    weights[length - 1 :] = 1 - np.arange(length) / length
-    result: FloatArray = correlate1d(values, weights / weights.sum(), mode="constant")
+    weights[length - 1 :] = ahead_weights(length)
+    result: FloatArray = correlate1d(values, weights, mode="constant")
     return result
 
 
@@ -307,8 +336,8 @@ def _standardised(
     values: FloatArray, live: npt.NDArray[np.bool_], config: FeatureConfig, interval: float
 ) -> FloatArray:
     """Values above the running median in units of the running median absolute deviation."""
-    window = max(2, round(config.normalise / interval))
-    centres, medians, deviations = running_median_mad(values, live, window, max(1, window // 2), _LEAST_LIVE)
+    *_, window, hop, least = windows_of(config, interval)
+    centres, medians, deviations = running_median_mad(values, live, window, hop, least)
     if not centres.size:
         return np.zeros_like(values)
     samples = np.arange(values.size)

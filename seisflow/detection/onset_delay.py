@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
+from seisflow.detection.device_features import DeviceFeatures
 from seisflow.detection.features import FeatureConfig, energy_ratio, kurtosis_rise
 from seisflow.domain import Features, FloatArray, OnsetDelay
 
 __all__ = ["onset_delay", "with_delays"]
+
+_Made = TypeVar("_Made", Features, DeviceFeatures)
 
 _PERIODS = 2.0
 """Periods of the middle of the band in which the energy of the waves after an onset falls to 1 / e ..."""
@@ -32,18 +36,19 @@ _LEAST_LENGTH = 6.0
 """Periods of the lowest frequency after which a filter is quiet."""
 
 
-def with_delays(features: Features, phases: Mapping[str, FeatureConfig]) -> Features:
+def with_delays(features: _Made, phases: Mapping[str, FeatureConfig]) -> _Made:
     """Features together with the delays of their onsets.
 
     Parameters
     ----------
-    features : Features
+    features : Features or DeviceFeatures
     phases : mapping of str to FeatureConfig
         What they were made with.
 
     Returns
     -------
-    Features
+    Features or DeviceFeatures
+        As what was given.
     """
     delays = tuple(onset_delay(phases[phase], features.interval) for phase in features.phases)
     return replace(features, delays=delays)

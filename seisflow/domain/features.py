@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +111,24 @@ class Features:
     def samples(self) -> int:
         """Number of samples of each feature."""
         return int(self.values.shape[2])
+
+    def part(self, first: int, last: int) -> Features:
+        """Samples ``first`` up to ``last``."""
+        values = np.ascontiguousarray(self.values[..., first:last])
+        live = np.ascontiguousarray(self.live[..., first:last])
+        return replace(self, values=values, live=live, start=self.start + first * self.interval)
+
+    def rolled(self, shifts: npt.NDArray[np.int64]) -> Features:
+        """Stations shifted in a circle by so many samples."""
+        values, live = np.empty_like(self.values), np.empty_like(self.live)
+        for station, shift in enumerate(shifts.tolist()):
+            values[station] = np.roll(self.values[station], shift, axis=-1)
+            live[station] = np.roll(self.live[station], shift, axis=-1)
+        return replace(self, values=values, live=live)
+
+    def recorded(self) -> npt.NDArray[np.bool_]:
+        """At which samples any feature is live, (nt,)."""
+        return np.asarray(self.live.any(axis=(0, 1)))
 
     def capped(self) -> FloatArray:
         """Values (ns, np, nt) as a beam takes them."""

@@ -206,10 +206,16 @@ class CudaBeam:
         self._constant = {name: device.upload(array) for name, array in constant.items()}
         self._options = options(HALF=int(half))
 
-    def maximum(self, given: BeamInput) -> BeamMaximum:
+    def maximum(self, given: BeamInput, *, there: bool = False) -> BeamMaximum:
         """Largest weighted mean over the sources; see ``BeamPlan.maximum``.
 
         Where the memory of the device does not hold all samples, they are done piece by piece.
+
+        Parameters
+        ----------
+        given : BeamInput
+        there : bool
+            Whether features, and where they are live, are arrays of the device.
 
         Raises
         ------
@@ -220,8 +226,9 @@ class CudaBeam:
         """
         weights, least, total = checked(self.plan, given)
         if self.half:
+            xp = self.device.xp if there else np
             with np.errstate(invalid="ignore"):
-                largest = np.max(np.abs(given.values), where=given.live, initial=0)
+                largest = float(xp.where(given.live, xp.abs(given.values), 0).max())
             if largest > _HALF_LIMIT:
                 raise InputError(
                     f"features reach {largest:g}, half precision {_HALF_LIMIT:g}; scale them or use float32"
@@ -238,7 +245,7 @@ class CudaBeam:
         while first < samples:
             last = min(samples, first + size)
             try:
-                found = self._run(given, (first, last), fixed, tiles)
+                found = self._run(given, (first, last), fixed, tiles, there)
             except DeviceMemoryError:
                 if size <= _TILE:
                     raise
@@ -256,9 +263,10 @@ class CudaBeam:
         return max(_TILE, min(samples, fits, 2**31 - 2**20) // _TILE * _TILE + _TILE)
 
     def _run(
-        self, given: BeamInput, piece: tuple[int, int], fixed: dict[str, Any], tiles: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[Any], ...]:
-        """Samples of a piece: the data that their delays reach are uploaded.
+        self, given: BeamInput, piece: tuple[int, int], fixed: dict[str, Any], tiles: npt.NDArray[np.int64],
+        there: bool,
+    ) -> tuple[npt.NDArray[Any], ...]:  # fmt: skip
+        """Samples of a piece: the data that their delays reach are uploaded, if they are not there.
 
         Beyond both ends of the data nothing is added, so that the kernel still knows where they are.
         """
@@ -267,13 +275,8 @@ class CudaBeam:
         end = min(given.values.shape[2], piece[1] + max(0, int(plan.late.max())))
         begin = piece[0] if end <= begin else begin
         end = max(end, piece[1])
-        values = np.ascontiguousarray(given.values[..., begin:end]).reshape(plan.rows, -1)
-        alive = np.ascontiguousarray(given.live[..., begin:end]).reshape(plan.rows, -1)
-        if self.half:
-            with np.errstate(over="ignore", invalid="ignore"):
-                values = values.astype(np.float16)
         arrays = dict(self._constant, **fixed)
-        arrays["values"], arrays["live"] = device.upload(values), device.upload(alive.view(np.uint8))
+        arrays["values"], arrays["live"] = self._features(given, begin, end, there)
         kind, patterns = self._patterns(arrays["live"], end - begin)
         samples, used = end - begin, len(plan.order)
         starts = begin + _TILE * np.arange(kind.size)
@@ -294,6 +297,23 @@ class CudaBeam:
         tiles[:] += [int((kind >= 0).sum()), listed, int((kind == -1).sum()), 0, 0]
         part = slice(piece[0] - begin, piece[1] - begin)
         return tuple(device.download(arrays[name][part]) for name in ("maximum", "node", "share"))
+
+    def _features(self, given: BeamInput, begin: int, end: int, there: bool) -> tuple[Any, Any]:
+        """Features (rows, samples) on the device, and where they are live."""
+        rows, kind = (self.plan.rows, -1), np.float16 if self.half else np.float32
+        if there:
+            found = []
+            for array, dtype in ((given.values, kind), (given.live, np.uint8)):
+                part = self.device.empty((*array.shape[:2], end - begin), dtype)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    part[...] = array[..., begin:end]
+                found.append(part.reshape(rows))
+            return found[0], found[1]
+        values = np.ascontiguousarray(given.values[..., begin:end]).reshape(rows)
+        alive = np.ascontiguousarray(given.live[..., begin:end]).reshape(rows)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values.astype(kind, copy=False)
+        return self.device.upload(values), self.device.upload(alive.view(np.uint8))
 
     def _launch(self, arrays: dict[str, Any], strict: bool, samples: int, patterns: int) -> int:
         """Run the kernels; returns how many samples were summed exactly."""

@@ -108,6 +108,8 @@ class CudaFilter:
     data : ndarray of float32 (nch, n)
         What is not live may be anything.
     live : ndarray of bool (nch, n)
+    there : tuple of 2 arrays of the device, optional
+        The same, float32 and uint8, if they are there already; they are left as they are.
 
     Raises
     ------
@@ -117,12 +119,23 @@ class CudaFilter:
         If they do not fit into the memory of the GPU.
     """
 
-    def __init__(self, device: Device, data: FloatArray, live: npt.NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        data: FloatArray,
+        live: npt.NDArray[np.bool_],
+        there: tuple[Any, Any] | None = None,
+    ) -> None:
         self.device, self.shape, self.alive = device, data.shape, np.ascontiguousarray(live)
         self._host = data
         xp = device.xp
-        raw = device.upload(np.ascontiguousarray(data, dtype=np.float32))
-        self._live = device.upload(self.alive.view(np.uint8))
+        if there is None:
+            raw = device.upload(np.ascontiguousarray(data, dtype=np.float32))
+            self._live = device.upload(self.alive.view(np.uint8))
+        else:
+            raw = device.empty(data.shape, np.float32)
+            raw[...] = there[0].reshape(data.shape)
+            self._live = there[1].reshape(data.shape)
         dead = self._live == 0
         if not bool(xp.all(xp.isfinite(raw) | dead)):
             raise not_finite()

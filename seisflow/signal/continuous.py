@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seisflow.domain import Continuous, FloatArray, Station
 from seisflow.errors import InputError
-from seisflow.signal import response
-from seisflow.signal.config import SignalConfig
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.observed import SKEW, described_by, orientation
-from seisflow.signal.polyphase import resampled
-from seisflow.signal.recordings import Recording, Unusable
+from seisflow.signal.polyphase import Interpolation, interpolation
+from seisflow.signal.recordings import Unusable
 from seisflow.signal.resample import CUTOFF
 from seisflow.signal.stretches import Stretch, stretches
 
-__all__ = ["ContinuousConfig", "ground_motion", "prepare", "prepare_stations"]
+__all__ = [
+    "ContinuousConfig", "Piece", "StationPieces", "axis_samples", "parts_of", "prepare", "prepare_stations",
+    "station_pieces",
+]  # fmt: skip
 
 Mask = npt.NDArray[np.bool_]
 
@@ -58,6 +59,43 @@ class _Instrument:
     channels: dict[str, list[Any]] = field(default_factory=dict)
     directions: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A stretch without a gap that is long enough for the filter.
+
+    Parameters
+    ----------
+    stretch : Stretch
+    plan : Interpolation
+        Of its samples onto the axis of the result.
+    kept : tuple of 2 int
+        From where to where what was interpolated is live once it is filtered.
+    """
+
+    stretch: Stretch
+    plan: Interpolation
+    kept: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class StationPieces:
+    """Recordings of one station before they are filtered.
+
+    Parameters
+    ----------
+    number : int
+        Of the station.
+    channels : tuple of tuple of Piece
+        Of each channel of the sensor that is used.
+    turn : ndarray of float32 (components, channels)
+        Components from channels; a row of zeros where the channels do not give one.
+    """
+
+    number: int
+    channels: tuple[tuple[Piece, ...], ...]
+    turn: FloatArray
 
 
 def prepare(
@@ -108,11 +146,15 @@ def prepare(
     InputError
         If the end is not after the start.
     """
+    return prepare_stations(parts_of(stream), stations, config, start, end, inventory)
+
+
+def parts_of(stream: Iterable[Any]) -> list[tuple[list[Any], list[str]]]:
+    """The traces of a stream station by station, as ``prepare_stations`` takes them."""
     by_station: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for trace in stream:
         by_station[trace.stats.network, trace.stats.station].append(trace)
-    parts = ((traces, list[str]()) for traces in by_station.values())
-    return prepare_stations(parts, stations, config, start, end, inventory)
+    return [(traces, []) for traces in by_station.values()]
 
 
 def prepare_stations(
@@ -144,14 +186,61 @@ def prepare_stations(
     InputError
         If the end is not after the start, or a station comes twice.
     """
+    problems: list[str] = []
+    samples = axis_samples(start, end, config)
+    shape = (len(stations), len(config.components), samples)
+    data, live = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+    for each in station_pieces(parts, stations, config, (start, end), inventory, problems):
+        _fill(each, config, data[each.number], live[each.number])
+    begin = round(start * 1e9) * 1e-9
+    return Continuous(tuple(stations), config.components, data, live, begin, config.interval), problems
+
+
+def axis_samples(start: float, end: float, config: ContinuousConfig) -> int:
+    """Samples of the result from one time to another.
+
+    Raises
+    ------
+    InputError
+        If the end is not after the start.
+    """
     samples = int(np.ceil((end - start) / config.interval - 1e-6))
     if samples < 1:
         raise InputError(f"no recordings from {start} to {end} s: the end must follow the start")
-    axis = _Axis(round(start * 1e9), samples, config, inventory)
+    return samples
+
+
+def station_pieces(
+    parts: Iterable[tuple[Any, list[str]]],
+    stations: Sequence[Station],
+    config: ContinuousConfig,
+    span: tuple[float, float],
+    inventory: Any,
+    problems: list[str],
+) -> Iterator[StationPieces]:
+    """What is to be filtered, station by station.
+
+    Parameters
+    ----------
+    parts, stations, config, inventory
+        As for ``prepare_stations``.
+    span : tuple of 2 float
+        ``start`` and ``end`` there.
+    problems : list of str
+        Gets what could not be used, or was not as expected.
+
+    Yields
+    ------
+    StationPieces
+        Of stations of which something can be used.
+
+    Raises
+    ------
+    InputError
+        As ``prepare_stations``.
+    """
+    axis = _Axis(round(span[0] * 1e9), axis_samples(*span, config), config, inventory)
     numbers = {(station.network, station.code): number for number, station in enumerate(stations)}
-    shape = (len(stations), len(config.components), samples)
-    data, live = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
-    problems: list[str] = []
     seen: set[tuple[str, str]] = set()
     for stream, complaints in parts:
         problems.extend(complaints)
@@ -168,30 +257,32 @@ def prepare_stations(
                 "import its StationXML"
             )
             continue
-        found = _station(traces, axis, data[numbers[key]], live[numbers[key]])
+        station, found = _station(traces, axis, numbers[key])
         problems.extend(f"{'.'.join(key)}: {each}" for each in found)
+        if station is not None:
+            yield station
     lacking = [station.id for station in stations if (station.network, station.code) not in seen]
     problems.extend(f"{name}: nothing was recorded in this span" for name in lacking)
-    result = Continuous(tuple(stations), config.components, data, live, axis.origin * 1e-9, config.interval)
-    return result, problems
 
 
 # --- which channels
 
 
-def _station(traces: list[Any], axis: _Axis, data: FloatArray, live: Mask) -> list[str]:
-    """Fill in one station; returns what was wrong."""
+def _station(traces: list[Any], axis: _Axis, number: int) -> tuple[StationPieces | None, list[str]]:
+    """Pieces of one station, and what was wrong."""
     sensors = _sensors(traces, axis)
     problems = [each for sensor in sensors for each in sensor.problems]
     usable = [sensor for sensor in sensors if sensor.channels]
     if not usable:
-        return problems or ["no channel can be used"]
+        return None, problems or ["no channel can be used"]
     chosen = min(usable, key=lambda sensor: _rank(sensor, axis))
-    rows, masks = {}, {}
+    channels = []
     for channel in sorted(chosen.channels):
-        rows[channel], masks[channel], found = _channel(chosen.channels[channel], axis)
+        pieces, found = _pieces(chosen.channels[channel], axis)
+        channels.append(pieces)
         problems.extend(f"{chosen.location}.{channel} {each}" for each in found)
-    return [*problems, *_turn(chosen, rows, masks, axis.config.components, (data, live))]
+    turn, found = _turn(chosen, axis.config.components)
+    return StationPieces(number, tuple(channels), turn), [*problems, *found]
 
 
 def _sensors(traces: list[Any], axis: _Axis) -> list[_Instrument]:
@@ -256,58 +347,45 @@ def _rank(sensor: _Instrument, axis: _Axis) -> tuple[int, int, int, str, str]:
     return -percents, places[0], places[1], sensor.location, sensor.code
 
 
-def _turn(
-    sensor: _Instrument,
-    rows: dict[str, FloatArray],
-    masks: dict[str, Mask],
-    components: tuple[str, ...],
-    target: tuple[FloatArray, Mask],
-) -> list[str]:
-    """Turn channels to components. They measure D u with u = E, N, Z; a component is live where all it needs is."""
-    channels = sorted(rows)
+def _turn(sensor: _Instrument, components: tuple[str, ...]) -> tuple[FloatArray, list[str]]:
+    """How channels are turned to components, (components, channels). They measure D u with u = E, N, Z."""
+    channels = sorted(sensor.channels)
     matrix = np.array([sensor.directions[channel] for channel in channels])
     inverse = np.linalg.pinv(matrix, rcond=SKEW)
     lost = np.linalg.norm(inverse @ matrix - np.eye(3), axis=0)
     weights = np.round(inverse, 9)  # what rounding leaves of a right angle shall not tie components together
+    turn = np.zeros((len(components), len(channels)), np.float32)
     unknown = []
     for place, component in enumerate(components):
         axis = GEOGRAPHIC.index(component)
-        if not lost[axis] < SKEW:
+        if lost[axis] < SKEW:
+            turn[place] = weights[axis]
+        else:
             unknown.append(component)
-            continue
-        needed = [number for number in range(len(channels)) if weights[axis, number] != 0]
-        live = np.logical_and.reduce([masks[channels[number]] for number in needed])
-        data = np.zeros(len(live), np.float32)
-        for number in needed:
-            data += np.float32(weights[axis, number]) * rows[channels[number]]
-        data[~live] = 0.0
-        target[0][place], target[1][place] = data, live
     if unknown:
-        return [f"{sensor.location}.{', '.join(channels)} do not give component {' '.join(unknown)}"]
-    return []
+        return turn, [f"{sensor.location}.{', '.join(channels)} do not give component {' '.join(unknown)}"]
+    return turn, []
 
 
 # --- samples
 
 
-def _channel(traces: list[Any], axis: _Axis) -> tuple[FloatArray, Mask, list[str]]:
-    """Samples of a channel on the axis, where they are live, and what was found."""
+def _pieces(traces: list[Any], axis: _Axis) -> tuple[tuple[Piece, ...], list[str]]:
+    """What of a channel is long enough to be used, and what was found."""
     config = axis.config
-    data, live = np.zeros(axis.samples, np.float32), np.zeros(axis.samples, np.bool_)
     found, problems = stretches(traces, axis.origin, axis.span, config.flat)
-    short = []
+    short, pieces = [], []
     for stretch in found:
         inside = stretch.start < axis.length and stretch.end >= 0
         length = len(stretch.samples) * stretch.interval
-        first, values, kept = _treated(stretch, config) if length >= config.min_stretch else (0, None, (0, 0))
-        if inside and (values is None or kept[1] <= kept[0]):
+        if length >= config.min_stretch:
+            plan = interpolation(len(stretch.samples), stretch.start, stretch.interval, config.interval)
+            stop = plan.count - (config.settling if config.zero_phase else 0)
+            if stop > config.settling:
+                pieces.append(Piece(stretch, plan, (config.settling, stop)))
+                continue
+        if inside:
             short.append(length)
-        if values is None:
-            continue
-        low, high = max(0, first + kept[0]), min(axis.samples, first + kept[1])
-        if high > low:
-            data[low:high] = values[low - first : high - first]
-            live[low:high] = True
     if short:
         needed = max(config.min_stretch, 2 * config.margin if config.zero_phase else config.margin)
         problems.append(
@@ -315,22 +393,39 @@ def _channel(traces: list[Any], axis: _Axis) -> tuple[FloatArray, Mask, list[str
         )
     if not found and not problems:
         problems.append("recorded nothing in this span")
-    return data, live, problems
+    return tuple(pieces), problems
 
 
-def _treated(stretch: Stretch, config: ContinuousConfig) -> tuple[int, FloatArray, tuple[int, int]]:
-    """Demean, interpolate and filter a stretch.
+def _fill(station: StationPieces, config: ContinuousConfig, data: FloatArray, live: Mask) -> None:
+    """Filter the channels of a station that are needed, and turn them; a component is live where all it needs is."""
+    samples = data.shape[1]
+    rows = {
+        channel: _channel(station.channels[channel], config, samples)
+        for channel in np.flatnonzero((station.turn != 0).any(axis=0)).tolist()
+    }
+    for component, weights in enumerate(station.turn):
+        needed = np.flatnonzero(weights).tolist()
+        if not needed:
+            continue
+        live[component] = np.logical_and.reduce([rows[channel][1] for channel in needed])
+        for channel in needed:
+            data[component] += weights[channel] * rows[channel][0]
+        data[component][~live[component]] = 0.0
 
-    Returns the number of its first sample on the axis, the samples, and from where to where they are live.
-    """
-    samples = stretch.samples.astype(np.float64)
-    samples -= samples.mean()
-    first, values = resampled(samples, stretch.start, stretch.interval, config.interval)
-    settling = config.settling
-    stop = len(values) - (settling if config.zero_phase else 0)
-    if stop <= settling:
-        return first, values, (0, 0)
-    return first, _filtered(values, config), (settling, stop)
+
+def _channel(pieces: Sequence[Piece], config: ContinuousConfig, samples: int) -> tuple[FloatArray, Mask]:
+    """Filtered samples of a channel on the axis, and where they are live."""
+    data, live = np.zeros(samples, np.float32), np.zeros(samples, np.bool_)
+    for piece in pieces:
+        given = piece.stretch.samples.astype(np.float64)
+        given -= given.mean()
+        values = _filtered(piece.plan.apply(given), config)
+        first, kept = piece.plan.first, piece.kept
+        low, high = max(0, first + kept[0]), min(samples, first + kept[1])
+        if high > low:
+            data[low:high] = values[low - first : high - first]
+            live[low:high] = True
+    return data, live
 
 
 def _filtered(values: FloatArray, config: ContinuousConfig) -> FloatArray:
@@ -341,7 +436,7 @@ def _filtered(values: FloatArray, config: ContinuousConfig) -> FloatArray:
     length = len(values)
     work = np.zeros(length + (settling if config.zero_phase else 0))
     work[:length] = values
-    ramp = 0.5 * (1 - np.cos(np.pi * (np.arange(settling) + 0.5) / settling))
+    ramp = config.ramp
     work[:settling] *= ramp
     if config.zero_phase:
         work[length - settling : length] *= ramp[::-1]
@@ -349,75 +444,3 @@ def _filtered(values: FloatArray, config: ContinuousConfig) -> FloatArray:
     if config.zero_phase:
         work = sosfilt(config.sections, work[::-1])[::-1]
     return np.asarray(work[:length])
-
-
-# --- amplitudes
-
-
-def ground_motion(
-    stream: Any,
-    inventory: Any,
-    band: tuple[float, float],
-    quantity: Literal["displacement", "velocity", "acceleration"] = "velocity",
-    *,
-    taper: float = 0.05,
-    water_level: float = 60.0,
-) -> tuple[Any, list[str]]:
-    """Divide short cut-outs by their instrument responses, for amplitudes; detection works on counts.
-
-    The line is taken off, the ends fade, and a pre-filter of zero phase keeps three quarters of the lowest to four
-    times the highest frequency whole.
-
-    Parameters
-    ----------
-    stream : obspy.Stream
-        In counts, without gaps; is left as it is.
-    inventory : obspy.Inventory
-    band : tuple of 2 float
-        Lowest and highest frequency of interest, Hz.
-    quantity : {"displacement", "velocity", "acceleration"}
-    taper : float
-        Fraction of the cut-out that fades at each end, 0 to 0.5.
-    water_level : float
-        dB below the largest response at which it is held up.
-
-    Returns
-    -------
-    obspy.Stream
-        float64 in m, m/s or m/s^2, along the channels, same times; only those that have a response.
-    list of str
-        One sentence for each trace that was left out.
-
-    Raises
-    ------
-    InputError
-        If the settings cannot be used.
-    """
-    from obspy import Stream
-
-    motion, problems = Stream(), []
-    for trace in stream:
-        stats = trace.stats
-        try:
-            if np.ma.isMaskedArray(trace.data) or not np.isfinite(trace.data).all() or stats.npts < 2:
-                raise Unusable(f"{stats.channel} has gaps or samples that are no numbers")
-            if band[1] >= 0.5 * stats.sampling_rate:
-                raise Unusable(
-                    f"{stats.channel} is sampled at {stats.sampling_rate:g} Hz, too coarse for {band[1]:g} Hz"
-                )
-            metadata = described_by(inventory, trace, stats.starttime)
-            if metadata is None or metadata.response is None or not metadata.response.response_stages:
-                raise Unusable(f"{stats.channel} has no response in the station metadata")
-            periods = 1 / band[1], 1 / band[0]
-            config = SignalConfig(
-                periods, float(stats.delta), quantity, taper=taper, water_level=water_level, rotate=False
-            )
-            samples = np.asarray(trace.data, dtype=np.float64)
-            recording = Recording(stats.channel, stats.location, samples, 0.0, float(stats.delta))
-            ramp = taper * stats.npts * float(stats.delta)
-            result = trace.copy()
-            result.data = response.ground_motion(recording, metadata.response, (ramp, ramp), config)
-            motion.append(result)
-        except Unusable as problem:
-            problems.append(f"{stats.network}.{stats.station}: {stats.location}.{problem}; it was left out")
-    return motion, problems

@@ -93,6 +93,11 @@ class ContinuousConfig:
         poles = np.concatenate([np.roots(section[3:]) for section in self.sections])
         return int(np.ceil(np.log(DECAYED) / np.log(np.abs(poles).max())))
 
+    @cached_property
+    def ramp(self) -> Any:
+        """Half a cosine over the settling length, from 0 to 1: the ends of a stretch are faded with it."""
+        return 0.5 * (1 - np.cos(np.pi * (np.arange(self.settling) + 0.5) / self.settling))
+
     @property
     def margin(self) -> float:
         """How many s more must be read on both sides, so that all of a span can be live."""

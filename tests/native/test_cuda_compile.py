@@ -12,6 +12,8 @@ VARIANTS = {
     "matched_filter": [{}],
     "elastic3d": [{"ELASTIC3D_ORDER": order, "REAL_BITS": bits} for order in (4, 8) for bits in (32, 64)]
     + [{"ELASTIC3D_ORDER": order, "LOSS": 1} for order in (4, 8)],
+    "signal": [{"SECTIONS": 4}, {"SECTIONS": 10}],
+    "features": [{}],
 }
 """What the sources are compiled with; double precision is for tests."""
 MOST = {
@@ -34,6 +36,18 @@ MOST = {
     "elastic_record": 96,  # one warp a block
     "elastic_keep": 64,
     "elastic_tick": 64,
+    "signal_mean": 64,
+    "signal_interpolate": 80,
+    "signal_sections": 192,  # one warp a block; ten sections, twice what is usual, keep their states
+    "signal_carry": 128,
+    "signal_place": 64,
+    "signal_turn": 64,
+    "feature_energy": 64,
+    "feature_ratio": 64,
+    "feature_kurtosis": 80,
+    "feature_rise": 80,
+    "feature_levels": 80,
+    "feature_finish": 64,
 }
 DOUBLE = [{"ELASTIC3D_ORDER": order, "REAL_BITS": 64} for order in (4, 8)]
 CASES = [

@@ -15,7 +15,8 @@ from seisflow.domain import Station
 from seisflow.errors import InputError
 from seisflow.signal.bandpass import BandPass
 from seisflow.signal.config import TimeAxis
-from seisflow.signal.continuous import ContinuousConfig, ground_motion, prepare, prepare_stations
+from seisflow.signal.continuous import ContinuousConfig, prepare, prepare_stations
+from seisflow.signal.cutouts import ground_motion
 from seisflow.signal.polyphase import resampled
 from seisflow.signal.resample import Resample
 from seisflow.signal.stretches import Stretch, recorded

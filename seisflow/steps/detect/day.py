@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seisflow.config import digest
 from seisflow.detection.backprojection import Backprojector, row_weights, shift_stations
+from seisflow.detection.device_features import DeviceFeatures, make_device_features
 from seisflow.detection.features import make_features, mixed
 from seisflow.detection.location import Location, locate
 from seisflow.detection.magnitude import LocalMagnitudeConfig, RelativeMagnitudeConfig
@@ -26,9 +27,11 @@ from seisflow.io.archive import Day
 from seisflow.io.beam_files import StoredBeam, write_beam
 from seisflow.io.catalog_files import save_catalog
 from seisflow.io.catalog_table import detection_names
+from seisflow.native.device import Device, DeviceMemoryError
 from seisflow.records import Task
 from seisflow.signal.pickers import PickAxis
 from seisflow.steps.detect.days import day_name
+from seisflow.steps.detect.device_recordings import device_recordings
 from seisflow.steps.detect.faults import told_once
 from seisflow.steps.detect.survey import Survey, parts_of
 from seisflow.steps.device import device_of
@@ -38,6 +41,8 @@ __all__ = ["beam_path", "beam_task", "features_of", "found_path", "named", "run_
 Progress = Callable[[float], None]
 _SLICE = 3600.0
 """s of origin times that are backprojected at a time."""
+_SHARE = 0.3
+"""Of the free memory of a device, that the features of a day may take."""
 
 
 def beam_path(survey: Survey, day: Day) -> Path:
@@ -102,17 +107,21 @@ def _read_span(survey: Survey, day: Day) -> tuple[float, float]:
 
 
 @contextmanager
-def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple[Features, list[str]]]:
-    """Features of a day, in a file beside the results that goes with the block; and what could not be used."""
+def day_features(
+    survey: Survey, day: Day, progress: Progress, device: Device | None = None
+) -> Iterator[tuple[Features | DeviceFeatures, list[str]]]:
+    """Features of a day, and what could not be used.
+
+    They lie on the device if there is one that holds them; else in a file beside the results that goes with the block.
+    """
     config, (start, end) = survey.config, _span(survey, day)
     count = round((end - start) / config.interval)
     shape = (len(survey.stations), len(survey.phases), count)
     folder = survey.project.day_folder(day_name(day))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.truncate(int(np.prod(shape)) * 5)
-        values: FloatArray = np.memmap(file, np.float32, "r+", 0, shape)
-        live: npt.NDArray[np.bool_] = np.memmap(file, np.bool_, "r+", 4 * int(np.prod(shape)), shape)
+        room = _room_there(shape, device) if device is not None and config.picker is None else None
+        values, live = _room_here(shape, file) if room is None else room
         problems: list[list[str]] = []
         offset, ceilings, delays = start, None, None
         parts = parts_of(count, config.chunk / config.interval)
@@ -122,7 +131,7 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
             if not survey.archive.spans(begin - margin, stop + margin):
                 problems.append([])
                 continue
-            piece, before, faults = features_of(survey, start + first * config.interval, last - first)
+            piece, before, faults = _chunk(survey, (begin, last - first), device, there=room is not None)
             values[..., first:last] = piece.values[..., before : before + last - first]
             live[..., first:last] = piece.live[..., before : before + last - first]
             offset = piece.start + (before - first) * config.interval
@@ -130,28 +139,81 @@ def day_features(survey: Survey, day: Day, progress: Progress) -> Iterator[tuple
             problems.append(faults)
             progress(last / count)
         names = tuple(each.id for each in survey.stations)
-        features = Features(
-            names, survey.phases, values, live, offset, config.interval, ceilings=ceilings, delays=delays
-        )
+        axis = (names, survey.phases, values, live, offset, config.interval, ceilings, delays)
+        features = Features(*axis) if room is None or device is None else DeviceFeatures(device, *axis)
         yield features, told_once(problems)
+
+
+def _chunk(
+    survey: Survey, span: tuple[float, int], device: Device | None, *, there: bool
+) -> tuple[Features | DeviceFeatures, int, list[str]]:
+    """Features of a chunk, on the device or made there and brought back."""
+    if device is None:
+        return features_of(survey, *span)
+    made, before, problems = _features_there(survey, *span, device)
+    if there:
+        return made, before, problems
+    with device.lock:
+        features = made.on_host()
+    return _with_picks(survey, features), before, problems
+
+
+def _room_here(shape: tuple[int, int, int], file: IO[bytes]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Zeros in a file."""
+    size = int(np.prod(shape))
+    file.truncate(size * 5)
+    values: FloatArray = np.memmap(file, np.float32, "r+", 0, shape)
+    return values, np.memmap(file, np.bool_, "r+", 4 * size, shape)
+
+
+def _room_there(shape: tuple[int, int, int], device: Device) -> tuple[Any, Any] | None:
+    """Zeros on the device; None if they would take too much of its memory."""
+    with device.lock:
+        if int(np.prod(shape)) * 5 > _SHARE * device.free_bytes():
+            return None
+        try:
+            return device.zeros(shape, np.float32), device.zeros(shape, np.uint8)
+        except DeviceMemoryError:
+            return None
 
 
 def features_of(survey: Survey, start: float, samples: int) -> tuple[Features, int, list[str]]:
     """Features of a chunk with what is needed around it; and the number of samples before it."""
+    config, (before, begin, end) = survey.config, _around_chunk(survey, start, samples)
+    found, problems = survey.recordings(begin, end, [config.recordings(phase) for phase in config.phases])
+    made = make_features(dict(zip(config.phases, found, strict=True)), config.phases, config.interval)
+    return _with_picks(survey, with_delays(made, config.phases)), before, problems
+
+
+def _features_there(
+    survey: Survey, start: float, samples: int, device: Device
+) -> tuple[DeviceFeatures, int, list[str]]:
+    """As ``features_of`` on a device, without a picker."""
+    config, (before, begin, end) = survey.config, _around_chunk(survey, start, samples)
+    bands = [config.recordings(phase) for phase in config.phases]
+    found, problems = device_recordings(survey, begin, end, bands, device)
+    with device.lock:
+        made = make_device_features(
+            dict(zip(config.phases, found, strict=True)), config.phases, config.interval
+        )
+    return with_delays(made, config.phases), before, problems
+
+
+def _around_chunk(survey: Survey, start: float, samples: int) -> tuple[int, float, float]:
+    """Samples before a chunk that its features need; from when to when recordings are."""
     config = survey.config
     around = max(phase.padding for phase in config.phases.values())
     before = int(np.ceil(around / config.interval))
     begin = start - before * config.interval
-    end = begin + (samples + 2 * before) * config.interval
-    found, problems = survey.recordings(begin, end, [config.recordings(phase) for phase in config.phases])
-    features = make_features(dict(zip(config.phases, found, strict=True)), config.phases, config.interval)
-    features = with_delays(features, config.phases)
-    if config.picker is not None:
-        axis = PickAxis(
-            features.stations, features.phases, features.start, features.interval, features.samples
-        )
-        features = mixed(features, survey.probabilities(axis), config.picker.weight)
-    return features, before, problems
+    return before, begin, begin + (samples + 2 * before) * config.interval
+
+
+def _with_picks(survey: Survey, features: Features) -> Features:
+    """Mixed with what the picker says, if there is one."""
+    if survey.config.picker is None:
+        return features
+    axis = PickAxis(features.stations, features.phases, features.start, features.interval, features.samples)
+    return mixed(features, survey.probabilities(axis), survey.config.picker.weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,9 +239,10 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
     done = project.done(task)
     if done is not None:
         return done
-    begun = project.begin(task)
-    with day_features(survey, day, lambda part: progress(0.3 * part)) as (features, problems):
-        searched = _search(survey, features, threads, lambda part: progress(0.3 + 0.5 * part))
+    begun, device = project.begin(task), device_of(project)
+    with day_features(survey, day, lambda part: progress(0.3 * part), device) as (features, problems):
+        run = Backprojector(survey.delays, survey.config.backprojection, threads, device)
+        searched = _search(survey, features, run, lambda part: progress(0.3 + 0.5 * part))
         beam = searched.beam
         alive = beam.node >= 0
         if alive.any() and not np.ptp(beam.maximum[alive]) > 0:
@@ -208,17 +271,18 @@ def run_day(survey: Survey, day: Day, threads: int, progress: Progress) -> dict[
     return results
 
 
-def _search(survey: Survey, features: Features, threads: int, progress: Progress) -> _Searched:
+def _search(
+    survey: Survey, features: Features | DeviceFeatures, run: Backprojector, progress: Progress
+) -> _Searched:
     """The beam, slice by slice, and the peaks of beams of shifted stations."""
     config, reach = survey.config, int(survey.delays.samples.max())
-    run = Backprojector(survey.delays, config.backprojection, threads, device_of(survey.project))
     count = features.samples - reach
     maximum = np.zeros(count, dtype=np.float32)
     node, live = np.full(count, -1, dtype=np.int32), np.zeros(count, dtype=np.float32)
     heights, duration = [], 0.0
     for first, last in parts_of(count, _SLICE / features.interval):
-        piece = _slice(features, first, last + reach)
-        if not piece.live.any():
+        piece = features.part(first, last + reach)
+        if not piece.recorded().any():
             continue
         beam = run(piece)
         for whole, part in ((maximum, beam.maximum), (node, beam.node), (live, beam.live)):
@@ -234,14 +298,16 @@ def _search(survey: Survey, features: Features, threads: int, progress: Progress
     return _Searched(Beam(features.start, features.interval, maximum, node, live), null_peaks)
 
 
-def _null_peaks(survey: Survey, piece: Features, number: int, run: Backprojector) -> tuple[FloatArray, float]:
+def _null_peaks(
+    survey: Survey, piece: Features | DeviceFeatures, number: int, run: Backprojector
+) -> tuple[FloatArray, float]:
     """Peaks of the beam of shifted stations, and how many s of it were live."""
     config = survey.config
-    recorded = np.flatnonzero(piece.live.any(axis=(0, 1)))
+    recorded = np.flatnonzero(piece.recorded())
     if not recorded.size:
         return np.zeros(0), 0.0
     # where nothing is recorded, a shift would only tear the stations apart
-    piece = _slice(piece, int(recorded[0]), int(recorded[-1]) + 1)
+    piece = piece.part(int(recorded[0]), int(recorded[-1]) + 1)
     if piece.samples < 2 * len(piece.stations):
         return np.zeros(0), 0.0
     # apart by more than any two arrivals of an event, as far as the data are long enough for that
@@ -257,13 +323,6 @@ def _null_peaks(survey: Survey, piece: Features, number: int, run: Backprojector
     return series[places], float(alive.sum()) * null.interval
 
 
-def _slice(features: Features, first: int, last: int) -> Features:
-    values = np.ascontiguousarray(features.values[..., first:last])
-    live = np.ascontiguousarray(features.live[..., first:last])
-    start = features.start + first * features.interval
-    return replace(features, values=values, live=live, start=start)
-
-
 def _seed(start: float, number: int) -> int:
     return abs(int(start)) * 100 + number
 
@@ -271,7 +330,7 @@ def _seed(start: float, number: int) -> int:
 def _located(
     survey: Survey,
     day: Day,
-    features: Features,
+    features: Features | DeviceFeatures,
     searched: _Searched,
     limits: FloatArray,
     progress: Progress,
@@ -292,8 +351,9 @@ def _located(
     for number, (place, rate) in enumerate(zip(places, rates, strict=True)):
         time = beam.start + place * beam.interval
         node = int(beam.node[place])
+        near = _near(features, time, survey)
         location = locate(
-            features, survey.travel_times, survey.grid, (time, node), config.location, weights[number]
+            near, survey.travel_times, survey.grid, (time, node), config.location, weights[number]
         )
         if day.start <= location.time < survey.end_of(day):
             found.append(_detection(location, float(series[place]), float(limits[place]), float(rate)))
@@ -301,9 +361,17 @@ def _located(
     return named(found)
 
 
-def _around(features: Features, time: float, survey: Survey) -> tuple[int, int]:
-    """First and last sample that the location of an event needs."""
-    slack = survey.config.location.window + survey.config.separation + 0.5 * survey.longest
+def _near(features: Features | DeviceFeatures, time: float, survey: Survey) -> Features:
+    """Features on the host; of those on a device, what the location of an event may need."""
+    if isinstance(features, Features):
+        return features
+    with features.device.lock:
+        return features.on_host(*_around(features, time, survey))
+
+
+def _around(features: DeviceFeatures, time: float, survey: Survey) -> tuple[int, int]:
+    """First and last sample that the location of an event may need."""
+    slack = 2 * survey.config.location.window + survey.config.separation + survey.longest
     first = int((time - slack - features.start) / features.interval)
     last = int((time + survey.longest + slack - features.start) / features.interval)
     return max(0, first), min(features.samples, last)

@@ -19,7 +19,7 @@ from seisflow.detection.correlation import (
     correlate,
     time_reversed,
 )
-from seisflow.detection.device_matches import device_matches, median_stride
+from seisflow.detection.device_matches import OnDevice, device_matches, median_stride
 from seisflow.detection.magnitude import relative_magnitude
 from seisflow.detection.matches import (
     Match,
@@ -40,6 +40,7 @@ from seisflow.native.device import Device
 from seisflow.records import Task
 from seisflow.steps.detect.day import named
 from seisflow.steps.detect.days import day_name
+from seisflow.steps.detect.device_recordings import device_recordings
 from seisflow.steps.detect.faults import told_once
 from seisflow.steps.detect.survey import Survey
 from seisflow.steps.detect.templates import templates_path
@@ -105,17 +106,20 @@ class MatchedFilter:
     threads: int
     device: Device | None = None
 
-    def peaks(self, data: Continuous, part: float = 1.0, backwards: bool = False) -> _Found:
+    def peaks(
+        self, data: Continuous, part: float = 1.0, backwards: bool = False, there: OnDevice | None = None
+    ) -> _Found:
         """Peaks of the correlations of all templates above a part of their thresholds; and templates that do not fit.
 
-        Templates may be run backwards in time.
+        Templates may be run backwards in time. ``there``: the same recordings on the GPU.
         """
         templates = [time_reversed(each) for each in self.templates] if backwards else self.templates
         least, found, live = self.config.filter.min_live, list[Match](), 0.0
         search = correlate(data, templates, self.config.filter, self.threads)
         refused = {self.templates[one].id: why for one, why in search.refused.items()}
         if self.device is not None:
-            for some, seconds in device_matches(search, self.config.matches, self.device, part):
+            there = there or OnDevice(self.device)
+            for some, seconds in device_matches(search, self.config.matches, there.filter(search), part):
                 found, live = found + some, max(live, seconds)
             return _Found(found, live, refused)
         for batch in search:
@@ -130,7 +134,9 @@ class MatchedFilter:
         places = np.array([[each.x, each.y, each.z] for each in self.templates]).reshape(-1, 3)
         return merge_matches(peaks, places, self.alike, self.config.matches)
 
-    def backwards(self, data: Continuous, true: Sequence[Match]) -> tuple[list[Match], float]:
+    def backwards(
+        self, data: Continuous, true: Sequence[Match], there: OnDevice | None = None
+    ) -> tuple[list[Match], float]:
         """What fits backwards in time away from true matches, and the share of the time that is away from them.
 
         A pulse run backwards still looks like the pulse, so that a template fits its own earthquakes backwards. What it
@@ -139,7 +145,7 @@ class MatchedFilter:
         config = self.config.matches
         longest = max(float(each.lengths.max()) * each.interval for each in self.templates)
         within = max(config.same_time, longest)
-        found = self.merged(self.peaks(data, NULL_FLOOR, backwards=True).peaks)
+        found = self.merged(self.peaks(data, NULL_FLOOR, backwards=True, there=there).peaks)
         times = np.array([each.time for each in true])
         covered = float(np.minimum(np.diff(np.sort(times), append=np.inf), 2 * within).sum())
         share = 1 - covered / (data.samples * data.interval)
@@ -155,7 +161,7 @@ class MatchedFilter:
         return [each for each in found if away(each)], share
 
     def shifted(
-        self, data: Continuous, true: Sequence[Match], least: float, seed: int
+        self, data: Continuous, true: Sequence[Match], least: float, seed: int, there: OnDevice | None = None
     ) -> tuple[list[float], float]:
         """What fits on stations that are shifted against each other: value over threshold of each, and in how many s.
 
@@ -165,7 +171,12 @@ class MatchedFilter:
         shifted = shift_recordings(data, seed, least)
         if shifted is None:
             return [], 0.0
-        found = self.peaks(shifted.data, NULL_FLOOR)
+        if there is not None and there.data is not None:
+            first = round((shifted.data.start - data.start) / data.interval)
+            with there.device.lock:
+                moved = there.data.shifted(first, shifted.data.samples, shifted.shifts)
+            there = OnDevice(there.device, moved)
+        found = self.peaks(shifted.data, NULL_FLOOR, there=there)
         left = shifted.without_known(found.peaks, true, self.templates, self.alike, config, min_live)
         heights = [each.value / each.threshold for each in self.merged(left)]
         return [each for each in heights if each >= NULL_FLOOR], found.live * shifted.share(
@@ -228,11 +239,11 @@ def match_day(
         around = day.start - start
         # from whole samples since 1970 on: neighbours see a match at one time, and one of them owns it
         begin = np.floor((first - around) / config.recordings.interval) * config.recordings.interval
-        (data,), faults = survey.recordings(float(begin), last + around, [config.recordings])
+        data, there, faults = _recordings(survey, config, (float(begin), last + around), matched.device)
         problems.append(faults)
         if not data.live.any():
             continue
-        found = matched.peaks(data)
+        found = matched.peaks(data, there=there)
         refused |= found.refused
         true = matched.merged(found.peaks)
         searched = found.live * (last - first) / (data.samples * data.interval)
@@ -240,12 +251,12 @@ def match_day(
         owned = [each for each in true if first <= each.time < last]
         detections += _described(survey, config, data, templates, owned)
         if config.matches.reversed_templates:
-            null, away = matched.backwards(data, true)
+            null, away = matched.backwards(data, true, there)
             reverse.heights += [each.value / each.threshold for each in null if first <= each.time < last]
             reverse.live += searched * away
         if config.matches.shifted_stations:
             least = config.templates.padding + survey.longest
-            heights, seconds = matched.shifted(data, true, least, abs(int(begin)))
+            heights, seconds = matched.shifted(data, true, least, abs(int(begin)), there)
             shifted.heights += heights
             shifted.live += seconds
         progress((number + 1) / len(chunks))
@@ -261,6 +272,18 @@ def match_day(
     }
     project.record(task, [matched_path(survey, day)], results, begun)
     return results
+
+
+def _recordings(
+    survey: Survey, config: MatchingConfig, span: tuple[float, float], device: Device | None
+) -> tuple[Continuous, OnDevice | None, list[str]]:
+    """Recordings of a time on the host, for arrivals and sizes, and on the GPU, for correlations."""
+    if device is None:
+        (data,), faults = survey.recordings(*span, [config.recordings])
+        return data, None, faults
+    (there,), faults = device_recordings(survey, *span, [config.recordings], device)
+    with device.lock:
+        return there.on_host(), OnDevice(device, there), faults
 
 
 def _shares(share: LiveShare, count: int, least: float) -> FloatArray:

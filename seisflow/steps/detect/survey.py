@@ -253,13 +253,10 @@ class Survey:
         list of str
             What could not be used.
         """
+        configs = self.long_enough(configs, end - start)
         margin = max(config.margin for config in configs)
-        # short stretches are dropped: what is asked for must not be one
-        configs = [
-            replace(config, min_stretch=min(config.min_stretch, 0.5 * (end - start))) for config in configs
-        ]
-        if len(configs) == 1 and end - start > _LONG:  # raw, all stations at once take several GB
-            parts = self._by_station(start - margin, end + margin)
+        if self.by_parts(configs, end - start):
+            parts = self.by_station(start - margin, end + margin)
             data, faults = prepare_stations(parts, self.stations, configs[0], start, end, self.inventory)
             return [data], list(dict.fromkeys(faults))
         with reading_lock:
@@ -271,7 +268,17 @@ class Survey:
             problems += faults
         return found, list(dict.fromkeys(problems))
 
-    def _by_station(self, start: float, end: float) -> Iterator[tuple[Any, list[str]]]:
+    @staticmethod
+    def long_enough(configs: list[ContinuousConfig], seconds: float) -> list[ContinuousConfig]:
+        """Short stretches are dropped; what is asked for must not be one."""
+        return [replace(config, min_stretch=min(config.min_stretch, 0.5 * seconds)) for config in configs]
+
+    @staticmethod
+    def by_parts(configs: list[ContinuousConfig], seconds: float) -> bool:
+        """Whether recordings are read station by station: raw, all stations at once take several GB."""
+        return len(configs) == 1 and seconds > _LONG
+
+    def by_station(self, start: float, end: float) -> Iterator[tuple[Any, list[str]]]:
         """Recordings of one station after another."""
         parts = self.archive.stations(start, end)
         while True:
