@@ -4,29 +4,29 @@
 #include "device.h"
 
 typedef struct {
-    int64_t samples, count, factor;        /* of recordings; of features; of one in terms of the other */
+    int64_t samples, count, factor; /* of recordings; of features; of one in terms of the other */
     int64_t stations, components;
-    int64_t quick, slow;                   /* windows ahead and behind, samples of features */
-    int64_t window, hop, windows;          /* of the running median */
-    int64_t most, offset, stride;          /* most: windows with a median; where and how rows of the result lie */
-    const float *data;                     /* (stations, components, samples) */
-    const uint8_t *live;                   /* likewise */
-    const double *quadrature;              /* likewise, Hilbert transforms for envelopes; or null */
-    const double *ahead;                   /* (quick) weights of the window ahead */
-    double *energy;                        /* (stations, count) */
-    uint8_t *there;                        /* (stations, count) */
-    double *kurtosis;                      /* (stations, components, count) */
-    uint8_t *enough;                       /* likewise */
-    double *raw;                           /* (stations, count) features before they are normalised */
-    uint8_t *good;                         /* (stations, count) */
-    double *median, *deviation;            /* (stations, windows) */
-    int32_t *alive;                        /* (stations, windows) */
-    const int32_t *nodes;                  /* (stations) windows that tell something */
+    int64_t quick, slow;          /* windows ahead and behind, samples of features */
+    int64_t window, hop, windows; /* of the running median */
+    int64_t most, offset, stride; /* most: windows with a median; where and how rows of the result lie */
+    const float *data;            /* (stations, components, samples) */
+    const uint8_t *live;          /* likewise */
+    const double *quadrature;     /* likewise, Hilbert transforms for envelopes; or null */
+    const double *ahead;          /* (quick) weights of the window ahead */
+    double *energy;               /* (stations, count) */
+    uint8_t *there;               /* (stations, count) */
+    double *kurtosis;             /* (stations, components, count) */
+    uint8_t *enough;              /* likewise */
+    double *raw;                  /* (stations, count) features before they are normalised */
+    uint8_t *good;                /* (stations, count) */
+    double *median, *deviation;   /* (stations, windows) */
+    int32_t *alive;               /* (stations, windows) */
+    const int32_t *nodes;         /* (stations) windows that tell something */
     const double *centre, *middle, *scale; /* (stations, most) */
     float *values;                         /* row s begins at offset + s * stride */
     uint8_t *result;                       /* likewise: where a feature is live */
     double floor, ceiling;
-    int32_t ratio, normalise;              /* whether energy is divided by that behind; by a running median */
+    int32_t ratio, normalise; /* whether energy is divided by that behind; by a running median */
 } feature_work;
 
 /* Mean energy over components that are live and samples of an interval. Grid: features, stations. */
@@ -104,8 +104,9 @@ KERNEL __launch_bounds__(256) feature_kurtosis(const feature_work p) {
     const double variance = second - first * first;
     enough &= variance > 1e-12 * second;
     if (enough)
-        result = (fourth - 4 * first * third + 6 * first * first * second - 3 * first * first * first * first) /
-                 (variance * variance);
+        result =
+            (fourth - 4 * first * third + 6 * first * first * second - 3 * first * first * first * first) /
+            (variance * variance);
     p.kurtosis[row * p.count + i] = result;
     p.enough[row * p.count + i] = (uint8_t)enough;
 }
@@ -125,7 +126,8 @@ KERNEL __launch_bounds__(256) feature_rise(const feature_work p) {
         int good = i + p.quick < p.count && enough[i] && enough[i + p.quick];
         double ahead = 0;
         for (int64_t k = 0; good && k < p.quick; k++) {
-            ahead += p.ahead[k] * kurtosis[i + k + 1]; /* the next sample enters the window with the one after it */
+            ahead += p.ahead[k] *
+                     kurtosis[i + k + 1]; /* the next sample enters the window with the one after it */
             good = live[(i + k) * p.factor];
         }
         if (!good)
@@ -156,7 +158,9 @@ typedef struct {
     int apart; /* whether distances from the centre are meant */
 } selection;
 
-DEVICE double chosen(const selection &a, int64_t i) { return a.apart ? fabs(a.values[i] - a.centre) : a.values[i]; }
+DEVICE double chosen(const selection &a, int64_t i) {
+    return a.apart ? fabs(a.values[i] - a.centre) : a.values[i];
+}
 
 /* The k-th smallest of what is good, byte by byte from the top; all threads of the block take part. */
 DEVICE double select_value(const selection &a, int k, int *bins) {

@@ -1,12 +1,12 @@
 /* Continuous recordings on the GPU, as seisflow.signal.continuous treats them: stretches without gaps are
- * demeaned, interpolated to a common axis, faded and filtered, all in double precision; channels are turned to
- * components.
+ * demeaned, interpolated to a common axis, faded and filtered, all in double precision; channels are turned
+ * to components.
  *
- * Everything is cut into chunks of 512 samples. A recursive filter runs through all chunks at once: first each
- * from rest, which tells the states that they end in (signal_sections, `keep` 0); then the state at the end of
- * a chunk is that of rest plus what is left of the state before it, a matrix times that (signal_carry); then each
- * chunk runs from its true state. A lane runs a chunk; 32 x 32 samples pass through shared memory, so that loads
- * and stores are those of neighbours.
+ * Everything is cut into chunks of 512 samples. A recursive filter runs through all chunks at once: first
+ * each from rest, which tells the states that they end in (signal_sections, `keep` 0); then the state at the
+ * end of a chunk is that of rest plus what is left of the state before it, a matrix times that
+ * (signal_carry); then each chunk runs from its true state. A lane runs a chunk; 32 x 32 samples pass through
+ * shared memory, so that loads and stores are those of neighbours.
  */
 #include "device.h"
 
@@ -19,44 +19,45 @@
 
 typedef struct {
     int64_t pieces, chunks, samples, settling; /* samples: of the axis; settling: of the filter */
-    const int64_t *source, *recorded; /* (pieces) address of what was recorded; number of samples */
-    const int32_t *kind;              /* (pieces) of the samples: 0 int32, 1 float, 2 double */
-    double *mean;                     /* (pieces) */
+    const int64_t *source, *recorded;          /* (pieces) address of what was recorded; number of samples */
+    const int32_t *kind;                       /* (pieces) of the samples: 0 int32, 1 float, 2 double */
+    double *mean;                              /* (pieces) */
     const int64_t *place, *inner, *length; /* (pieces) first sample in `work`; samples; with what rings out */
-    const int64_t *first, *from, *until;   /* (pieces) number of sample 0 on the axis; which samples are live */
-    const int32_t *channel;                /* (pieces) */
-    const int32_t *up, *down;  /* (pieces) of the ratio of intervals; up 0: any ratio */
-    const int32_t *taps;       /* (pieces) of a kernel */
-    const double *centre;      /* (pieces, 2) place of sample 0 in those recorded, and the step */
-    const int64_t *base;       /* (pieces) first of its places in `bases`, or reach of the kernel */
-    const int64_t *kernel;     /* (pieces) first of its weights */
-    const int64_t *bases;      /* first recorded sample of each phase */
-    const double *weights;     /* (phases, taps) */
-    const int32_t *piece;      /* (chunks) */
-    const int64_t *number;     /* (chunks) of the chunk in its piece */
-    const int64_t *begin;      /* (pieces + 1) first chunk of a piece */
-    const double *ramp;        /* (settling) */
+    const int64_t *first, *from, *until; /* (pieces) number of sample 0 on the axis; which samples are live */
+    const int32_t *channel;              /* (pieces) */
+    const int32_t *up, *down;            /* (pieces) of the ratio of intervals; up 0: any ratio */
+    const int32_t *taps;                 /* (pieces) of a kernel */
+    const double *centre;                /* (pieces, 2) place of sample 0 in those recorded, and the step */
+    const int64_t *base;                 /* (pieces) first of its places in `bases`, or reach of the kernel */
+    const int64_t *kernel;               /* (pieces) first of its weights */
+    const int64_t *bases;                /* first recorded sample of each phase */
+    const double *weights;               /* (phases, taps) */
+    const int32_t *piece;                /* (chunks) */
+    const int64_t *number;               /* (chunks) of the chunk in its piece */
+    const int64_t *begin;                /* (pieces + 1) first chunk of a piece */
+    const double *ramp;                  /* (settling) */
     double *work;
-    const double *sections;    /* (SECTIONS, 6) */
-    const double *decay;       /* (STATES, STATES) what a chunk leaves of a state */
-    double *ends, *starts;     /* (chunks, STATES) */
-    float *rows;               /* (channels, samples) */
-    uint8_t *masks;            /* likewise */
-    const int32_t *turn;       /* (components + 1) into the next two */
-    const int32_t *needed;     /* channels of a component */
+    const double *sections; /* (SECTIONS, 6) */
+    const double *decay;    /* (STATES, STATES) what a chunk leaves of a state */
+    double *ends, *starts;  /* (chunks, STATES) */
+    float *rows;            /* (channels, samples) */
+    uint8_t *masks;         /* likewise */
+    const int32_t *turn;    /* (components + 1) into the next two */
+    const int32_t *needed;  /* channels of a component */
     const float *share;
-    const int64_t *target;     /* (components) row of the result */
-    float *data;               /* (all components, samples) */
-    uint8_t *live;             /* likewise */
-    int32_t phases;            /* of tabulated kernels */
-    int32_t both, back, keep;  /* filtered both ways; backwards now; whether samples are written */
+    const int64_t *target;    /* (components) row of the result */
+    float *data;              /* (all components, samples) */
+    uint8_t *live;            /* likewise */
+    int32_t phases;           /* of tabulated kernels */
+    int32_t both, back, keep; /* filtered both ways; backwards now; whether samples are written */
 } signal_work;
 
 DEVICE double recorded_at(const signal_work &p, int64_t piece, int64_t i) {
     const void *from = (const void *)p.source[piece];
     const int32_t kind = p.kind[piece];
-    return kind == 0 ? (double)((const int32_t *)from)[i]
-                     : kind == 1 ? (double)((const float *)from)[i] : ((const double *)from)[i];
+    return kind == 0   ? (double)((const int32_t *)from)[i]
+           : kind == 1 ? (double)((const float *)from)[i]
+                       : ((const double *)from)[i];
 }
 
 /* Means of what was recorded. Grid: pieces. Shared: a double for each thread. */
@@ -116,7 +117,7 @@ KERNEL __launch_bounds__(256) signal_interpolate(const signal_work p) {
 /* Filter all chunks, each from rest or from its state. Grid: 32 chunks each; a warp. */
 KERNEL __launch_bounds__(32) signal_sections(const signal_work p) {
     SHARED_MEMORY(shared);
-    double(*tile)[TILE + 1] = (double(*)[TILE + 1]) shared;
+    double (*tile)[TILE + 1] = (double (*)[TILE + 1]) shared;
     const int lane = (int)threadIdx.x;
     const int64_t c = (int64_t)blockIdx.x * WARP + lane;
     const bool mine = c < p.chunks;
@@ -162,7 +163,8 @@ KERNEL __launch_bounds__(32) signal_sections(const signal_work p) {
             p.ends[c * STATES + s] = z[s];
 }
 
-/* The states that chunks begin with, one after the other. Grid: pieces; a warp each, a lane for each state. */
+/* The states that chunks begin with, one after the other. Grid: pieces; a warp each, a lane for each state.
+ */
 KERNEL __launch_bounds__(32) signal_carry(const signal_work p) {
     const int64_t piece = blockIdx.x;
     const int lane = (int)threadIdx.x, row = lane < STATES ? lane : 0;
