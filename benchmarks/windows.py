@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -35,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from measurements import BAND, EVENT, SETTINGS, network
 
-from seisflow.domain import Event, Gather
-from seisflow.windows import WindowConfig, block, candidates, fit, landscape, select, stalta
+from seisflow.domain import Event, Gather, Station
+from seisflow.windows import WindowConfig, arrivals, block, candidates, fit, landscape, select, stalta
 from seisflow.windows.ledger import Ledger
 from seisflow.windows.stalta import FLOOR, LONG
 
@@ -88,6 +89,7 @@ def its_envelope(traces: np.ndarray) -> np.ndarray:
 
 
 def its_range(
+    plain: Callable[..., landscape.Landscape],
     cls: type,
     synthetic: np.ndarray,
     times: tuple[float, float],
@@ -102,8 +104,51 @@ def its_range(
     early = [
         replace(each, first=start + interval * n + lead) for each, n in zip(arrivals, sample, strict=True)
     ]
-    land = plain_range(synthetic, times, band, early, config)
+    land = plain(synthetic, times, band, early, config)
     return replace(land, arrivals=tuple(arrivals))
+
+
+def its_ends(
+    plain: Callable[..., landscape.Landscape], cls: type, synthetic: np.ndarray, *args: object
+) -> landscape.Landscape:
+    """The ends of the range of travel times count as troughs only where a trough beyond that end was cut."""
+    land = plain(synthetic, *args)
+    _, real = stalta.extrema(land.values)
+    places = np.setdiff1d(land.troughs, real)
+    known = np.concatenate([[-land.samples], real, [real.size * land.samples + land.values.size]])
+    number = np.searchsorted(real, places)
+    trace = places // land.samples
+    first = np.array([land.troughs[np.searchsorted(land.troughs, n * land.samples)] for n in trace])
+    beyond = np.where(places == first, known[number], known[number + 1]) // land.samples
+    troughs = np.setdiff1d(land.troughs, places[beyond != trace])
+    return replace(land, troughs=troughs, peaks=landscape._between(land.peaks, troughs, land.samples))
+
+
+def its_arrivals(
+    event: Event, stations: tuple[Station, ...], config: WindowConfig, times: object = None
+) -> list[arrivals.Arrivals]:
+    """TauP by the angle on a sphere; the last waves travel along the surface, not from the source."""
+    found = arrivals.expected_arrivals(event, stations, config)
+    if config.travel_times == "none":
+        return found
+    a, b = (np.radians([[each.latitude, each.longitude] for each in side]).T for side in ([event], stations))
+    away = 2 * np.arcsin(
+        np.sqrt(np.sin((b[0] - a[0]) / 2) ** 2 + np.cos(a[0]) * np.cos(b[0]) * np.sin((b[1] - a[1]) / 2) ** 2)
+    )
+    path = np.array([each.path for each in found])
+    along = np.sqrt(path**2 - event.depth**2)
+    first = arrivals._phase_times(event, config, 6371e3 * away, path, None)["P"]
+    return [
+        replace(each, first=float(first[n]), last=float(along[n] / config.min_velocity))
+        for n, each in enumerate(found)
+    ]
+
+
+def its_signal(
+    traces: np.ndarray, first: np.ndarray, length: np.ndarray, level: np.ndarray, kind: str
+) -> np.ndarray:
+    """Without the last sample of the window."""
+    return fit_signal(traces, first, length - 1, level, kind)
 
 
 def its_padding(traces: np.ndarray, interval: float, period: float) -> np.ndarray:
@@ -124,9 +169,9 @@ def its_lags(correlation: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np
 
 @property
 def its_noise(self: block.Block) -> list[tuple[int, np.ndarray]]:
-    """Up to as many samples as there are seconds until the first arrival less the shortest period."""
+    """As many samples as there are seconds to the first arrival less the shortest period; below 0, less at the end."""
     ends = [int(each.first - self.land.period) for each in self.arrivals]
-    return [(end, self.traces[0][n, : max(end, 0)]) for n, end in enumerate(ends)]
+    return [(end, self.traces[0][n, :end]) for n, end in enumerate(ends)]
 
 
 def its_rejections(
@@ -141,7 +186,14 @@ def its_rejections(
 
 
 plain_judge = Ledger.judge
-fit_highest, plain_range = fit._highest, landscape.Landscape.of
+fit_highest, fit_signal = fit._highest, block.signal_to_noise
+
+
+def of_landscape(rule: Callable[..., landscape.Landscape]) -> mock._patch:
+    """Put a rule around what makes a landscape, be it ours or changed already."""
+    return mock.patch.object(block.Landscape, "of", classmethod(partial(rule, block.Landscape.of)))
+
+
 RULES: dict[str, Callable[[], mock._patch]] = {
     "first of overlapping windows counts nothing": lambda: mock.patch.object(
         block, "best_schedule", its_schedule
@@ -153,9 +205,14 @@ RULES: dict[str, Callable[[], mock._patch]] = {
     "lags of a whole window": lambda: mock.patch.object(fit, "_highest", its_lags),
     "1,000 samples before the trace": lambda: mock.patch.object(landscape, "short_over_long", its_padding),
     "envelope whose ends meet": lambda: mock.patch.object(stalta, "envelope", its_envelope),
-    "range of travel times from the sample before": lambda: mock.patch.object(
-        block.Landscape, "of", classmethod(its_range)
+    "signal of a window without its last sample": lambda: mock.patch.object(
+        block, "signal_to_noise", its_signal
     ),
+    "distances on a sphere and along the surface": lambda: mock.patch.object(
+        sys.modules[select.__module__], "expected_arrivals", its_arrivals
+    ),
+    "range of travel times from the sample before": lambda: of_landscape(its_range),
+    "ends of that range only where troughs were cut": lambda: of_landscape(its_ends),
     "noise ends at seconds taken for samples": lambda: mock.patch.object(block.Block, "noise", its_noise),
 }
 
