@@ -12,10 +12,10 @@
  * the end of one piece plus the beginning of the next, relative to the sample between, which lies in all of
  * them.
  *
- * Threads take tasks from one list: the rows of a chunk of channels in a block, and then the same for each
- * pair of templates. A task waits for those that it builds on; as rows are one chunk ahead, and there is room
- * for three chunks, it hardly ever has to, and there are no barriers. Every number is made by one thread in a
- * fixed order, so the bits do not depend on threads.
+ * Threads go through the same steps: the rows of a chunk of channels in a block, then each pair of templates
+ * with them. Rows are made one step ahead by whoever is free; of the pairs a thread takes its own first, as
+ * their output is in its cache, then what others have not begun. There is room for three chunks, and no
+ * barrier. Every number is made by one thread in a fixed order, so the bits do not depend on threads.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -187,24 +187,23 @@ static void store(const plan *s, int64_t t, int64_t sheet) {
 
 /* ---- tasks ---- */
 
-/* Wait until a number has become so large. */
-static void await(_Atomic int64_t *number, int64_t goal) {
-    while (atomic_load_explicit(number, memory_order_acquire) < goal) {
+/* Let another thread go on. */
+static void give_way(void) {
 #if defined(__unix__) || defined(__APPLE__)
-        sched_yield();
+    sched_yield();
 #endif
-    }
 }
 
-static void done(_Atomic int64_t *number) { atomic_fetch_add_explicit(number, 1, memory_order_release); }
-
-static void rows_task(plan *s, scratch *own, int64_t number, int64_t part) {
+/* The rows of a step, as far as nobody else has them. Its place in the ring is free: whoever is here has seen
+ * all pairs of the step before last end. */
+static void rows_of_step(plan *s, scratch *own, int64_t number) {
     const step k = find(s, number);
-    if (number >= RING)
-        await(s->pairs_done + number - RING, s->pairs);
-    if (k.chunk + 2 * part < k.end)
-        rows_of_block(s, own, k.rows + 2 * part, k.chunk + 2 * part, k.first);
-    done(s->rows_done + number);
+    for (int64_t part; (part = atomic_fetch_add_explicit(s->rows_next + number, 1, memory_order_relaxed)) <
+                       s->parts_of_chunk;) {
+        if (k.chunk + 2 * part < k.end)
+            rows_of_block(s, own, k.rows + 2 * part, k.chunk + 2 * part, k.first);
+        atomic_fetch_add_explicit(s->rows_done + number, 1, memory_order_release);
+    }
 }
 
 /* Whether a row of the step needs spectra in double precision. */
@@ -223,8 +222,6 @@ static void pair_spectra(plan *s, scratch *own, int64_t pair, int precise) {
 static void pair_task(plan *s, scratch *own, int64_t number, int64_t pair) {
     const step k = find(s, number);
     const int64_t t0 = 2 * pair, t1 = least(t0 + 2, s->p->templates), steps = s->chunks * s->blocks;
-    await(s->rows_done + number, s->parts_of_chunk);
-    await(s->pair_done + pair, number);
     if (number % steps == 0)
         memset(s->out + t0 * s->room, 0, (size_t)((t1 - t0) * s->room) * sizeof(vf));
     if (number == 0)
@@ -237,24 +234,37 @@ static void pair_task(plan *s, scratch *own, int64_t number, int64_t pair) {
     if (number % steps == steps - 1)
         for (int64_t t = t0; t < t1; t++)
             store(s, t, k.sheet);
-    done(s->pair_done + pair);
-    done(s->pairs_done + number);
 }
 
-/* What every thread does. The list of tasks: rows of step 0; rows of step 1, pairs of step 0; rows of step 2
- * ... With one thread rows are not ahead, so that they are still in the cache. Whoever has taken a task
- * finishes it, as others may wait for it; if a template is wrong all are looked at, and the list is left. */
-static void work(plan *s, scratch *own) {
-    const int64_t ahead = s->p->threads > 1, parts = s->parts_of_chunk, all = parts + s->pairs;
-    while (!s->wrong || s->pairs_done[0] < s->pairs) {
-        const int64_t task = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed) - ahead * parts;
-        const int64_t number = task < 0 ? -1 : task / all, part = task < 0 ? task + parts : task % all;
-        if (number >= s->steps)
-            break;
-        if (part >= parts)
-            pair_task(s, own, number, part - parts);
-        else if (number + ahead < s->steps)
-            rows_task(s, own, number + ahead, part);
+/* Pairs of a step, from `first` on: those that nobody else has. Returns how many are still in the step
+ * before. */
+static int64_t pairs_of_step(plan *s, scratch *own, int64_t number, int64_t first) {
+    int64_t late = 0;
+    for (int64_t i = 0; i < s->pairs; i++) {
+        const int64_t pair = (first + i) % s->pairs;
+        int64_t turn = atomic_load_explicit(s->turn + pair, memory_order_acquire);
+        late += turn < 2 * number;
+        if (turn == 2 * number && atomic_compare_exchange_strong(s->turn + pair, &turn, turn + 1)) {
+            pair_task(s, own, number, pair);
+            atomic_store_explicit(s->turn + pair, turn + 2, memory_order_release);
+        }
+    }
+    return late;
+}
+
+/* What every thread does. With one thread rows are not ahead, so that they are still in the cache. If a
+ * template is wrong all are looked at, and the rest is left. */
+static void work(plan *s, scratch *own, int64_t me) {
+    const int64_t ahead = s->p->threads > 1, first = me * s->pairs / s->p->threads;
+    if (ahead)
+        rows_of_step(s, own, 0);
+    for (int64_t number = 0; number < s->steps && !(number > 0 && s->wrong); number++) {
+        if (number + ahead < s->steps)
+            rows_of_step(s, own, number + ahead);
+        while (atomic_load_explicit(s->rows_done + number, memory_order_acquire) < s->parts_of_chunk)
+            give_way();
+        while (pairs_of_step(s, own, number, first) > 0)
+            give_way();
     }
 }
 
@@ -272,7 +282,7 @@ int64_t EXPORT(matched_filter_run)(const matched_filter_problem *p) {
 #ifdef _OPENMP
             me = omp_get_thread_num();
 #endif
-            work(&s, s.own + me);
+            work(&s, s.own + me, me);
         }
         memcpy(p->counts, s.counts, sizeof s.counts);
         p->counts[3] = s.wrong - 1;

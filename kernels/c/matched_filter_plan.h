@@ -56,10 +56,9 @@ typedef struct {
     int64_t *ready;      /* (pairs): spectra in double precision are there */
     int64_t counts[3], broken;
     _Atomic int64_t wrong;
-    _Atomic int64_t next;        /* task */
-    _Atomic int64_t *rows_done;  /* (steps): tasks of rows */
-    _Atomic int64_t *pairs_done; /* (steps): pairs */
-    _Atomic int64_t *pair_done;  /* (pairs): steps */
+    _Atomic int64_t *rows_next; /* (steps): tasks of rows that were taken */
+    _Atomic int64_t *rows_done; /* (steps): that have ended */
+    _Atomic int64_t *turn;      /* (pairs): 2 k, step k may begin; 2 k + 1, somebody has it */
 } plan;
 
 /* ---- geometry ---- */
@@ -118,7 +117,7 @@ static void release(plan *s) {
     }
     free(s->rows), free(s->own), free(s->base), free(s->shift), free(s->mean), free(s->factor), free(s->pair),
         free(s->row), free(s->slot), free(s->mirror), free(s->start), free(s->ready);
-    free(s->rows_done), free(s->pairs_done), free(s->pair_done);
+    free(s->rows_next), free(s->rows_done), free(s->turn);
     free(s->h), free(s->hd), free(s->out);
     fft_free_f(s->single);
     fft_free_d(s->precise);
@@ -173,9 +172,9 @@ static int reserve(plan *s) {
     s->start = allocate((s->pairs + 1) * 8);
     s->ready = calloc((size_t)s->pairs, 8);
     s->rows_done = calloc((size_t)s->steps, sizeof *s->rows_done);
-    s->pairs_done = calloc((size_t)s->steps, sizeof *s->pairs_done);
-    s->pair_done = calloc((size_t)s->pairs, sizeof *s->pair_done);
-    if (!s->start || !s->ready || !s->rows_done || !s->pairs_done || !s->pair_done)
+    s->rows_next = calloc((size_t)s->steps, sizeof *s->rows_next);
+    s->turn = calloc((size_t)s->pairs, sizeof *s->turn);
+    if (!s->start || !s->ready || !s->rows_done || !s->rows_next || !s->turn)
         return 0;
     for (int64_t pair = 0; pair < s->pairs; pair++) {
         s->start[pair] = s->used;
