@@ -95,7 +95,7 @@ def instrument(watch: Stopwatch, cores: int) -> None:
         watch.wrap(band_steps.Pipeline, name, "signal")
     watch.wrap(event_steps, "prepare_observed", "signal")
     watch.wrap(band_steps, "trace_fits", "signal")
-    watch.wrap(band_steps, "select", "windows")
+    watch.wrap(band_steps, "select_all", "windows")
     watch.wrap(band_steps, "measure_gather", "misfits")
     for name in ("sum_kernels", "objective_gradient", "search_direction"):
         watch.wrap(direction_steps, name, "inversion")

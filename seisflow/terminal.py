@@ -147,6 +147,10 @@ def print_status(content: dict[str, Any]) -> None:
         _table("", columns, rows)
     if content["detection"]:
         _print_detection(content["detection"])
+    if found := content["by_hand"]:
+        since = ", ".join(map(str, found["since"]))
+        told = f"{found['entries']} entries, from iteration {since} on; `seisflow windows list` shows what they did"
+        print(f"windows changed by hand: {found['fault'] or told}")
     for row in content["iterations"]:
         for event, found in row["events"].items():
             if found.get("windows") == 0:

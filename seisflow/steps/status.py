@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seisflow.errors import InputError
 from seisflow.project import Project, iteration_name
 from seisflow.schedulers.submission import overview
 
@@ -24,7 +25,8 @@ def project_status(project: Project) -> dict[str, Any]:
         ``events`` (each with state, misfit, windows, rejected, seconds, failure); ``detection``, None or a dict of
         ``days`` (numbers of detections and matches, problems), ``catalog`` (results), ``failures``, ``stale`` (reasons
         by step that is out of date) and ``not_searched`` (days that were recorded); ``queue``, what is in the batch
-        system, see ``schedulers.submission.overview``.
+        system, see ``schedulers.submission.overview``; ``by_hand``, None or what ``windows.yaml`` changes: number of
+        ``entries``, the iterations ``since`` which they hold, and the ``fault`` if it cannot be used.
     """
     driver, rows = project.driver, []
     for iteration in range(1, project.iterations + 1):
@@ -42,7 +44,22 @@ def project_status(project: Project) -> dict[str, Any]:
         "iterations": rows,
         "detection": _detection(project),
         "queue": overview(project.root),
+        "by_hand": _by_hand(project),
     }
+
+
+def _by_hand(project: Project) -> dict[str, Any] | None:
+    """What people want of the windows; a wrong file is told, and shows the rest all the same."""
+    if not project.window_edits_path.is_file():
+        return None
+    from seisflow.steps.by_hand import checked_edits  # takes its time to import
+
+    try:
+        edits = checked_edits(project)
+    except InputError as error:
+        return {"entries": 0, "since": [], "fault": str(error)}
+    since = sorted({edit.since for edit in edits})
+    return {"entries": len(edits), "since": since, "fault": None} if edits else None
 
 
 def _detection(project: Project) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ def test_windows_changed_by_hand_last(done, run):
     )
     assert code == 0, err
     assert run("iterate", "-i", 1, "-p", done)[1].startswith("iteration 1 is done")  # it stays as it is
+    assert "windows changed by hand: 2 entries, from iteration 2 on" in run("status", "-p", done)[1]
     assert "setting by_hand" in run("why", "i02/s00/a1", "-p", done)[1]
     code, _, err = run("iterate", "-i", 2, "-p", done)
     assert code == 0, err
@@ -134,3 +135,10 @@ def test_windows_of_the_stage_before_can_be_carried_over(tiny_done_source, tmp_p
     assert {w.shift for w in after} != {w.shift for w in before}
     tiny.change_config(root, "  - periods: [6, 20]", "  - periods: [6, 20]\n    carry_over: true")
     assert "no stage comes before the first" in run("check", "-p", root)[2]
+
+
+def test_status_tells_of_entries_that_cannot_be_used(done, run):
+    assert "by hand" not in run("status", "-p", done)[1]
+    (done / "windows.yaml").write_text("- {station: XX.NONE, drop: all, why: dead}\n")
+    code, out, _ = run("status", "-p", done)
+    assert code == 0 and "there is no station XX.NONE" in out and "iter" in out
