@@ -57,7 +57,7 @@ def write_report(project: Project, iteration: int | None = None, path: Path | No
     """
     from seisflow.report import IterationPage, write_iteration_page
 
-    with open_tables(project) as tables:
+    with open_tables(project, names=("measurements", "events")) as tables:
         found = _chosen(project, tables, iteration)
         target = path or project.report_path(found)
         tables.execute(f"CREATE TEMP VIEW here AS SELECT * FROM measurements WHERE iteration = {found}")

@@ -102,14 +102,18 @@ def ask(project: Project, sql: str) -> Iterator[pa.RecordBatchReader]:
 
 
 @contextmanager
-def open_tables(project: Project, sql: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_tables(
+    project: Project, sql: str = "", names: Collection[str] = ()
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database of the tables that holds nothing else and reaches no file; made anew where out of date.
 
     Parameters
     ----------
     project : Project
-    sql : str, optional
+    sql : str
         The question: of a thousand events, reading their files takes seconds, so only tables that it names are opened.
+    names : collection of str
+        Tables that are opened in any case.
 
     Yields
     ------
@@ -123,7 +127,7 @@ def open_tables(project: Project, sql: str | None = None) -> Iterator[duckdb.Duc
     import duckdb
 
     with duckdb.connect(":memory:", config={"threads": 1}) as database:
-        tables = _tables(project, _named(database, sql))
+        tables = _tables(project, {*names, *_named(database, sql)})
         for name, table in tables.items():
             database.register(name, table)
         for setting in (
@@ -139,15 +143,15 @@ def open_tables(project: Project, sql: str | None = None) -> Iterator[duckdb.Duc
         yield database
 
 
-def _named(database: duckdb.DuckDBPyConnection, sql: str | None) -> Collection[str]:
+def _named(database: duckdb.DuckDBPyConnection, sql: str) -> Collection[str]:
     """Tables that a question asks; where that is not clear, those whose name is in it."""
     import duckdb
 
-    text = (sql or "tables").lower()
+    text = sql.lower()
     if "tables" in text:
         return list(TABLES)
     try:
-        found = {name.lower() for name in database.get_table_names(sql or "")}
+        found = {name.lower() for name in database.get_table_names(sql)}
     except duckdb.Error:
         found = set()
     return [name for name in TABLES if name in (found or text)]
