@@ -12,7 +12,7 @@ import typer
 
 __all__ = ["event_step", "lead", "ranks_of_this_run"]
 
-_BY_RANKS = {"simulate", "event-step"}
+_BY_RANKS = {"simulate", "source", "event-step"}
 """Commands that several processes run together."""
 
 

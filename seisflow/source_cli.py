@@ -14,6 +14,7 @@ HERE = Path(".")
 
 
 def source(  # noqa: PLR0913 - the options of a command
+    context: typer.Context,
     event: Annotated[str, typer.Option(help="Name of the event.")],
     project: Annotated[
         Path, typer.Option("--project", "-p", help="Project folder.", show_default="this folder")
@@ -38,7 +39,10 @@ def source(  # noqa: PLR0913 - the options of a command
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Invert for the moment tensor, place and origin time of an event; the model stays as it is."""
+    """Invert for the moment tensor, place and origin time of an event; the model stays as it is.
+
+    Under mpiexec all ranks share the simulations.
+    """
     from seisflow.project import Project
     from seisflow.steps.source import SourceOptions
     from seisflow.steps.source import discard as discard_solution
@@ -55,7 +59,7 @@ def source(  # noqa: PLR0913 - the options of a command
     fixed: tuple[Any, ...] = tuple(fix.split(",")) if fix else ()
     options = SourceOptions(model, misfit, mechanism, fixed, rounds, scan)  # type: ignore[arg-type]
     with Terminal() as terminal:
-        result = invert_source(found.root, event, options, adopted=adopt, monitor=terminal)
+        result = invert_source(found.root, event, options, adopted=adopt, monitor=terminal, ranks=context.obj)
     if as_json:
         print(json.dumps(result))
         return

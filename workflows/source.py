@@ -8,6 +8,7 @@ from typing import Any
 from seisflow.workflows.running import FlowRun, Monitor, Quiet, Runner, Stage, run_flow
 
 from seisflow.project import Project
+from seisflow.ranks import Ranks
 from seisflow.steps.inputs import check_project
 from seisflow.steps.source import SourceOptions, SourceStep, adopt
 
@@ -21,6 +22,7 @@ def invert_source(
     *,
     adopted: bool = False,
     monitor: Monitor | None = None,
+    ranks: Ranks | None = None,
 ) -> dict[str, Any]:
     """Invert for the source of an event, unless its record holds.
 
@@ -33,6 +35,8 @@ def invert_source(
     adopted : bool
         Use the solution in the tomography from now on.
     monitor : Monitor, optional
+    ranks : Ranks, optional
+        Those that simulate together, of which this is the first.
 
     Returns
     -------
@@ -41,12 +45,14 @@ def invert_source(
     """
     project = Project.open(root)
     with project.lock():
-        _, threads = project.config.compute.share(1)
+        _, threads = project.config.compute.model_copy(update={"ranks": 1}).share(1)
+        threads = threads if ranks is None else max(1, threads // ranks.on_this_machine)
         check_project(project, 1)
         SourceStep(project, event, options or SourceOptions())
 
         def work(name: str, stage: Stage, progress: Any) -> dict[str, Any]:
-            return SourceStep(project, name, options or SourceOptions(), threads, progress).run(stage)
+            step = SourceStep(project, name, options or SourceOptions(), threads, progress, ranks)
+            return step.run(stage)
 
         def body(runner: Runner) -> dict[str, Any]:
             found: dict[str, Any] = runner.each(f"source of {event}", [event], work, 1)

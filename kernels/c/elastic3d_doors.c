@@ -11,7 +11,8 @@
         const elastic3d_receivers *, const elastic3d_snapshots *, const elastic3d_part *, int64_t);          \
     int64_t elastic3d_correlate_o##order##_f##bits##_##level(                                                \
         const elastic3d_grid *, const elastic3d_snapshots *, int64_t, const elastic3d_gradient *, int64_t);  \
-    int64_t elastic3d_weights_o##order##_f##bits##_##level(double *, double *);
+    int64_t elastic3d_weights_o##order##_f##bits##_##level(double *, double *);                              \
+    int64_t elastic3d_stencils_o##order##_f##bits##_##level(double *, double *, double *);
 DECLARE(4, 32, baseline)
 DECLARE(8, 32, baseline)
 DECLARE(4, 64, baseline)
@@ -49,6 +50,9 @@ DECLARE(8, 64, v4)
     }                                                                                                        \
     int64_t elastic3d_weights_o##order##_f##bits(double *node, double *half) {                               \
         return CHOOSE(elastic3d_weights_o##order##_f##bits)(node, half);                                     \
+    }                                                                                                        \
+    int64_t elastic3d_stencils_o##order##_f##bits(double *half, double *node, double *interior) {            \
+        return CHOOSE(elastic3d_stencils_o##order##_f##bits)(half, node, interior);                          \
     }
 DOORS(4, 32)
 DOORS(4, 64)

@@ -115,8 +115,9 @@ class CudaElastic3D:
         }  # fmt: skip
         self._set(**numbers, **{name: device.address(array) for name, array in self.arrays.items()})
 
-    def relaxing(self, points: Entries) -> None:
-        """As of ``Elastic3DGrid``: nothing relaxes."""
+    def relaxing(self, points: Entries) -> tuple[FloatArray, FloatArray] | None:
+        """As of ``Elastic3DGrid``."""
+        return self.host.relaxing(points)
 
     def _set(self, **values: int) -> None:
         for name, value in values.items():

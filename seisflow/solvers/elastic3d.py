@@ -40,7 +40,7 @@ from seisflow.solvers.setup import (
     source_entries,
     surface_dipole,
 )
-from seisflow.solvers.source import direction, source_derivatives, source_records
+from seisflow.solvers.source import SourceRecords, direction, source_derivatives
 from seisflow.solvers.stored import AT_ONCE, Packed, Stored, segments
 from seisflow.solvers.time_function import sample_source
 
@@ -198,21 +198,28 @@ class Elastic3D:
         InputError
             As ``forward``; and if the source is a force.
         """
+        columns = self.run_columns(simulation, names, progress=progress)
+        if columns is None:
+            raise InputError("seismograms are on the first rank alone")
+        return columns
+
+    def run_columns(
+        self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
+    ) -> list[Gather] | None:
+        """As ``source_columns``, by all ranks; seismograms are on the first rank, None on others."""
         setup = self._setup(simulation)
         self._check_memory(setup.plan.forward_bytes, keep=False)
         grid, material = self._grid(setup)
         columns = []
         for number, name in enumerate(names):
             rate = setup.rate_slope() if name == "time" else moment_rate(setup)
-            drive, scale = Drive(Entries.join([]), direction(setup, material, name), rate[:, None]).scaled()
+            added = direction(setup, material, name)
+            drive, scale = Drive(Entries.join([]), added, rate[:, None]).scaled(self.ranks)
             grid.reset()
-            run = Run(grid, setup, drive, receiver_entries(setup))
-            part = _share(progress, number, len(names))
-            run.simulate(None, part)
-            found = run.gather(scale)
-            if found is not None:
-                columns.append(found)
-        return columns
+            run = Run(grid, setup, drive, receiver_entries(setup), self.ranks)
+            run.simulate(None, _share(progress, number, len(names)))
+            columns.append(run.gather(scale))
+        return [column for column in columns if column is not None] if setup.rank == 0 else None
 
     @_in_turn
     def adjoint(
@@ -260,8 +267,6 @@ class Elastic3D:
     ) -> Kernel | None:
         """As ``adjoint``, by all ranks, from samples (stations, 3, steps); the kernel is on the first rank."""
         setup, plan = held.setup, held.setup.plan
-        if with_source and self.ranks is not None:
-            raise InputError("derivatives with respect to the source are computed by one rank; set ranks: 1")
         if held.stored is None:
             raise InputError("the adjoint needs a forward run of elastic3d with keep=True")
         grid, material = self._grid(setup)
@@ -273,29 +278,28 @@ class Elastic3D:
         dipole = surface_dipole(setup)
         recorded = stress_records(dipole)
         count = int(recorded.signal.max(initial=-1)) + 1
-        if with_source:
-            if setup.attenuation is not None and setup.attenuation.relaxing:
-                raise InputError(
-                    "elastic3d: derivatives with respect to the source take the strain from the stress, which "
-                    "attenuation does not allow; set solver.attenuation: false"
-                )
-            wanted = source_records(setup, material)
-            recorded = Entries.join([recorded, replace(wanted, signal=wanted.signal + count)])
+        wanted = SourceRecords(setup) if with_source else None
+        if wanted is not None:
+            more = wanted.entries
+            recorded = Entries.join([recorded, replace(more, signal=more.signal + count)])
         run = Run(grid, setup, drive, recorded, self.ranks)
         sums = grid.new_sums()
         again = self._again(setup) if plan.segments > 1 else None
         run.correlate(held.stored, again, sums, progress)
         sums = grid.fetched(sums)
         del again
-        records = run.records * scale
-        shallow = records[:, :count] if self.ranks is None else records
         dipole = setup.own(dipole)
+        shallow = run.records[:, : dipole.x.size] * scale
         surface = surface_terms(setup, material, dipole, elastic_part(shallow, grid.relaxing(dipole)))
+        found = None
+        if wanted is not None:
+            ratio, records = wanted.ratio(material, self.ranks), run.all_records()
+            if records is not None:
+                strain = wanted.strain(records[:, count : count + wanted.count] * scale, ratio)
+                found = source_derivatives(setup, strain)
         del grid, run
         kernel = model_kernel(setup, material, sums, held.scale * scale, surface, self.ranks)
-        if with_source and kernel is not None:
-            kernel = replace(kernel, source=source_derivatives(setup, records[:, count:]))
-        return kernel
+        return kernel if kernel is None or found is None else replace(kernel, source=found)
 
     def _again(self, setup: Setup) -> Run:
         """The forward run, to repeat segments of it."""

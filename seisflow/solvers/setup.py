@@ -21,8 +21,8 @@ from seisflow.solvers.regrid import Layout
 from seisflow.solvers.time_function import SampledSource
 
 __all__ = [
-    "Material", "Setup", "box", "geographic", "local", "moment_entries", "moment_rate", "receiver_entries",
-    "receiver_forces", "source_entries", "source_place", "surface_dipole",
+    "Material", "Setup", "box", "geographic", "local", "moment_entries", "moment_parts", "moment_rate", "plane_ratio",
+    "receiver_entries", "receiver_forces", "source_entries", "source_place", "surface_dipole",
 ]  # fmt: skip
 
 Material = tuple[FloatArray, FloatArray, FloatArray]
@@ -239,18 +239,29 @@ def moment_rate(setup: Setup) -> FloatArray:
     return setup.rate()
 
 
+def moment_parts(
+    setup: Setup, tensor: FloatArray, place: Place, slope: int | None = None
+) -> tuple[list[Entries], Entries]:
+    """Entries of a moment tensor (3, 3) in local x, y, z, of all planes; with ``slope`` the derivative along an axis.
+
+    By grid unit then. They are those in each stress, and those in szz at the surface: szz is zero there, and a vertical
+    dipole acts through plane stress, on sxx and syy.
+    """
+    parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
+    for name, i, j in _STRESSES:
+        part = entries(name, place, 0, source=True, order=setup.order, slope=slope)
+        parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
+    vertical = parts[2]
+    parts[2] = vertical.select(vertical.z != 0)
+    return parts, vertical.select(vertical.z == 0)
+
+
 def moment_entries(
     setup: Setup, tensor: FloatArray, place: Place, material: Material, slope: int | None = None
 ) -> Entries:
-    """Entries of a moment tensor (3, 3) in local x, y, z; with ``slope`` the derivative along an axis, by grid unit."""
-    parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
-    for name, i, j in _STRESSES:
-        part = setup.here(entries(name, place, 0, source=True, order=setup.order, slope=slope))
-        parts.append(replace(part, weight=-unit * tensor[i, j] * part.weight))
-    # szz is zero at the surface: a vertical dipole there acts through plane stress, on sxx and syy
-    vertical = parts[2]
-    parts[2] = vertical.select(vertical.z != 0)
-    top = vertical.select(vertical.z == 0)
+    """What ``moment_parts`` adds to the stress that is in this memory."""
+    every, top = moment_parts(setup, tensor, place, slope)
+    parts, top = [setup.here(part) for part in every], setup.here(top)
     ratio = -plane_ratio(material, top)
     parts += [replace(top, field=top.field - 2, weight=ratio * top.weight)]
     parts += [replace(top, field=top.field - 1, weight=ratio * top.weight)]

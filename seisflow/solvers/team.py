@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from seisflow.domain import Gather, Kernel
-from seisflow.errors import InputError, PhysicsError
+from seisflow.errors import PhysicsError
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation
 from seisflow.solvers.elastic3d import Elastic3D, Elastic3DForward, Held
 from seisflow.solvers.elastic3d_config import Elastic3DConfig
+from seisflow.solvers.source import tensor_of
 
 __all__ = ["Team", "release", "serve"]
 
-_FORWARD, _ADJOINT, _END = "forward", "adjoint", "end"
+_FORWARD, _COLUMNS, _ADJOINT, _END = "forward", "columns", "adjoint", "end"
 
 
 def _outline(simulation: Simulation, config: Elastic3DConfig) -> Simulation:
@@ -47,6 +48,8 @@ class _Task:
     simulation: Simulation | None = None
     keep: bool = False
     data: Any = None
+    with_source: bool = False
+    names: tuple[str, ...] = ()
 
 
 class Team:
@@ -85,21 +88,28 @@ class Team:
     def source_columns(
         self, simulation: Simulation, names: Sequence[str], *, progress: Progress | None = None
     ) -> list[Gather]:
-        """See ``Solver``; by one rank alone."""
-        raise InputError(
-            "derivatives with respect to the source are computed by one rank; start it without mpiexec"
-        )
+        """See ``Solver``."""
+        tensor_of(simulation)
+        self.solver.check_fits(simulation, keep=False)
+        outline = _outline(simulation, self.config)
+        self.ranks.tell(_Task(_COLUMNS, self.config, self.threads, outline, names=tuple(names)))
+        try:
+            return self.solver.source_columns(simulation, names, progress=progress)
+        except PhysicsError:
+            raise
+        except BaseException as error:
+            self.ranks.stop_all(error)
 
     def adjoint(
         self, forward: Forward, source: Gather, *, with_source: bool = False, progress: Progress | None = None
     ) -> Kernel:
-        """See ``Solver``; without derivatives with respect to the source."""
+        """See ``Solver``."""
+        held = self.solver.check_source(forward, source)
         if with_source:
-            self.source_columns(self.solver.check_source(forward, source).setup.simulation, ())
-        self.solver.check_source(forward, source)
-        self.ranks.tell(_Task(_ADJOINT, data=np.asarray(source.data)))
+            tensor_of(held.setup.simulation)
+        self.ranks.tell(_Task(_ADJOINT, data=np.asarray(source.data), with_source=with_source))
         try:
-            return self.solver.adjoint(forward, source, progress=progress)
+            return self.solver.adjoint(forward, source, with_source=with_source, progress=progress)
         except PhysicsError:
             raise
         except BaseException as error:
@@ -125,8 +135,10 @@ def serve(ranks: Ranks) -> None:
                     held = None
                     solver = Elastic3D(task.config, task.threads, ranks)
                     _, held = solver.run_forward(task.simulation, keep=task.keep)
+                elif task.kind == _COLUMNS:
+                    Elastic3D(task.config, task.threads, ranks).run_columns(task.simulation, task.names)
                 elif solver is not None and held is not None:
-                    solver.run_adjoint(held, task.data)
+                    solver.run_adjoint(held, task.data, with_source=task.with_source)
             except PhysicsError:
                 held = None  # the first rank has it too, and tells it
     except BaseException as error:

@@ -21,6 +21,7 @@ from seisflow.io.events import write_quakeml
 from seisflow.misfits import create as create_misfit
 from seisflow.misfits import measure_gather
 from seisflow.project import Project
+from seisflow.ranks import Ranks
 from seisflow.records import Task
 from seisflow.report.source import draw_source
 from seisflow.report.style import write_png
@@ -110,6 +111,8 @@ class SourceStep:
     options : SourceOptions
     threads : int
     progress : callable
+    ranks : Ranks, optional
+        Those that simulate together, of which this is the first.
     """
 
     project: Project
@@ -117,6 +120,7 @@ class SourceStep:
     options: SourceOptions = SourceOptions()
     threads: int = 1
     progress: Callable[[float], None] = lambda fraction: None
+    ranks: Ranks | None = None
 
     def __post_init__(self) -> None:
         project = self.project
@@ -128,7 +132,7 @@ class SourceStep:
         self.model = there[-1] if self.options.model is None else self.options.model
         iteration = min(self.model + 1, project.iterations)
         path = project.model_path(self.model)
-        self.step = EventStep(project, iteration, 0, self.event, self.threads, newest=path)
+        self.step = EventStep(project, iteration, 0, self.event, self.threads, newest=path, ranks=self.ranks)
         if not isinstance(self.step.source.source, MomentTensor):
             raise InputError(
                 f"event {self.event}: its source is a force; only moment tensors are inverted for"

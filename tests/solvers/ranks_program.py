@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 from simulations import event, model, simulation, unstable
@@ -24,7 +24,7 @@ def case(which):
     lossy = model()
     lossy = replace(lossy, qkappa=lossy.vp / 20, qmu=lossy.vs / 40)
     changes = {
-        "lossy": {"model": lossy},
+        "lossy": {"model": lossy, "event": event(-2100.0, 3300.0, 500.0)},
         "shallow": {"event": event(-2100.0, 3300.0, 500.0)},
         "long": {"model": model((40, 11, 8))},
     }
@@ -54,10 +54,13 @@ def message(solver, sim):
 def results(solver, sim):
     forward = solver.forward(sim, keep=True)
     kernel = solver.adjoint(forward, forward.gather)
-    again = solver.adjoint(forward, forward.gather)  # what a forward run keeps serves more than once
+    # what a forward run keeps serves more than once
+    again = solver.adjoint(forward, forward.gather, with_source=True)
     assert np.array_equal(kernel.vs, again.vs)
+    columns = solver.source_columns(sim, ("mrr", "depth", "time"))
     return {
         "gather": forward.gather.data, **kernel.fields(), "illumination": kernel.illumination,
+        "source": np.array(astuple(again.source)), "columns": np.stack([column.data for column in columns]),
         "bytes": np.array(solver.plan(sim).gradient_bytes),
     }  # fmt: skip
 

@@ -40,8 +40,10 @@ def residual(gather):
     return gather.with_data(smooth / np.abs(smooth).max() * np.abs(gather.data).max() * 0.5)
 
 
-def test_derivative_along_all_parameters_at_once_is_that_of_finite_differences():
-    start = small.simulation(event=small.event(-2120.0, 3310.0, 350.0))
+@pytest.mark.parametrize("attenuated", [False, True])
+def test_derivative_along_all_parameters_at_once_is_that_of_finite_differences(attenuated):
+    event, model = small.event(-2120.0, 3310.0, 350.0), small.model()
+    start = small.simulation(event=event, model=small.lossy(model) if attenuated else model)
     run = solver()
     forward = run.forward(start, keep=True)
     source = residual(forward.gather)
@@ -83,9 +85,20 @@ def test_derivatives_pass_the_taylor_test(depth, order):
             assert np.all(np.abs(orders - 2) < 0.15), (name, orders)
 
 
-@pytest.mark.parametrize("order", [4, pytest.param(8, marks=pytest.mark.slow)])
-def test_forward_columns_and_the_adjoint_are_transposes(order):
-    simulation = small.simulation()
+@pytest.mark.parametrize(
+    ("order", "case"),
+    [
+        (4, "deep"),
+        (4, "shallow and attenuated"),
+        pytest.param(4, "attenuated", marks=pytest.mark.slow),
+        pytest.param(8, "deep", marks=pytest.mark.slow),
+        pytest.param(8, "shallow and attenuated", marks=pytest.mark.slow),
+    ],
+)
+def test_forward_columns_and_the_adjoint_are_transposes(order, case):
+    lossy = {"model": small.lossy(small.model())} if "attenuated" in case else {}
+    shallow = {"event": small.event(-2120.0, 3310.0, 350.0)} if "shallow" in case else {}
+    simulation = small.simulation(**lossy, **shallow)
     run = solver(order)
     forward = run.forward(simulation, keep=True)
     source = residual(forward.gather)
@@ -126,6 +139,10 @@ def test_a_force_is_refused():
     simulation = small.simulation(event=small.event(0.0, 0.0, 6000.0, source=small.FORCE))
     with pytest.raises(InputError, match="a force has no derivatives of a moment tensor"):
         solver().source_columns(simulation, ["depth"])
+    run = Elastic3D(Elastic3DConfig())
+    forward = run.forward(simulation, keep=True)
+    with pytest.raises(InputError, match="a force has no derivatives of a moment tensor"):
+        run.adjoint(forward, forward.gather, with_source=True)
 
 
 def test_a_delay_shifts_the_source():

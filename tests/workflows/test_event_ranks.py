@@ -133,3 +133,15 @@ def test_ranks_end_with_the_flow_that_started_them(ranked):
     while ranks() and time.monotonic() - began < 30:
         time.sleep(0.2)
     assert not ranks()
+
+
+def test_a_source_inversion_by_ranks_finds_the_same(tiny_source, tmp_path):
+    roots = [tiny.copy(tiny_source, tmp_path / name) for name in ("one", "two")]
+    options = ("source", "--event", "a1", "--fix", "place,depth", "--json")
+    alone = tiny.seisflow(*options, "-p", roots[0])
+    assert alone.returncode == 0, alone.stderr
+    shared = mpiexec(2, "-m", "seisflow", *options, "-p", str(roots[1]))
+    assert shared.returncode == 0, shared.stderr
+    assert shared.stdout == alone.stdout
+    one, two = (root / "sources" / "a1" / "solution.xml" for root in roots)
+    assert one.read_bytes() == two.read_bytes()

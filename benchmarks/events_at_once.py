@@ -1,0 +1,76 @@
+"""Several small events: one after the other with all threads, or side by side with one thread each.
+
+    python benchmarks/events_at_once.py [--points 30 50 80] [--steps 400] [--threads 2] [--rounds 3]
+
+Forward runs of the solver as a user's ``iterate`` makes them (plan, material, run, seismograms), as many events as
+threads in a round, wall clock and share of the cores that was busy. The last column is the speed of the kernel alone on
+one thread: where a small grid, which lies in the caches, is no faster by point than a large one, there is nothing to be
+gained from events that share the material in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import gradient
+import numpy as np
+from elastic3d import ours
+
+from seisflow.solvers import Elastic3D, Elastic3DConfig
+
+
+def timed(work) -> tuple[float, float]:
+    """Seconds of wall clock, and of processor time of all threads."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--points", type=int, nargs="+", default=(30, 50, 80))
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    many = given.threads
+    print(
+        f"{many} threads, {many} events; million points a second of all events (share of the cores that was busy)"
+    )
+    print(
+        f"{'points, absorbing layers included':36}{'in turn':>16}{'side by side':>16}{'ratio':>8}{'kernel alone':>14}"
+    )
+    for points in given.points:
+        simulation = gradient.problem(points, given.steps, 4, loss=False)
+        together, alone = Elastic3D(Elastic3DConfig(), many), Elastic3D(Elastic3DConfig(), 1)
+        plan = alone.plan(simulation)
+        work = many * np.prod(plan.shape) * plan.steps / 1e6
+
+        def in_turn(solver=together, sim=simulation) -> None:
+            for _ in range(many):
+                solver.forward(sim)
+
+        def side_by_side(solver=alone, sim=simulation) -> None:
+            with ThreadPoolExecutor(many) as pool:
+                list(pool.map(lambda _: solver.forward(sim), range(many)))
+
+        in_turn()
+        side_by_side()  # blocks and steps of a passage are found
+        turns = [timed(in_turn) for _ in range(given.rounds)]
+        sides = [timed(side_by_side) for _ in range(given.rounds)]
+        cells = []
+        for times in (turns, sides):
+            wall, cpu = (statistics.median(row) for row in zip(*times, strict=True))
+            cells.append((work / wall, cpu / wall / many))
+        kernel = ours(points, 96, 2, cells=10)[1]
+        row = "".join(f"{speed:9.0f} ({busy:4.0%})" for speed, busy in cells)
+        print(f"{plan.shape!s:36}{row}{cells[1][0] / cells[0][0]:8.2f}{kernel:14.0f}")
+
+
+if __name__ == "__main__":
+    main()
