@@ -387,8 +387,8 @@ int64_t EXPORT(elastic3d_weights)(double *node, double *half) {
     return ELASTIC3D_ROWS;
 }
 
-/* Derivatives of velocity: rows of the closure at half levels (along z, of vx and vy) and at integer levels (of
- * vz), each [ELASTIC3D_ALIGN], and the coefficients of the interior; returns how many rows there are. */
+/* Derivatives of velocity: rows of the closure at half levels (along z, of vx and vy) and at integer levels
+ * (of vz), each [ELASTIC3D_ALIGN], and the coefficients of the interior; returns how many rows there are. */
 int64_t EXPORT(elastic3d_stencils)(double *half, double *node, double *interior) {
     static const double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH, q1[][ELASTIC3D_TAPS] = ELASTIC3D_Q1,
                         q2[][ELASTIC3D_TAPS] = ELASTIC3D_Q2, stencil[] = ELASTIC3D_STENCIL;
