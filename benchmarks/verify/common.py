@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from scipy.interpolate import CubicSpline
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests" / "physics"), str(ROOT / "tests" / "reference"), str(ROOT / "tests")]
 
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 TARGET, TARGET_TF = 1.0, 2.0
 """Percent: wanted relative L2 error, and wanted envelope and phase misfit."""
 

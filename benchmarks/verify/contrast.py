@@ -8,7 +8,7 @@ wavelengths.
 from __future__ import annotations
 
 import numpy as np
-from common import Case, draw_traces, legend, misfits, new_figure, resampled
+from common import THREADS, Case, draw_traces, legend, misfits, new_figure, resampled
 from layered_truth import GENERAL, compare
 
 PERIOD = 1.6
@@ -32,7 +32,7 @@ def run(quick: bool = False) -> Case:
             places = [(900.0, 600.0), (2000.0, -800.0), (3600.0, 500.0)]
             _, forward, (times, expected) = compare(
                 layers, GENERAL, depth, places, period=PERIOD, points=points, duration=duration, bottom=2600.0,
-                margin=1200.0, fine=8 if column else 1, threads=2, order=order, over=1.25,
+                margin=1200.0, fine=8 if column else 1, threads=THREADS, order=order, over=1.25,
             )  # fmt: skip
             keep = times < duration
             for number, place in enumerate(places):

@@ -8,7 +8,7 @@ that of the fundamental mode.
 from __future__ import annotations
 
 import numpy as np
-from common import Case, Skipped, new_figure
+from common import THREADS, Case, Skipped, new_figure
 from layered_truth import EQUATOR, STRIKE_SLIP, columns
 from scipy.optimize import minimize_scalar
 
@@ -36,7 +36,7 @@ def simulate(order: int, points: float, tensor: MomentTensor, spacing: float):
         "e", 0.0, *EQUATOR.to_geographic(0.0, 0.0), 1500.0, tensor, SourceTimeFunction(half_duration=1.2)
     )
     config = Elastic3DConfig(spacing=spacing, order=order, cpml_cells=14)
-    return Elastic3D(config, 2).forward(Simulation(model, event, stations, 34.0, SHORTEST)).gather
+    return Elastic3D(config, THREADS).forward(Simulation(model, event, stations, 34.0, SHORTEST)).gather
 
 
 def velocity(traces: np.ndarray, times: np.ndarray, period: float, near: float) -> float:

@@ -7,7 +7,7 @@ wavelength, the surface out of reach. Two stations at some wavelengths and one a
 from __future__ import annotations
 
 import numpy as np
-from common import Case, draw_traces, legend, misfits, new_figure
+from common import THREADS, Case, draw_traces, legend, misfits, new_figure
 from full_space_truth import force_velocity, moment_velocity
 from layered_truth import CORNER, EQUATOR, GENERAL
 
@@ -34,7 +34,7 @@ def simulate(source, order: int, points: float, time_step: float | None = None):
         SourceTimeFunction(half_duration=1.628 * WIDTH),
     )  # fmt: skip
     config = Elastic3DConfig(spacing=VS * PERIOD / points, order=order, time_step=time_step)
-    gather = Elastic3D(config, 2).forward(Simulation(model, event, stations, 2.9, PERIOD / 1.25)).gather
+    gather = Elastic3D(config, THREADS).forward(Simulation(model, event, stations, 2.9, PERIOD / 1.25)).gather
     keep = (gather.times <= 2.9) & (gather.times > -1.0)
     rows = []
     for place in THERE:

@@ -9,7 +9,7 @@ those at 31.6 s. So some percent are physics, not error: with exact elastic wave
 from __future__ import annotations
 
 import numpy as np
-from common import ROOT, Case, Skipped, new_figure
+from common import ROOT, THREADS, Case, Skipped, new_figure
 
 SPACING = 2000.0
 BAND = (20.0, 50.0)
@@ -55,7 +55,7 @@ def run(quick: bool = False) -> Case:
     )
     quake = _event()
     event = Event("e", 0.0, quake.latitude, quake.longitude, 12e3, MomentTensor(1e17, 1e17, 1e17, 0, 0, 0))
-    solver = Elastic3D(Elastic3DConfig(spacing=SPACING), 2)
+    solver = Elastic3D(Elastic3DConfig(spacing=SPACING), THREADS)
     names = ("mrr", "mtt", "mpp", "mrt", "mrp", "mtp")
     raw = solver.source_columns(Simulation(model, event, stations, 200.0, BAND[0]), names)
     axis = TimeAxis.covering(-50, 200, 1.0)

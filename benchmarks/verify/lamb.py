@@ -9,7 +9,7 @@ wave.
 from __future__ import annotations
 
 import numpy as np
-from common import TARGET, Case, legend, misfits, new_figure
+from common import TARGET, THREADS, Case, legend, misfits, new_figure
 from layered_truth import CORNER, EQUATOR
 from scipy.signal import fftconvolve
 
@@ -81,7 +81,9 @@ def simulate(order: int, points: float, farthest: float):
     event = Event("e", 0.0, *EQUATOR.to_geographic(0.0, 0.0), 0.0, Force(0.0, 0.0, 1e15), function)
     duration = places[-1] / (0.92 * VS) + 3 * PERIOD
     config = Elastic3DConfig(spacing=spacing, order=order, cpml_cells=12)
-    return Elastic3D(config, 2).forward(Simulation(model, event, stations, duration, PERIOD / 1.25)).gather
+    return (
+        Elastic3D(config, THREADS).forward(Simulation(model, event, stations, duration, PERIOD / 1.25)).gather
+    )
 
 
 def run(quick: bool = False) -> Case:

@@ -7,7 +7,7 @@ wavenumbers in a layered half-space. The interface lies half way between two lev
 from __future__ import annotations
 
 import numpy as np
-from common import Case, draw_traces, legend, misfits, new_figure
+from common import THREADS, Case, draw_traces, legend, misfits, new_figure
 from layered_truth import GENERAL, compare
 
 HALF_SPACE = [(np.inf, 6000.0, 3464.0, 2700.0)]
@@ -30,7 +30,7 @@ def run(quick: bool = False) -> Case:
                 there = layers or _layered(points, interface)
                 _, forward, (times, expected) = compare(
                     there, GENERAL, depth, places, period=PERIOD, points=points, duration=duration, bottom=bottom,
-                    margin=6000.0, fine=20 if not layers else 1, threads=2, order=order, over=1.25,
+                    margin=6000.0, fine=20 if not layers else 1, threads=THREADS, order=order, over=1.25,
                 )  # fmt: skip
                 keep = times < duration
                 for number, place in enumerate(places):

@@ -9,7 +9,7 @@ wavelengths.
 from __future__ import annotations
 
 import numpy as np
-from common import Case, draw_traces, legend, misfits, new_figure, resampled
+from common import THREADS, Case, draw_traces, legend, misfits, new_figure, resampled
 from layered_truth import CORNER, EQUATOR, STRIKE_SLIP, columns, truth
 
 from seisflow.domain import Event, Grid, SourceTimeFunction, Station
@@ -40,7 +40,9 @@ def simulate(order: int, spacing: float):
     event = Event("e", 0.0, *EQUATOR.to_geographic(0.0, 0.0), DEPTH, STRIKE_SLIP, moment_rate())
     stations = (Station("XX", "S", *EQUATOR.to_geographic(*PLACE)),)
     config = Elastic3DConfig(spacing=spacing, order=order)
-    return Elastic3D(config, 2).forward(Simulation(model, event, stations, DURATION, PERIOD / 1.25)).gather
+    return (
+        Elastic3D(config, THREADS).forward(Simulation(model, event, stations, DURATION, PERIOD / 1.25)).gather
+    )
 
 
 def run(quick: bool = False) -> Case:

@@ -8,7 +8,7 @@ grow.
 from __future__ import annotations
 
 import numpy as np
-from common import Case, new_figure
+from common import THREADS, Case, new_figure
 from layered_truth import EQUATOR, GENERAL
 
 from seisflow.domain import Event, Grid, Model, SourceTimeFunction, Station
@@ -36,7 +36,7 @@ def run(quick: bool = False) -> Case:
     axes = figure.subplots()
     good = True
     for order in (4, 8):
-        solver = Elastic3D(Elastic3DConfig(spacing=100.0, order=order), 2)
+        solver = Elastic3D(Elastic3DConfig(spacing=100.0, order=order), THREADS)
         step = solver.plan(Simulation(model, event, (station,), 1.0, 0.6)).time_step
         gather = solver.forward(Simulation(model, event, (station,), steps * step, 0.6)).gather
         size = np.abs(gather.data[0]).max(axis=0)

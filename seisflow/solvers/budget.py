@@ -102,7 +102,7 @@ def _needs(
     shape = (slab.count, *layout.shape[1:])
     grid = memory(shape, cells, itemsize, order, slab, attenuation=loss)
     points = shape[0] * shape[1] * shape[2]
-    forward = grid + (96 if loss else 48) * points + steps * (3 * len(simulation.stations) * 8 * 2 + 16)
+    forward = grid + (96 if loss else 48) * points + steps * (7 * len(simulation.stations) * 8 + 16)
     if len(shares.slabs) > 1:
         # the copies in messages; on the first rank also the model and its kernel, on the nodes of the model
         copies = (

@@ -130,7 +130,7 @@ def model_kernel(
     material: Material,
     sums: FloatArray,
     scale: float,
-    surface: tuple[Entries, FloatArray],
+    surface: list[tuple[Entries, FloatArray]],
     ranks: Ranks | None = None,
 ) -> Kernel | None:
     """From the sums of the adjoint run to derivatives at the model nodes (chain rules of docs/solver.md).
@@ -147,11 +147,11 @@ def model_kernel(
     top_lam, top_mu, plane = lam[:, :, 0], mu[:, :, 0], d_lam[:, :, 0].copy()
     d_mu[:, :, 0] += plane * 2 * top_lam**2 / (top_lam + 2 * top_mu) ** 2
     d_lam[:, :, 0] = plane * 4 * top_mu**2 / (top_lam + 2 * top_mu) ** 2
-    points, values = surface
-    place = (points.x - inside[0].start, points.y - setup.layout.cells, points.z)
-    stiff = (lam[place] + 2 * mu[place]) ** 2
-    np.add.at(d_lam, place, values * 2 * mu[place] / stiff)
-    np.add.at(d_mu, place, -values * 2 * lam[place] / stiff)
+    for points, values in surface:
+        place = (points.x - inside[0].start, points.y - setup.layout.cells, points.z)
+        stiff = (lam[place] + 2 * mu[place]) ** 2
+        np.add.at(d_lam, place, values * 2 * mu[place] / stiff)
+        np.add.at(d_mu, place, -values * 2 * lam[place] / stiff)
     d_rho = factor * total["rho"].astype(np.float64)
     regrid = Regrid(setup.simulation.model.grid, setup.layout, setup.slab, ranks, setup.attenuation)
     kernel = regrid.gradient(setup.simulation.model, (rho, lam, mu), (d_rho, d_lam, d_mu))

@@ -14,12 +14,13 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from seisflow.domain import FloatArray, Gather, Kernel
+from seisflow.domain import FloatArray, Force, Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.device import Device
 from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
 from seisflow.ranks import Ranks
+from seisflow.solvers import surface
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.attenuation import attenuation_of
 from seisflow.solvers.base import Plan, Progress, Simulation
@@ -63,11 +64,14 @@ class Held:
     stored : Stored, optional
     scale : float
         By which fields are to be multiplied.
+    strain : ndarray (steps, stations), optional
+        At the surface above the stations, see ``surface``; on the first rank.
     """
 
     setup: Setup
     stored: Stored | None
     scale: float
+    strain: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +172,19 @@ class Elastic3D:
             data = grid.room(AT_ONCE if half else slots)
             packed = Packed(grid.snapshot_shape(slots)) if half else None
             stored = Stored(Snapshots(plan.snapshot_every, setup.phase, data), parts, packed)
-        drive, scale = Drive(*source_entries(setup, material)).scaled(self.ranks)
+        ratios = surface.ratios(setup, material, self.ranks)
+        drive, scale = Drive(*source_entries(setup, material, ratios)).scaled(self.ranks)
         del material
-        run = Run(grid, setup, drive, receiver_entries(setup), self.ranks)
+        recorded, first = receiver_entries(setup, ratios), 3 * len(simulation.stations)
+        if keep:
+            recorded = Entries.join([recorded, surface.station_records(setup, first)])
+        run = Run(grid, setup, drive, recorded, self.ranks)
         run.simulate(stored, progress)
-        return run.gather(scale), Held(setup, stored, scale)
+        records = run.all_records()
+        if records is None:
+            return None, Held(setup, stored, scale, None)
+        strain = scale * surface.strains(setup, records[:, first:]) if keep else None
+        return run.gather_of(records, scale), Held(setup, stored, scale, strain)
 
     @_in_turn
     def source_columns(
@@ -210,13 +222,14 @@ class Elastic3D:
         setup = self._setup(simulation)
         self._check_memory(setup.plan.forward_bytes, keep=False)
         grid, material = self._grid(setup)
+        ratios = surface.ratios(setup, material, self.ranks)
         columns = []
         for number, name in enumerate(names):
             rate = setup.rate_slope() if name == "time" else moment_rate(setup)
             added = direction(setup, material, name)
             drive, scale = Drive(Entries.join([]), added, rate[:, None]).scaled(self.ranks)
             grid.reset()
-            run = Run(grid, setup, drive, receiver_entries(setup), self.ranks)
+            run = Run(grid, setup, drive, receiver_entries(setup, ratios), self.ranks)
             run.simulate(None, _share(progress, number, len(names)))
             columns.append(run.gather(scale))
         return [column for column in columns if column is not None] if setup.rank == 0 else None
@@ -271,12 +284,11 @@ class Elastic3D:
             raise InputError("the adjoint needs a forward run of elastic3d with keep=True")
         grid, material = self._grid(setup)
         data = data if setup.seismograms is None else setup.seismograms.transpose(data)
-        samples = local(setup, data)[::-1]
-        drive, scale = Drive(receiver_forces(setup, material[0]), Entries.join([]), samples).scaled(
-            self.ranks
-        )
+        samples = local(setup, data)
+        forces = receiver_forces(setup, material[0], surface.ratios(setup, material, self.ranks))
+        drive, scale = Drive(forces, Entries.join([]), samples[::-1]).scaled(self.ranks)
         dipole = surface_dipole(setup)
-        recorded = stress_records(dipole)
+        recorded = Entries.join([stress_records(dipole), surface.force_records(setup)])
         count = int(recorded.signal.max(initial=-1)) + 1
         wanted = SourceRecords(setup) if with_source else None
         if wanted is not None:
@@ -290,7 +302,11 @@ class Elastic3D:
         del again
         dipole = setup.own(dipole)
         shallow = run.records[:, : dipole.x.size] * scale
-        surface = surface_terms(setup, material, dipole, elastic_part(shallow, grid.relaxing(dipole)))
+        at_source = run.all_records() if isinstance(setup.simulation.event.source, Force) else None
+        terms = [
+            surface_terms(setup, material, dipole, elastic_part(shallow, grid.relaxing(dipole))),
+            surface.ratio_derivatives(setup, held.strain, samples, (at_source, scale), self.ranks),
+        ]
         found = None
         if wanted is not None:
             ratio, records = wanted.ratio(material, self.ranks), run.all_records()
@@ -298,13 +314,14 @@ class Elastic3D:
                 strain = wanted.strain(records[:, count : count + wanted.count] * scale, ratio)
                 found = source_derivatives(setup, strain)
         del grid, run
-        kernel = model_kernel(setup, material, sums, held.scale * scale, surface, self.ranks)
+        kernel = model_kernel(setup, material, sums, held.scale * scale, terms, self.ranks)
         return kernel if kernel is None or found is None else replace(kernel, source=found)
 
     def _again(self, setup: Setup) -> Run:
         """The forward run, to repeat segments of it."""
         grid, material = self._grid(setup)
-        drive, _ = Drive(*source_entries(setup, material)).scaled(self.ranks)
+        ratios = surface.ratios(setup, material, self.ranks)
+        drive, _ = Drive(*source_entries(setup, material, ratios)).scaled(self.ranks)
         return Run(grid, setup, drive, Entries.join([]), self.ranks)
 
     def _setup(self, simulation: Simulation, planned: int | None = None) -> Setup:

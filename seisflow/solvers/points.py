@@ -2,11 +2,15 @@
 
 Along x and y, and at depth, Kaiser-windowed sinc weights (Hicks 2002, radius 4, b = 6.31); above four cells
 of depth polynomial weights along z on the levels below the surface, which keep moments up to degree 3.
+
+Vertical motion has no level at the surface. There, and above the second level, it is that of the polynomial of degree 4
+through the first four levels whose slope at the surface is what the vanishing traction asks for:
+dvz/dz = -lambda / (lambda + 2 mu) (dvx/dx + dvy/dy). ``strain_entries`` are the second part of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -16,9 +20,11 @@ from scipy.special import i0, i1
 from seisflow.domain import FloatArray
 from seisflow.native.elastic3d import FIELDS, Entries, level_weights
 
-__all__ = ["RADIUS", "Place", "entries"]
+__all__ = ["RADIUS", "Place", "entries", "strain_entries"]
 
 RADIUS = 4
+_CLOSED = 1.5
+"""Depth in cells above which the free surface helps to find vertical motion."""
 _KAISER = 6.31
 _HALF = {
     "vx": (1, 0, 0), "vy": (0, 1, 0), "vz": (0, 0, 1), "sxx": (0, 0, 0), "syy": (0, 0, 0), "szz": (0, 0, 0),
@@ -85,9 +91,15 @@ def _polynomial(position: float, count: int) -> tuple[_Indices, FloatArray]:
 def _levels(depth: float, half: int) -> tuple[_Indices, FloatArray]:
     if depth >= RADIUS:
         return _sinc(depth - 0.5 * half)
-    if depth == 0 and half:
-        return np.arange(3, dtype=np.int64), np.array([15.0, -10.0, 3.0]) / 8
     return _polynomial(depth - 0.5 * half, 4)
+
+
+def _closed(depth: float) -> tuple[FloatArray, float]:
+    """Weights of vz on the first four half levels, and of its slope at the surface (a cell)."""
+    levels, powers = np.arange(4) + 0.5, np.arange(5)
+    conditions = np.column_stack([levels[None, :] ** powers[:, None], powers == 1])
+    weights = np.linalg.solve(conditions, depth**powers)
+    return weights[:4], float(weights[4])
 
 
 def _level_slopes(depth: float, half: int) -> tuple[_Indices, FloatArray]:
@@ -118,9 +130,26 @@ def entries(
     ix, wx = (_sinc_slope if slope == 0 else _sinc)(place.x - 0.5 * half[0])
     iy, wy = (_sinc_slope if slope == 1 else _sinc)(place.y - 0.5 * half[1])
     iz, wz = (_level_slopes if slope == 2 else _levels)(place.z, half[2])
+    if name == "vz" and place.z < _CLOSED and slope != 2:
+        iz, wz = np.arange(4, dtype=np.int64), _closed(place.z)[0]
     if source:
         wz = wz / level_weights(iz, half=bool(half[2]), order=order)
     weight = (wx[:, None, None] * wy[None, :, None] * wz[None, None, :]).ravel()
     x, y, z = (np.ascontiguousarray(a.ravel()) for a in np.meshgrid(ix, iy, iz, indexing="ij"))
     constant = np.ones(weight.size, dtype=np.int64)
     return Entries(FIELDS.index(name) * constant, x, y, z, weight, signal * constant)
+
+
+def strain_entries(place: Place, signal: int, *, source: bool, order: int = 4) -> Entries:
+    """List what the free surface adds to vz: for a unit of lambda / (lambda + 2 mu), by horizontal motion there.
+
+    None below one and a half cells. Parameters as of ``entries``.
+    """
+    if place.z >= _CLOSED:
+        return Entries.join([])
+    slope = _closed(place.z)[1]
+    parts = []
+    for axis, name in enumerate(("vx", "vy")):
+        part = entries(name, replace(place, z=0.0), signal, source=source, order=order, slope=axis)
+        parts.append(replace(part, weight=-slope * part.weight).select(part.weight != 0))
+    return Entries.join(parts)

@@ -192,10 +192,14 @@ class Run:
             progress(1.0)
 
     def gather(self, scale: float) -> Gather | None:
-        """Make a gather of the records; None on ranks other than the first."""
-        setup, records = self.setup, self.all_records()
-        if records is None:
-            return None
+        """Make a gather of the first records, three a station; None on ranks other than the first."""
+        records = self.all_records()
+        return None if records is None else self.gather_of(records, scale)
+
+    def gather_of(self, records: FloatArray, scale: float) -> Gather:
+        """Make a gather of the first of all records, three a station."""
+        setup = self.setup
+        records = records[:, : 3 * len(setup.simulation.stations)]
         step, data = setup.plan.time_step, geographic(setup, records * scale)
         if setup.seismograms is not None:
             data = setup.seismograms.apply(data)

@@ -16,13 +16,14 @@ from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.base import Plan, Simulation
 from seisflow.solvers.decomposition import Shares
 from seisflow.solvers.dispersion import TimeDispersion
-from seisflow.solvers.points import RADIUS, Place, entries
+from seisflow.solvers.points import RADIUS, Place, entries, strain_entries
 from seisflow.solvers.regrid import Layout
 from seisflow.solvers.time_function import SampledSource
 
 __all__ = [
-    "Material", "Setup", "box", "geographic", "local", "moment_entries", "moment_parts", "moment_rate", "plane_ratio",
-    "receiver_entries", "receiver_forces", "source_entries", "source_place", "surface_dipole",
+    "Material", "Setup", "box", "by_plane", "force_vector", "geographic", "local", "moment_entries", "moment_parts",
+    "moment_rate", "plane_ratio", "receiver_entries", "receiver_forces", "source_entries", "source_place",
+    "station_places", "surface_dipole",
 ]  # fmt: skip
 
 Material = tuple[FloatArray, FloatArray, FloatArray]
@@ -222,8 +223,10 @@ def source_place(setup: Setup) -> tuple[Place, FloatArray]:
     return _place(setup, event.latitude, event.longitude, event.depth), turn
 
 
-def source_entries(setup: Setup, material: Material) -> tuple[Entries, Entries, FloatArray]:
-    """Entries of the source in velocity and in stress, and its samples (steps, 1)."""
+def source_entries(
+    setup: Setup, material: Material, ratios: FloatArray
+) -> tuple[Entries, Entries, FloatArray]:
+    """Entries of the source in velocity and in stress, and its samples (steps, 1); for ``ratios`` see ``surface``."""
     plan, source = setup.plan, setup.simulation.event.source
     place, turn = source_place(setup)
     if isinstance(source, MomentTensor):
@@ -231,7 +234,13 @@ def source_entries(setup: Setup, material: Material) -> tuple[Entries, Entries, 
         moment = moment_entries(setup, tensor, place, material)
         return Entries.join([]), moment, moment_rate(setup)[:, None]
     samples = setup.rate(-0.5 * plan.time_step)[:, None]
-    return _force_entries(setup, source, turn, place, material[0]), Entries.join([]), samples
+    force = _force_entries(setup, turn.T @ force_vector(source), place, material[0], ratios[-1])
+    return force, Entries.join([]), samples
+
+
+def force_vector(force: Force) -> FloatArray:
+    """East, north and down components of a force, N."""
+    return np.array([force.east, force.north, -force.up])
 
 
 def moment_rate(setup: Setup) -> FloatArray:
@@ -293,30 +302,46 @@ def surface_dipole(setup: Setup) -> Entries:
     return replace(top, weight=unit * tensor[2, 2] * top.weight, signal=np.arange(top.x.size, dtype=np.int64))
 
 
-def _force_entries(setup: Setup, force: Force, turn: FloatArray, place: Place, rho: FloatArray) -> Entries:
-    vector = turn.T @ np.array([force.east, force.north, -force.up])
-    parts, unit = [], setup.plan.time_step / setup.plan.spacing**3
-    for axis, name in enumerate(_VELOCITIES):
-        part = setup.here(entries(name, place, 0, source=True, order=setup.order))
-        parts.append(replace(part, weight=unit * vector[axis] * _buoyancy(rho, part, axis) * part.weight))
-    return Entries.join(parts)
+def _force_entries(setup: Setup, vector: FloatArray, place: Place, rho: FloatArray, ratio: float) -> Entries:
+    unit = setup.plan.time_step / setup.plan.spacing**3
+    parts = [entries(name, place, 0, source=True, order=setup.order) for name in _VELOCITIES]
+    parts = [replace(part, weight=vector[axis] * part.weight) for axis, part in enumerate(parts)]
+    strain = strain_entries(place, 0, source=True, order=setup.order)
+    parts.append(replace(strain, weight=ratio * vector[2] * strain.weight))
+    result = []
+    for axis in range(3):
+        part = setup.here(Entries.join([each.select(each.field == axis) for each in parts]))
+        result.append(replace(part, weight=unit * _buoyancy(rho, part, axis) * part.weight))
+    return Entries.join(result)
 
 
-def receiver_entries(setup: Setup) -> Entries:
+def station_places(setup: Setup) -> list[Place]:
+    """Where the stations are on the grid."""
+    return [_place(setup, s.latitude, s.longitude, s.burial) for s in setup.simulation.stations]
+
+
+def receiver_entries(setup: Setup, ratios: FloatArray) -> Entries:
     """Weighted points of vx, vy and vz, of all planes, that the stations record, three records a station."""
     parts = []
-    for number, station in enumerate(setup.simulation.stations):
-        place = _place(setup, station.latitude, station.longitude, station.burial)
+    for number, place in enumerate(station_places(setup)):
         parts += [entries(n, place, 3 * number + axis, source=False) for axis, n in enumerate(_VELOCITIES)]
-    return Entries.join(parts)
+        strain = strain_entries(place, 3 * number + 2, source=False)
+        parts.append(replace(strain, weight=ratios[number] * strain.weight))
+    return by_plane(Entries.join(parts))
 
 
-def receiver_forces(setup: Setup, rho: FloatArray) -> Entries:
+def by_plane(points: Entries) -> Entries:
+    """Sorted by record and plane, in which order ranks sum them too."""
+    points = points.select(points.weight != 0)
+    return points.select(np.lexsort((points.x, points.signal)))
+
+
+def receiver_forces(setup: Setup, rho: FloatArray, ratios: FloatArray) -> Entries:
     """Turn recording around: forces at the receivers.
 
     Without 1/h^3, so that the sums over the nodes are derivatives with respect to node values.
     """
-    recorded = setup.here(receiver_entries(setup))
+    recorded = setup.here(receiver_entries(setup, ratios))
     weight = recorded.weight.copy()
     for axis in range(3):
         mine = recorded.field == axis

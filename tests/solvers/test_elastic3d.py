@@ -57,7 +57,8 @@ def test_gradient_passes_the_taylor_test(depth, order, loss):
     forward = solver.forward(sim, keep=True)
     data = observed(sim, solver)
     kernel = solver.adjoint(forward, forward.gather.with_data(forward.gather.data - data.data))
-    here, rng = misfit(forward.gather, data), np.random.default_rng(0)
+    # along the direction of seed 0 the second derivative by vs is next to none (order 8, loss): no order to see
+    here, rng = misfit(forward.gather, data), np.random.default_rng(1)
     for name, values in sim.model.fields().items():
         direction = inner(sim.model) * rng.standard_normal(values.shape) * values.mean()
         slope = np.sum(kernel.fields()[name] * direction)
@@ -69,8 +70,9 @@ def test_gradient_passes_the_taylor_test(depth, order, loss):
         assert np.all(np.abs(orders - 2) < 0.1), (name, orders)
 
 
-def test_gradient_of_a_force_agrees_with_finite_differences():
-    sim = simulation(event=event(-2100.0, 3300.0, 4000.0, FORCE))
+@pytest.mark.parametrize("depth", [4000.0, 0.0])
+def test_gradient_of_a_force_agrees_with_finite_differences(depth):
+    sim = simulation(event=event(-2100.0, 3300.0, depth, FORCE))
     solver = Elastic3D(Elastic3DConfig(**EXACT))
     forward = solver.forward(sim, keep=True)
     data = observed(sim, solver)

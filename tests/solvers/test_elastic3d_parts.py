@@ -10,7 +10,7 @@ from simulations import model
 from seisflow.domain import SourceTimeFunction
 from seisflow.errors import InputError
 from seisflow.native.elastic3d import level_weights
-from seisflow.solvers.points import Place, entries
+from seisflow.solvers.points import Place, entries, strain_entries
 from seisflow.solvers.regrid import Layout, Regrid, averages
 from seisflow.solvers.time_function import SampledSource, sample_source
 
@@ -134,11 +134,25 @@ def test_shallow_weights_keep_moments(name, half, order, depth):
     z = points.z + 0.5 * half
     total = points.weight.sum()
     assert points.z.min() >= 0
-    for power in range(3 if depth == 0 and half else 4):
+    for power in range(0 if name == "vz" and depth < 1.5 else 4):  # below: what these keep
         moment = np.sum(points.weight * z**power) / total
         assert moment == pytest.approx(depth**power, abs=1e-9)
     source = entries(name, place, 0, source=True, order=order)
     assert np.allclose(source.weight * level_weights(source.z, half=bool(half), order=order), points.weight)
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.2, 0.5, 1.0, 1.49, 1.5])
+@pytest.mark.parametrize("along", [(20.4, 21.7), (20.0, 21.0), (20.5, 21.5)])
+def test_vertical_motion_near_the_surface_follows_from_vanishing_traction(depth, along):
+    """Any polynomial of degree 4 in z whose slope at the surface is that of a vanishing traction."""
+    place, ratio = Place(*along, depth), 0.4
+    shape = np.array([0.7, -0.3, 0.25, -0.08, 0.02 if depth < 1.5 else 0.0])
+    vertical, strain = entries("vz", place, 0, source=False), strain_entries(place, 0, source=False)
+    found = vertical.weight @ np.polynomial.polynomial.polyval(vertical.z + 0.5, shape)
+    east, north = 0.7 * (strain.x + 0.5 - place.x), 0.3 * (strain.y + 0.5 - place.y)
+    found += ratio * strain.weight @ (-shape[1] / ratio * np.where(strain.field == 0, east, north))
+    assert found == pytest.approx(np.polynomial.polynomial.polyval(depth, shape), rel=4e-3)
+    assert (strain.x.size == 0) == (depth == 1.5)
 
 
 def test_deep_weights_interpolate_waves():

@@ -39,6 +39,7 @@ def same(found, expected):
     ("ranks", "settings", "place"),
     [
         pytest.param(2, PLAIN | {"order": 8, "cpml_cells": 12}, "shallow", marks=mpi),
+        pytest.param(3, PLAIN, "force", marks=mpi),
         pytest.param(3, PLAIN, "lossy", marks=[*mpi, pytest.mark.slow]),
         pytest.param(4, PLAIN | {"order": 8, "cpml_cells": 12}, "shallow", marks=[*mpi, pytest.mark.slow]),
         pytest.param(4, PLAIN, "shallow", marks=[*mpi, pytest.mark.slow]),
