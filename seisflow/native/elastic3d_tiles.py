@@ -24,16 +24,24 @@ class TileChoice:
     ----------
     kind : hashable
         What the speed depends on; all grids of a kind in this process share what the first of them found.
+    steps : int, optional
+        Time steps of a passage, if they are given.
     """
 
-    def __init__(self, kind: Hashable) -> None:
-        self._kind = kind
+    def __init__(self, kind: Hashable, steps: int | None = None) -> None:
+        self._kind = (kind, steps)
+        self._candidates = tuple((rows, steps or each) for rows, each in _CANDIDATES)
         self._seconds: list[float] = []
 
     @property
     def next(self) -> tuple[int, int]:
         """Rows and steps to go on with: the best, or what is tried next."""
-        return _FOUND.get(self._kind, _CANDIDATES[len(self._seconds) % len(_CANDIDATES)])
+        return _FOUND.get(self._kind, self._candidates[len(self._seconds) % len(self._candidates)])
+
+    @property
+    def found(self) -> bool:
+        """Whether the best is known."""
+        return self._kind in _FOUND
 
     def advance(self, grid: Any, run: Callable[[int, int], int], first: int, steps: int) -> int:
         """Run steps ``first`` to ``first + steps``, in trials until the best is known; what ``run`` returns.
@@ -46,19 +54,20 @@ class TileChoice:
             Gets the first step and how many; returns other than 0 if it has to stop.
         first, steps : int
         """
-        while self._kind not in _FOUND and steps >= _TRIAL:
+        while not self.found and steps >= _TRIAL:
             grid.block, grid.sweep = self.next
             begun = time.perf_counter()
             if bad := run(first, _TRIAL):
                 return bad
-            self._note(time.perf_counter() - begun)
+            self.note(time.perf_counter() - begun)
             first, steps = first + _TRIAL, steps - _TRIAL
         grid.block, grid.sweep = self.next
         return run(first, steps) if steps else 0
 
-    def _note(self, seconds: float) -> None:
+    def note(self, seconds: float) -> None:
         """How long the trial took; of some rounds the shortest counts."""
         self._seconds.append(seconds)
-        if len(self._seconds) == _ROUNDS * len(_CANDIDATES):
-            least = [min(self._seconds[number :: len(_CANDIDATES)]) for number in range(len(_CANDIDATES))]
-            _FOUND[self._kind] = _CANDIDATES[least.index(min(least))]
+        many = len(self._candidates)
+        if len(self._seconds) == _ROUNDS * many:
+            least = [min(self._seconds[number::many]) for number in range(many)]
+            _FOUND[self._kind] = self._candidates[least.index(min(least))]

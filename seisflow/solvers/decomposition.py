@@ -9,6 +9,7 @@ order as without ranks, so results are the same to the last bit.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -21,6 +22,7 @@ from seisflow.errors import InputError
 from seisflow.native.elastic3d import SWEEP, Elastic3DGrid, Entries
 from seisflow.native.elastic3d_slab import Slab, ghosts
 from seisflow.native.elastic3d_structs import PartStruct
+from seisflow.native.elastic3d_tiles import TileChoice
 from seisflow.ranks import Ranks
 from seisflow.solvers.regrid import Layout
 
@@ -174,6 +176,8 @@ class SharedGrid(Elastic3DGrid):
             choices["profiles"] = (along_x[:, slab.first : slab.first + slab.count], *others)
         super().__init__((slab.count, *shape[1:]), dtype, tiles=(64, shares.steps), slab=slab, **choices)
         self.ranks, self.steps, self.backward = ranks, shares.steps, False
+        kind = (self.shape, self.dtype, self.cells, 2 * self.halo, self.threads, ranks.size)
+        self._blocks = TileChoice(kind, shares.steps)
         self._sides: dict[str, _Side] = {}
 
     def _meet(self) -> None:
@@ -196,7 +200,10 @@ class SharedGrid(Elastic3DGrid):
         while step < end:
             many = min(self.steps - step % self.steps, end - step)
             last = step + many == end
-            bad = self._pass(driven, step, many, last)
+            self._grid.block, _ = self._blocks.next
+            bad, seconds = self._pass(driven, step, many, last)
+            if many == self.steps and not self._blocks.found:
+                self._blocks.note(seconds)
             step += many
             if last or step % _LOOK == 0:
                 bad = int(self.ranks.largest(bad))
@@ -204,8 +211,11 @@ class SharedGrid(Elastic3DGrid):
                     return bad
         return 0
 
-    def _pass(self, driven: Any, step: int, many: int, last: bool) -> int:
-        """One passage: what is finished first is sent first, what the neighbour sends last is needed last."""
+    def _pass(self, driven: Any, step: int, many: int, last: bool) -> tuple[int, float]:
+        """One passage: what is finished first is sent first, what the neighbour sends last is needed last.
+
+        Gives what ``passage`` does, and the seconds without those of messages.
+        """
         near, far = ("high", "low") if self.backward else ("low", "high")
         sides, end = self._sides, self.positions(many)
         cuts = {end}
@@ -220,12 +230,13 @@ class SharedGrid(Elastic3DGrid):
             copies = self.slab.low if self.backward else self.slab.high
             needed = max(0, self.shape[0] - copies - self.halo)
             cuts |= {needed, needed // 2}
-        bad, place = 0, 0
+        bad, place, seconds = 0, 0, 0.0
         for cut in sorted(cuts):
             if cut > place:
                 part = PartStruct(step, many, int(self.backward), place, cut)
+                begun = time.perf_counter()
                 bad = self.passage(driven, part, last=last)
-                place = cut
+                place, seconds = cut, seconds + time.perf_counter() - begun
             if near in sides and cut == min(sent, end):
                 sides[near].send()
             if far in sides and cut == needed:
@@ -236,7 +247,7 @@ class SharedGrid(Elastic3DGrid):
         if far in sides:
             sides[far].send()
         self.backward = not self.backward
-        return bad
+        return bad, seconds
 
     def settle(self) -> None:
         """Wait until no message is under way; before the state is copied, changed or given up."""

@@ -37,6 +37,16 @@ def test_every_step_is_run_once_and_the_fastest_is_kept(monkeypatch):
     assert TileChoice("other").next != (16, 2)
 
 
+def test_where_steps_are_given_only_rows_are_tried():
+    choice, seen = TileChoice("kind", 2), []
+    while not choice.found:
+        seen.append(choice.next)
+        choice.note(float(seen[-1][0] != 32))
+    assert {steps for _, steps in seen} == {2}
+    assert choice.next == (32, 2)
+    assert not TileChoice("kind").found
+
+
 def test_a_field_that_is_not_finite_ends_the_trials():
     assert TileChoice("kind").advance(Grid(), lambda first, steps: 7, 0, 100) == 7
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from dataclasses import dataclass, replace
@@ -15,9 +16,11 @@ from pyproj import Geod
 
 from seisflow.domain import Gather, Model, MomentTensor
 from seisflow.domain.layers import layered_model
+from seisflow.domain.mechanism import NodalPlane, double_couple, nodal_planes, rotation_angle
 from seisflow.inversion import gaussian_smooth
 from seisflow.io.asdf import read_observed
 from seisflow.io.event_file import read_event
+from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.io.layers import read_layers
 from seisflow.io.models import write_model
 from seisflow.project import Project
@@ -295,3 +298,28 @@ def test_a_disturbed_model_comes_back_to_the_misfit_of_gil7(case, tmp_path):
         misfits[name] = [float(value) for pair in pairs for value in pair]
     assert misfits["disturbed"][0] > 1.1 * misfits["gil7"][0]
     assert misfits["disturbed"][-1] < misfits["gil7"][0]
+
+
+@pytest.mark.slow
+def test_a_wrong_source_comes_back_to_the_published_one(case, tmp_path):
+    """`seisflow source` from a mechanism turned by 25 degrees with 1.6 times the moment; place and depth stay."""
+    root = tiny.copy(case.project.root, tmp_path / "bay")
+    tiny.change_config(root, "spacing: 2000", f"spacing: {COARSE:g}")
+    (path,) = (root / "events").glob("*.xml")
+    (published,) = read_quakeml(path)
+    plane = nodal_planes(published.source)[0]
+    turned = NodalPlane(plane.strike + 25, plane.dip - 10, plane.rake + 15)
+    wrong = double_couple(turned, 1.6 * published.source.scalar_moment)
+    assert rotation_angle(wrong, published.source) > 25
+    write_quakeml(path, replace(published, source=wrong))
+    options = ("--event", published.id, "--misfit", "waveform", "--fix", "place,depth", "--json")
+    found = tiny.seisflow("source", *options, "-p", root, timeout=600)
+    assert found.returncode == 0, found.stderr
+    result = json.loads(found.stdout)
+    assert result["misfit"][1] < 0.3 * result["misfit"][0]
+    (solved,) = read_quakeml(root / "sources" / published.id / "solution.xml")
+    assert rotation_angle(solved.source, published.source) < 12
+    assert solved.source.magnitude == pytest.approx(published.source.magnitude, abs=0.06)
+    assert abs(solved.time - published.time) < 3  # stations of the published solution may shift by that much
+    picture = root / "sources" / published.id / "solution.png"
+    assert picture.read_bytes()[:4] == b"\x89PNG"
