@@ -20,8 +20,8 @@ from seisflow.project import Project
 from seisflow.steps.objective import held_misfit, total_misfit
 
 
-def one_stage(project: Project, number: int, root: Path) -> Project:
-    """A copy of a project with one of its stages, for one iteration."""
+def one_stage(project: Project, number: int, root: Path, misfit: str | None) -> Project:
+    """A copy of a project with one of its stages, for one iteration, perhaps with another misfit."""
     if not root.is_dir():
         root.mkdir(parents=True)
         for name in ("events", "stations", "observed"):
@@ -31,6 +31,8 @@ def one_stage(project: Project, number: int, root: Path) -> Project:
         settings = yaml.safe_load((project.root / "seisflow.yaml").read_text())
         stage = settings["stages"][number] | {"iterations": 1}
         stage.pop("guard", None)
+        if misfit is not None:
+            stage["misfit"] = {"kind": misfit}
         settings |= {"stages": [stage], "pictures": False}
         (root / "seisflow.yaml").write_text(yaml.safe_dump(settings))
     return Project.open(root)
@@ -44,12 +46,14 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=int, help="number of the model to compare; the newest, if left out")
+    parser.add_argument("--misfit", help="measure by another misfit, as cc_traveltime")
+    parser.add_argument("--stages", type=int, help="only so many, from the first; all, if left out")
     options = parser.parse_args()
     project = Project.open(options.project)
     last = options.model or max(n for n in range(project.iterations + 1) if project.model_path(n).is_file())
     sums = {"used": [0.0, 0.0, 0.0], "held out": [0.0, 0.0, 0.0]}
-    for number, stage in enumerate(project.config.stages):
-        copy = one_stage(project, number, (options.folder / f"stage{number + 1}").resolve())
+    for number, stage in enumerate(project.config.stages[: options.stages]):
+        copy = one_stage(project, number, (options.folder / f"stage{number + 1}").resolve(), options.misfit)
         trial = copy.step_folder(1, 1) / "model.nc"
         trial.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(project.model_path(last), trial)
@@ -64,14 +68,15 @@ def main() -> None:
                 for step in (0, 1)
             ]
             (first, windows, weight), (after, _, _) = found
-            print(f"{stage.periods} s, {kind}: {windows} windows, {first:.4f} -> {after:.4f}")
+            band = "{:g}-{:g} s".format(*stage.periods)
+            print(f"{band}, {kind}: {windows} windows, {first:.4g} -> {after:.4g}", flush=True)
             for place, value in enumerate((first * weight, after * weight, weight)):
                 sums[kind][place] += value
     for kind, (first, after, windows) in sums.items():
         if windows:
             ratio = after / first
             print(
-                f"all bands, {kind}: {first / windows:.4f} -> {after / windows:.4f}, {100 * ratio:.0f} % of the first"
+                f"all bands, {kind}: {first / windows:.4g} -> {after / windows:.4g}, {100 * ratio:.0f} % of the first"
             )
 
 
