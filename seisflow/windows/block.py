@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -115,7 +115,7 @@ class Block:
         ledger = Ledger(trace, left, left.copy(), right.copy(), np.zeros(len(spans), dtype=np.intp))
         ratio, found = self._judge_noise(ledger, judge=judge), self._judge_fit(ledger, judge=judge)
         windows = [self._window(*key, found, ratio) for key in self._keys(ledger, ledger.alive)]
-        return windows, [row for _, row in self._rejections(ledger, set())]
+        return windows, [self._refusal(ledger, row) for row in np.flatnonzero(ledger.stage > 0).tolist()]
 
     # ------------------------------------------------------------------ stages
 
@@ -299,11 +299,16 @@ class Block:
                 text = "E(t) falls under the level inside"
                 rows.append((number, Rejection(station, component, STAGES[stage], text, count=extra)))
                 continue
-            row = int(lost[first[place]])
-            start, end = (float(self.land.times(each[row])) for each in (ledger.left, ledger.right))
-            count, text = int(counts[place]) + extra, self._reason(ledger, row)
-            rows.append((number, Rejection(station, component, STAGES[stage], text, start, end, count)))
+            lost_one = self._refusal(ledger, int(lost[first[place]]))
+            rows.append((number, replace(lost_one, count=int(counts[place]) + extra)))
         return rows
+
+    def _refusal(self, ledger: Ledger, row: int) -> Rejection:
+        """A single candidate that was refused."""
+        start, end = (float(self.land.times(each[row])) for each in (ledger.left, ledger.right))
+        station, component = self.names[ledger.trace[row]]
+        stage = STAGES[ledger.stage[row]]
+        return Rejection(station, component, stage, self._reason(ledger, row), start, end)
 
     def _reason(self, ledger: Ledger, row: int) -> str:
         """Why a candidate was refused, in words."""

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from seisflow.domain import Event, Force, Gather, Station
+from seisflow.domain import Event, Force, Gather, Station, Window
 from seisflow.errors import InputError, PhysicsError
 from seisflow.windows import WindowConfig, check_not_identical, select
 from seisflow.windows.arrivals import expected_arrivals
+from seisflow.windows.given import Pair, carried_over
 from seisflow.windows.schedule import best_schedule
 from seisflow.windows.stalta import extrema, short_over_long
 from tests.reference import ref_windows
@@ -302,3 +303,14 @@ def test_limits_left_out_follow_the_shortest_period():
 def test_a_reversed_band_is_refused():
     with pytest.raises(InputError, match="shortest, then the longest"):
         select(three(seismogram()), three(seismogram()), EVENT, config(), (40.0, 10.0))
+
+
+def test_each_window_that_is_not_carried_over_is_listed_with_its_own_value():
+    observed, synthetic = messy(0)[0], seismogram()
+    pair = Pair(gather(observed, components=("Z",)), gather(synthetic, components=("Z",)), EVENT,
+                config(min_correlation=0.999), BAND)  # fmt: skip
+    spans = ((40.0, 80.0), (90.0, 150.0), (100.0, 160.0))
+    kept, lost = carried_over([Window("XX.A", "Z", *span) for span in spans], pair)
+    assert kept == [] and tuple((row.start, row.end) for row in lost) == spans
+    assert all(row.count == 1 and row.stage == "correlation" for row in lost)
+    assert len({row.reason for row in lost}) == 3
