@@ -1,5 +1,5 @@
 # The doors of the project. Each sets up what it needs: python3 (3.11 or newer, with venv) and a C compiler are enough.
-.PHONY: demo test test-all soak lint bench verify setup clean
+.PHONY: demo test test-all soak lint bench verify setup mpi clean
 UV_VERSION = 0.13.8
 VENV ?= .venv
 DEMO ?= demo
@@ -17,6 +17,21 @@ $(VENV)/.ready: pyproject.toml constraints.txt kernels/CMakeLists.txt $(SOURCES)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --reinstall-package seisflow -e '.[dev]'
 	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --target $(VENV)/mpi mpi4py
+	touch $@
+
+# h5py against the MPI build of HDF5, in a folder that only processes started by mpiexec look into; minutes.
+# Debian: apt-get install openmpi-bin libopenmpi-dev libhdf5-openmpi-dev
+HDF5_DIR ?= /usr/lib/x86_64-linux-gnu/hdf5/openmpi
+MPICC ?= mpicc
+mpi: $(VENV)/mpi/h5py/.ready
+
+$(VENV)/mpi/h5py/.ready: $(VENV)/.ready
+	test -d $(HDF5_DIR) || { echo "no parallel HDF5 in HDF5_DIR=$(HDF5_DIR)"; exit 1; }
+	test -x $(VENV)/mpi-build/bin/python || $(PYTHON) -m venv $(VENV)/mpi-build
+	$(BIN)/uv pip install -q --python $(VENV)/mpi-build/bin/python -c constraints.txt numpy mpi4py 'cython>=3,<4' pkgconfig 'setuptools>=77' wheel packaging
+	CC=$(MPICC) HDF5_MPI=ON HDF5_DIR=$(HDF5_DIR) $(BIN)/uv pip install -q --python $(VENV)/mpi-build/bin/python -c constraints.txt \
+	  --target $(VENV)/mpi --no-deps --no-binary h5py --no-build-isolation h5py
+	PYTHONPATH=$(VENV)/mpi $(BIN)/python -c "import h5py; assert h5py.get_config().mpi"
 	touch $@
 
 # the main job: five iterations of adjoint tomography in two period bands, and what they gained

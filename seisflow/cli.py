@@ -23,7 +23,7 @@ from seisflow.detection_cli import catalog, detect
 from seisflow.errors import SeisflowError, Stopped
 from seisflow.measurement_cli import query, report
 from seisflow.picture_cli import export, plot
-from seisflow.ranks_cli import event_step, lead, ranks_of_this_run
+from seisflow.ranks_cli import event_step, lead, preprocess, ranks_of_this_run
 from seisflow.resolution_cli import app as resolution
 from seisflow.source_cli import source
 from seisflow.windows_cli import app as windows
@@ -44,6 +44,7 @@ app.command()(query)
 app.command()(report)
 app.command()(plot)
 app.command()(export)
+app.command()(preprocess)
 app.command("event-step", hidden=True)(event_step)
 add_cluster_commands(app)
 app.command()(source)

@@ -24,9 +24,12 @@ class SeisflowError(Exception):
     ----------
     exit_code : int
         What the command line returns: 1 the work failed, 2 the input was wrong.
+    on_all_ranks : bool
+        Whether all ranks of a run have raised it.
     """
 
     exit_code = 1
+    on_all_ranks = False
 
 
 class InputError(SeisflowError, ValueError):

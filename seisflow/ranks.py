@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from seisflow import errors
 from seisflow.errors import SeisflowError, WorkError
 
-__all__ = ["Ranks", "started_by_mpi", "world"]
+__all__ = ["Ranks", "started_by_mpi", "use_mpi_folder", "world"]
+
+_T = TypeVar("_T")
 
 _MARKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_RANK")
 """What Open MPI, MPICH, Intel MPI and Slurm's PMIx set in the environment of the processes that they start."""
@@ -31,6 +35,19 @@ _PATIENCE = 2.0
 def started_by_mpi() -> bool:
     """Whether ``mpiexec`` or the like has started this process."""
     return any(name in os.environ for name in _MARKS)
+
+
+def use_mpi_folder(*, first: bool = False) -> None:
+    """Look for mpi4py also where `make` puts it, which is out of the way of processes that mpiexec did not start.
+
+    Parameters
+    ----------
+    first : bool
+        Take h5py from there too, that for parallel HDF5 (`make mpi`). To be called before h5py is imported.
+    """
+    folder = str(Path(sys.prefix) / "mpi")
+    if folder not in sys.path:
+        sys.path.insert(0 if first else len(sys.path), folder)
 
 
 def world() -> Ranks | None:
@@ -109,6 +126,42 @@ class Ranks:
         found: list[Any] = self.comm.allgather(content)
         return found
 
+    def together(self, work: Callable[[], _T]) -> list[_T]:
+        """What ``work`` gives on each rank, on all; if it fails on any, all raise the error of the first that failed.
+
+        Ranks that are early sleep. ``work`` must not talk to other ranks, unless all do in the same order.
+
+        Raises
+        ------
+        SeisflowError
+            Of the kind that was raised; ``WorkError`` for other exceptions.
+        """
+        found: tuple[bool, Any, str] = False, None, ""
+        fault: Exception | None = None
+        try:
+            found = True, work(), ""
+        except Exception as error:
+            kind = type(error).__name__
+            text = str(error) if isinstance(error, SeisflowError) else f"{kind}: {error}"
+            fault, found = error, (False, kind, text)
+        self.meet()
+        told = self.comm.allgather(found)
+        failed = next((rank for rank, (good, _, _) in enumerate(told) if not good), None)
+        if failed is None:
+            return [content for _, content, _ in told]
+        _, kind, text = told[failed]
+        known = getattr(errors, kind) if kind in errors.__all__ else WorkError
+        agreed = known(f"rank {failed} of {self.size}: {text}")
+        agreed.on_all_ranks = True
+        raise agreed from fault
+
+    def meet(self) -> None:
+        """Wait until all are here, asleep."""
+        request, pause = self.comm.Ibarrier(), _SHORTEST
+        while not request.Test():
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
+
     def hand_out(self, parts: Iterator[npt.NDArray[Any]] | None) -> npt.NDArray[Any]:
         """One array for each rank, made one after the other on the first rank, which keeps the first.
 
@@ -174,7 +227,8 @@ class Ranks:
         if not self.leads:
             time.sleep(_PATIENCE)
         kind = "" if isinstance(error, SeisflowError) else f"{type(error).__name__}: "
-        print(f"error on rank {self.rank} of {self.size}: {kind}{error}", file=sys.stderr, flush=True)
+        where = "" if getattr(error, "on_all_ranks", False) else f" on rank {self.rank} of {self.size}"
+        print(f"error{where}: {kind}{error}", file=sys.stderr, flush=True)
         self.comm.Abort(error.exit_code if isinstance(error, SeisflowError) else 1)
         raise error
 

@@ -32,6 +32,7 @@ __all__ = ["DETECTION_CODE", "Begun", "Records", "Task", "code_version"]
 _RECORD = {"inputs", "settings", "code", "outputs", "results", "seconds"}
 _DRIVER = re.compile(r"host (?P<host>\S+), process (?P<pid>\d+)")
 _CODE = ("domain", "io", "signal", "windows", "weights", "misfits", "solvers", "inversion", "native", "steps")
+_ELSEWHERE = ("detection/", "sources/", "processed/")
 DETECTION_CODE = ("detection", "steps/detect")
 
 
@@ -54,8 +55,8 @@ class Task:
     Parameters
     ----------
     name : str
-        Place of its record below ``iterations/``, such as ``i05/s00/c201``, or one that begins with ``detection/`` or
-        ``sources/``.
+        Place of its record below ``iterations/``, such as ``i05/s00/c201``, or one that begins with ``detection/``,
+        ``sources/`` or ``processed/``.
     inputs : mapping of str to Path
         Files that it reads, by the name under which a change is reported.
     settings : mapping
@@ -150,7 +151,7 @@ class Records:
             path.write_text(text)
 
     def _note(self, name: str, suffix: str) -> Path:
-        place = self.root if name.startswith(("detection/", "sources/")) else self.root / "iterations"
+        place = self.root if name.startswith(_ELSEWHERE) else self.root / "iterations"
         return place / f"{name}.{suffix}"
 
     def record_path(self, name: str) -> Path:

@@ -160,7 +160,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def seisflow(
-    *arguments: object, timeout: float = 120, **environment: str
+    *arguments: object, timeout: float = 300, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(

@@ -24,7 +24,7 @@ from seisflow.io.archive_index import (
     index_spans,
     update_index,
 )
-from seisflow.io.hdf5 import fetch_number, reading
+from seisflow.io.hdf5 import CHECKSUM, fetch_all, fetch_number, reading
 from seisflow.io.miniseed_parts import stretch
 from seisflow.io.waveforms import read_waveforms
 
@@ -337,7 +337,8 @@ def _read_asdf(spans: list[Span], start: float, end: float) -> tuple[list[Any], 
                 first = int(fetch_number(dataset.id, "starttime"))
                 low = max(0, int(np.floor((start - first * 1e-9) * span.rate)))
                 high = max(low, int(np.ceil((end - first * 1e-9) * span.rate)) + 1)
-                samples = dataset[low:high]
+                whole = CHECKSUM.decode() in dataset.attrs  # of the whole only
+                samples = (fetch_all(file["Waveforms"], span.part) if whole else dataset)[low:high]
             except (KeyError, OSError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 problems.append(f"{span.file}: {span.part} cannot be read, it is damaged or gone ({reason})")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Collection
 from copy import copy
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -22,14 +23,17 @@ from seisflow.domain import Event
 from seisflow.errors import InputError
 from seisflow.io import provenance as prov
 from seisflow.io.events import event_uri, quakeml, quakeml_events
-from seisflow.io.hdf5 import attribute_text, damage, fetch_number, put, reading, writing
+from seisflow.io.hdf5 import attribute_text, check, damage, fetch_all, fetch_number, put, reading, writing
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import read_inventory
 
 __all__ = [
     "band_code",
     "channel_code",
+    "check_samples",
+    "documents",
     "put_bytes",
+    "put_format",
     "put_head",
     "put_trace",
     "read_asdf_events",
@@ -49,6 +53,7 @@ _DTYPES = {np.dtype(code) for code in ("i2", "i4", "i8", "f4", "f8")}
 _TAG = re.compile(r"[a-z_0-9]+")
 _PROVENANCE = "seisflow"
 _SMALL = 2**14
+_REAL, _WHOLE = np.dtype("f8"), np.dtype("i8")
 _Path = str | os.PathLike[str]
 
 
@@ -102,12 +107,36 @@ def put_head(file: h5py.File, event: Event, provenance: Provenance) -> None:
     event : Event
     provenance : Provenance
     """
+    put_format(file)
+    put_bytes(file, "QuakeML", quakeml([event]))
+    put_bytes(file["Provenance"], _PROVENANCE, prov.encode(provenance))
+
+
+def put_format(file: h5py.File) -> None:
+    """Add the format and the groups of an ASDF file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        New.
+    """
     file.attrs["file_format"] = np.bytes_(b"ASDF\x00")
     file.attrs["file_format_version"] = np.bytes_(b"1.0.3\x00")
     for name in ("AuxiliaryData", "Provenance", "Waveforms"):
         file.create_group(name)
-    put_bytes(file, "QuakeML", quakeml([event]))
-    put_bytes(file["Provenance"], _PROVENANCE, prov.encode(provenance))
+
+
+def documents(event: Event | None, provenance: Provenance) -> dict[str, bytes]:
+    """The documents of an ASDF file by their place in it, as ``put_head`` adds them.
+
+    Parameters
+    ----------
+    event : Event, optional
+        None for continuous recordings: an empty catalog.
+    provenance : Provenance
+    """
+    events = [] if event is None else [event]
+    return {"QuakeML": quakeml(events), f"Provenance/{_PROVENANCE}": prov.encode(provenance)}
 
 
 def put_bytes(group: h5py.Group, name: str, content: bytes) -> None:
@@ -189,13 +218,7 @@ def put_trace(
     InputError
         If a trace of that name is there already, or the samples are of another kind.
     """
-    if isinstance(data, np.ma.MaskedArray) or data.dtype.newbyteorder("=") not in _DTYPES or data.ndim != 1:
-        kind = (
-            "samples that are masked (gaps)"
-            if isinstance(data, np.ma.MaskedArray)
-            else f"samples {data.dtype}"
-        )
-        raise InputError(f"{name}: has {kind}; integers, float32 or float64 without gaps can be stored")
+    check_samples(name, data)
     station = ".".join(name.split(".")[:2])
     try:
         put(file, f"Waveforms/{station}/{name}", data, attributes, compress=compress)
@@ -205,6 +228,28 @@ def put_trace(
         raise InputError(
             f"{name}: two recordings of one channel start and end in the same second; remove one"
         ) from None
+
+
+def check_samples(name: str, data: npt.NDArray[Any]) -> None:
+    """Refuse samples that ASDF cannot hold.
+
+    Parameters
+    ----------
+    name : str
+        Of the trace.
+    data : ndarray
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(data, np.ma.MaskedArray) or data.dtype.newbyteorder("=") not in _DTYPES or data.ndim != 1:
+        kind = (
+            "samples that are masked (gaps)"
+            if isinstance(data, np.ma.MaskedArray)
+            else f"samples {data.dtype}"
+        )
+        raise InputError(f"{name}: has {kind}; integers, float32 or float64 without gaps can be stored")
 
 
 def write_observed(path: _Path, event: Event, stream: Any, inventory: Any, *, provenance: Provenance) -> None:
@@ -269,7 +314,9 @@ def _station_document(inventory: Any, station: tuple[str, str]) -> bytes | None:
 # --- reading
 
 
-def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
+def read_observed(
+    path: _Path, tag: str | None = None, stations: Collection[str] | None = None
+) -> tuple[Any, Any]:
     """Read recordings and instruments of an ASDF file, by seisflow or others.
 
     Parameters
@@ -277,6 +324,8 @@ def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
     path : path
     tag : str, optional
         Only recordings with this tag.
+    stations : collection of str, optional
+        Only these, ``NET.STA``.
 
     Returns
     -------
@@ -292,13 +341,15 @@ def read_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any]:
     InputError
         If it is damaged or no ASDF file.
     """
-    stream, inventory, problems = scan_observed(path, tag)
+    stream, inventory, problems = scan_observed(path, tag, stations)
     if problems:
         raise InputError("; ".join(problems))
     return stream, inventory
 
 
-def scan_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any, list[str]]:
+def scan_observed(
+    path: _Path, tag: str | None = None, stations: Collection[str] | None = None
+) -> tuple[Any, Any, list[str]]:
     """Read what can be read of an ASDF file, by seisflow or others (LASIF, SPECFEM3D), and say what cannot.
 
     Parameters
@@ -306,6 +357,8 @@ def scan_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any, list[s
     path : path
     tag : str, optional
         Only recordings with this tag.
+    stations : collection of str, optional
+        Only these, ``NET.STA``.
 
     Returns
     -------
@@ -329,14 +382,17 @@ def scan_observed(path: _Path, tag: str | None = None) -> tuple[Any, Any, list[s
     networks: dict[str, Any] = {}
     with reading(path) as file:
         _check_format(path, file)
-        for station, group in sorted(file["Waveforms"].items()):
+        for station in sorted(file["Waveforms"]):
+            if stations is not None and station not in stations:
+                continue
+            group = file["Waveforms"][station]
             for name in sorted(group):
                 if name != "StationXML" and tag is not None and not name.endswith(f"__{tag}"):
                     continue
                 try:
                     with damage(f"{path}: {name if name != 'StationXML' else f'StationXML of {station}'}"):
                         if name == "StationXML":
-                            document = group[name][()].tobytes().rstrip(b"\x00")
+                            document = fetch_all(group, name).tobytes().rstrip(b"\x00")
                             where = f"{path}: StationXML of {station}"
                             _gather_networks(networks, _inventory(document, where))
                         else:
@@ -381,14 +437,15 @@ def _trace(name: str, group: h5py.Group) -> Any:
     dataset = h5py.h5d.open(group.id, name.encode())
     samples = np.empty(dataset.shape, dataset.dtype)
     dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, samples)
+    check(dataset, samples, name)
     network, station, location, channel = name.split("__")[0].split(".")
     header = {
         "network": network,
         "station": station,
         "location": location,
         "channel": channel,
-        "sampling_rate": float(fetch_number(dataset, "sampling_rate")),
-        "starttime": UTCDateTime(ns=int(fetch_number(dataset, "starttime"))),
+        "sampling_rate": float(fetch_number(dataset, "sampling_rate", _REAL)),
+        "starttime": UTCDateTime(ns=int(fetch_number(dataset, "starttime", _WHOLE))),
     }
     return Trace(samples, header)
 
@@ -417,7 +474,7 @@ def read_asdf_events(path: _Path) -> tuple[list[Event], list[str]]:
         _check_format(path, file)
         if "QuakeML" not in file:
             return [], [f"{path}: holds no event"]
-        return quakeml_events(file["QuakeML"][()].tobytes(), str(path))
+        return quakeml_events(fetch_all(file, "QuakeML").tobytes(), str(path))
 
 
 def read_source(path: _Path) -> Event:
@@ -464,4 +521,4 @@ def read_provenance(path: _Path) -> Provenance:
     """
     with reading(path) as file:
         _check_format(path, file)
-        return prov.decode(file["Provenance"][_PROVENANCE][()].tobytes())
+        return prov.decode(fetch_all(file["Provenance"], _PROVENANCE).tobytes())

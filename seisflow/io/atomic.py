@@ -14,7 +14,7 @@ from pathlib import Path
 
 from seisflow.errors import MissingError, WorkError
 
-__all__ = ["alive", "publish", "sha256", "sweep"]
+__all__ = ["alive", "publish", "room_for", "sha256", "sweep", "temporary_path"]
 
 _COUNTER = itertools.count()
 _TEMPORARY = re.compile(r"^\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.\d+\.part$")
@@ -31,6 +31,21 @@ def _sync(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def temporary_path(path: str | os.PathLike[str]) -> Path:
+    """Where this process may write what will become a file: beside it, hidden, named so that ``sweep`` knows it.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Path
+    """
+    target = Path(path)
+    return target.parent / f".{target.name}.{_host()}.{os.getpid()}.{next(_COUNTER)}.part"
 
 
 @contextmanager
@@ -59,23 +74,42 @@ def publish(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{target.name}.{_host()}.{os.getpid()}.{next(_COUNTER)}.part"
+    temporary = temporary_path(target)
     try:
-        yield temporary
-        if not temporary.exists():
-            raise WorkError(f"{target}: nothing was written to it")
-        _sync(temporary)
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise WorkError(
-                f"{target}: could not be written, no space is left for it ({os.strerror(error.errno)}); "
-                "free space and run again, what was there before is unchanged"
-            ) from error
-        raise
+        with room_for(target):
+            yield temporary
+            if not temporary.exists():
+                raise WorkError(f"{target}: nothing was written to it")
+            _sync(temporary)
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     _sync(target.parent)
+
+
+@contextmanager
+def room_for(target: Path) -> Iterator[None]:
+    """Say in a sentence that a disk is full.
+
+    Parameters
+    ----------
+    target : Path
+        The file that is written inside the context.
+
+    Raises
+    ------
+    WorkError
+        If no space is left; a quota and a file size limit count as well.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise WorkError(
+            f"{target}: could not be written, no space is left for it ({os.strerror(error.errno)}); "
+            "free space and run again, what was there before is unchanged"
+        ) from error
 
 
 def alive(pid: int) -> bool:

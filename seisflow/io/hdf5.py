@@ -7,9 +7,10 @@ systems, and a refused lock has been seen to empty a file.
 
 from __future__ import annotations
 
-import itertools
+import io
 import os
 import threading
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,12 +25,17 @@ from seisflow.errors import InputError, MissingError, SeisflowError
 from seisflow.io.atomic import publish
 
 __all__ = [
+    "CHECKSUM",
     "FORMATS",
     "attribute_text",
+    "check",
+    "checksum",
     "damage",
     "fetch",
+    "fetch_all",
     "fetch_number",
     "put",
+    "put_attributes",
     "reading",
     "text_table",
     "writing",
@@ -38,10 +44,10 @@ __all__ = [
 FORMATS = ("v110", "v110")
 """Oldest and newest HDF5 file formats that may be written (``libver`` of h5py)."""
 
+CHECKSUM = b"crc32"
+"""Attribute with the checksum of the samples, where HDF5 keeps none: datasets that ranks write without filters."""
 _GZIP_LEVEL = 1
-_BLOCK = 2**22
 _LARGEST_CHUNK = 2**31
-_COUNTER = itertools.count()
 _ONE_AT_A_TIME = threading.RLock()
 """The HDF5 library lets one thread in at a time, call by call; file by file, threads lose less time in turns."""
 
@@ -67,14 +73,13 @@ def writing(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     WorkError
         If it could not be written; the old file stays.
     """
-    memory = {"driver": "core", "backing_store": False, "block_size": _BLOCK}
-    name = f"memory {next(_COUNTER)}"
-    with _ONE_AT_A_TIME, h5py.File(name, "w", libver=FORMATS, locking=False, **memory) as file:
+    memory = (
+        io.BytesIO()
+    )  # HDF5's own files in memory are copied once more, and have a wrong checksum before 1.12
+    with _ONE_AT_A_TIME, h5py.File(memory, "w", libver=FORMATS, locking=False) as file:
         yield file
-        file.flush()
-        image = file.id.get_file_image()
     with publish(path) as temporary:
-        temporary.write_bytes(image)
+        temporary.write_bytes(memory.getbuffer())
 
 
 def _first_line(error: BaseException) -> str:
@@ -174,9 +179,71 @@ def put(
         if data.size and data.ndim and compress:
             options |= {"compression": "gzip", "compression_opts": _GZIP_LEVEL, "shuffle": True}
         made = group.create_dataset(name, data=data, **options).id
-    for key, value in sorted((attributes or {}).items()):
+    put_attributes(made, attributes or {})
+
+
+def put_attributes(dataset: h5py.h5d.DatasetID, attributes: Mapping[str, object]) -> None:
+    """Add attributes to a dataset, in the order of their names.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+    attributes : mapping
+        Texts and numbers, as of ``put``.
+    """
+    for key, value in sorted(attributes.items()):
         encoded, kind, space, content = _attribute(key, value)
-        h5py.h5a.create(made, encoded, kind, space).write(content, kind)
+        h5py.h5a.create(dataset, encoded, kind, space).write(content, kind)
+
+
+def checksum(data: npt.NDArray[Any]) -> np.uint32:
+    """CRC-32 of the bytes of an array in C order."""
+    return np.uint32(zlib.crc32(np.ascontiguousarray(data).data.cast("B")) if data.size else 0)
+
+
+def check(dataset: h5py.h5d.DatasetID, data: npt.NDArray[Any], name: str) -> None:
+    """Compare what was read of a whole dataset with its checksum; HDF5 itself checks the others.
+
+    Parameters
+    ----------
+    dataset : h5py.h5d.DatasetID
+    data : ndarray
+        All of it.
+    name : str
+
+    Raises
+    ------
+    OSError
+        If it is another.
+    """
+    if h5py.h5a.exists(dataset, CHECKSUM) and int(fetch_number(dataset, CHECKSUM.decode())) != checksum(data):
+        raise OSError(f"{name} does not have the checksum that it was written with")
+
+
+def fetch_all(group: h5py.Group, name: str) -> npt.NDArray[Any]:
+    """Read a whole dataset of any shape, and its checksum.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    name : str
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    KeyError
+        If it is not there.
+    OSError
+        If it is damaged.
+    """
+    dataset = h5py.h5d.open(group.id, name.encode())
+    found = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, found)
+    check(dataset, found, name)
+    return found
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -236,15 +303,18 @@ def fetch(group: h5py.Group, name: str, into: npt.NDArray[Any]) -> None:
     if found.shape != into.shape:
         raise ValueError(f"{name} has shape {found.shape}, not {into.shape}")
     found.read(h5py.h5s.ALL, h5py.h5s.ALL, into)
+    check(found, into, name)
 
 
-def fetch_number(dataset: h5py.h5d.DatasetID, name: str) -> Any:
+def fetch_number(dataset: h5py.h5d.DatasetID, name: str, kind: npt.DTypeLike = None) -> Any:
     """Read a number among the attributes of a dataset: what ``attrs[name]`` gives, in a fifth of h5py's time.
 
     Parameters
     ----------
     dataset : h5py.h5d.DatasetID
     name : str
+    kind : dtype, optional
+        Of the result; as it was stored, if left out.
 
     Returns
     -------
@@ -256,8 +326,8 @@ def fetch_number(dataset: h5py.h5d.DatasetID, name: str) -> Any:
         If it is not there.
     """
     attribute = h5py.h5a.open(dataset, name.encode())
-    value = np.empty(attribute.shape, attribute.dtype)
-    attribute.read(value)
+    value = np.empty(attribute.shape, kind or attribute.dtype)
+    attribute.read(value, _kind(value.dtype))
     return value.item()
 
 

@@ -36,7 +36,14 @@ from seisflow.steps.bands import OBSERVED, SYNTHETIC, BandStep, observed_tags, t
 from seisflow.steps.by_hand import edits_of
 from seisflow.steps.device import device_of
 from seisflow.steps.event_memory import MEMORY
-from seisflow.steps.inputs import event_of, model_of, simulation_of, solver_config, stations_of
+from seisflow.steps.inputs import (
+    corrections_of,
+    event_of,
+    model_of,
+    simulation_of,
+    solver_config,
+    stations_of,
+)
 from seisflow.steps.weighing import has_weights, of_one_place, source_factor, weighted
 from seisflow.weights import QualityConfig
 
@@ -142,11 +149,7 @@ class EventStep:
         return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"))
 
     def _corrections(self) -> dict[str, Any]:
-        """What is corrected of this event, by station."""
-        found = self.project.config.compared.corrections
-        named = {
-            name: what for name, what in sorted(found.items()) if self.event in (what.events or (self.event,))
-        }
+        named = corrections_of(self.project, self.event)
         return {"corrections": named} if named else {}
 
     # ------------------------------------------------------------------ the four parts

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seisflow.config import Config
+from seisflow.config import Config, CorrectionConfig
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
 from seisflow.inversion import within_bounds
@@ -29,6 +29,7 @@ __all__ = [
     "check_project",
     "check_ranks",
     "common_config",
+    "corrections_of",
     "epicentres",
     "event_of",
     "model_of",
@@ -69,6 +70,12 @@ def event_of(project: Project, event: str) -> Event:
             f"{', '.join(each.id for each in found)}; import it again"
         )
     return replace(found[0], time_function=_time_function(project, found[0]))
+
+
+def corrections_of(project: Project, event: str) -> dict[str, CorrectionConfig]:
+    """What is corrected of an event, by station (``NET.STA``)."""
+    found = project.config.compared.corrections
+    return {name: what for name, what in sorted(found.items()) if event in (what.events or (event,))}
 
 
 def epicentres(project: Project, events: Sequence[str]) -> tuple[tuple[float, float], ...]:
