@@ -2,8 +2,7 @@
 
     python benchmarks/finished.py PROJECT --events 1000 --stations 1000
 
-PROJECT is a small one whose iteration 1 is done (`seisflow init demo --example checkerboard`, `seisflow iterate -i 1`). It
-is copied; its events are multiplied with their files, records and results, so that sums stay what they were. The first
+PROJECT is a small one whose iteration 1 is done, such as that of `make demo`. It is copied; its events are multiplied with their files, records and results, so that sums stay what they were. The first
 time all files are hashed, from then on only looked at.
 """
 
@@ -65,26 +64,28 @@ def multiply(root: Path, events: int, stations: int) -> int:
                     if path.suffix in (".h5", ".nc"):
                         shutil.copy(path, path.with_name(path.name.replace(name, copy, 1)))
         project.imported_event_path(name).unlink()
-    project = Project.open(root)
-    for step in (0, *trials):
-        for name in old:
-            template = templates[step, name]
-            for copy in names[name] if template else ():
-                task = EventStep(project, 1, step, copy).task
-                outputs = [root / path.replace(name, copy) for path in template["outputs"]]
-                project.record(task, outputs, template["results"], project.begin(task))
-    task = direction_task(project, 1, 0)
+    keep_records(Project.open(root), names, templates, later)
+    return len(Project.open(root).event_ids)
+
+
+def keep_records(project: Project, names: dict[str, list[str]], templates: dict, later: dict) -> None:
+    """Records of all steps with the files as they are, and the results of the small project."""
+    root = project.root
+    for (step, name), template in templates.items():
+        for copy in names[name] if template else ():
+            task = EventStep(project, 1, step, copy).task
+            outputs = [root / path.replace(name, copy) for path in template["outputs"]]
+            project.record(task, outputs, template["results"], project.begin(task))
+    tasks = {"direction": direction_task(project, 1, 0)}
+    for name, record in later.items():
+        if name.startswith("s"):
+            tasks[name] = trial_task(project, 1, 0, int(name[1:]), record["settings"]["length"])
+    tasks["update"] = update_task(project, 1, later["update"]["settings"]["trial"])
     results = later["direction"]["results"]
     results["events"] = [copy for name in results["events"] for copy in names[name]]
-    project.record(task, [root / path for path in later["direction"]["outputs"]], results, project.begin(task))
-    for step in trials:
-        record = later[f"s{step:02d}"]
-        task = trial_task(project, 1, 0, step, record["settings"]["length"])
-        project.record(task, [root / path for path in record["outputs"]], record["results"], project.begin(task))
-    task = update_task(project, 1, later["update"]["settings"]["trial"])
-    outputs = [root / path for path in later["update"]["outputs"]]
-    project.record(task, outputs, later["update"]["results"], project.begin(task))
-    return len(project.event_ids)
+    for name, task in tasks.items():
+        outputs = [root / path for path in later[name]["outputs"]]
+        project.record(task, outputs, later[name]["results"], project.begin(task))
 
 
 def ask(root: Path) -> tuple[float, float, str]:
@@ -104,7 +105,9 @@ def ask(root: Path) -> tuple[float, float, str]:
 
 def main() -> int:
     """Multiply and ask."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("project", type=Path)
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--stations", type=int, default=1000)

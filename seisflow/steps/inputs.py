@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -375,7 +376,7 @@ def check_ranks(config: Config) -> None:
             f"{CONFIG_NAME}: compute.ranks = {ranks} needs compute.mpiexec = {config.compute.mpiexec!r}, which is not "
             "there; install MPI or load its module, or set ranks: 1"
         )
-    if find_spec("mpi4py") is None:
+    if find_spec("mpi4py") is None and not (Path(sys.prefix) / "mpi" / "mpi4py").is_dir():
         raise InputError(
             f"{CONFIG_NAME}: compute.ranks = {ranks} needs mpi4py; pip install 'seisflow[mpi]', or set ranks: 1"
         )
