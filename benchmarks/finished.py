@@ -2,8 +2,9 @@
 
     python benchmarks/finished.py PROJECT --events 1000 --stations 1000
 
-PROJECT is a small one whose iteration 1 is done, such as that of `make demo`. It is copied; its events are multiplied with their files, records and results, so that sums stay what they were. The first
-time all files are hashed, from then on only looked at.
+PROJECT is a small one whose iteration 1 is done, such as that of `make demo`. It is copied; its events are multiplied
+with their files, records and results, so that sums stay what they were. The first time all files are hashed, from then
+on only looked at.
 """
 
 from __future__ import annotations
