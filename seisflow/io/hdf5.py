@@ -306,7 +306,7 @@ def fetch(group: h5py.Group, name: str, into: npt.NDArray[Any]) -> None:
     check(found, into, name)
 
 
-def fetch_number(dataset: h5py.h5d.DatasetID, name: str, kind: npt.DTypeLike = None) -> Any:
+def fetch_number(dataset: h5py.h5d.DatasetID, name: str, kind: np.dtype[Any] | None = None) -> Any:
     """Read a number among the attributes of a dataset: what ``attrs[name]`` gives, in a fifth of h5py's time.
 
     Parameters
