@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import tiny_network as tn
+import yaml
 
 from seisflow.io.catalog_files import load_catalog, read_catalog
 from seisflow.io.models import write_model
@@ -188,3 +189,17 @@ def test_events_go_to_tomography_with_their_recordings(run, network_done, projec
         assert (project / "observed" / f"{each.id}.h5").is_file(), error
     code, _, error = run("catalog", "to-project", "-p", network_done)
     assert code == 2 and "tomography" in error
+    code, _, error = run("catalog", "to-project", "-p", network_done, "--to", project, "--magnitude", 9)
+    assert code == 2 and "0 of them with a magnitude of 9 or more" in error
+
+
+def test_events_beyond_the_region_of_a_project_stay_away(run, network_done, project):
+    settings, before = project / "seisflow.yaml", sorted((project / "events").iterdir())
+    text = settings.read_text()
+    known = yaml.safe_load(text)
+    known["region"]["latitude"] += 20
+    settings.write_text(yaml.safe_dump(known))
+    code, _, error = run("catalog", "to-project", "-p", network_done, "--to", project)
+    settings.write_text(text)
+    assert code == 2 and "region is" in error and "chosen events is in it" in error
+    assert sorted((project / "events").iterdir()) == before

@@ -108,16 +108,17 @@ def _plot_map(axes: Axes, comparison: Comparison) -> None:
 def _plot_differences(figure: Figure, grid: GridSpec, comparison: Comparison) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    away = comparison.place_differences
+    away, distances = comparison.place_differences, comparison.distances
     sizes = comparison.magnitude_differences
+    unit, metres = ("km", 1e3) if distances.size and distances.max() >= 5000 else ("m", 1.0)
     panels = [
         ("origin time (s)", comparison.time_differences, grid[0, 2]),
-        ("distance (m)", comparison.distances, grid[0, 3]),
-        ("depth (m)", away[:, 2], grid[1, 2]),
+        (f"distance ({unit})", distances / metres, grid[0, 3]),
+        (f"depth ({unit})", away[:, 2] / metres, grid[1, 2]),
         ("magnitude", sizes, grid[1, 3]),
     ]
     if not np.isfinite(sizes).any():
-        panels[2:] = [("depth (m)", away[:, 2], grid[1, 2]), ("east (m)", away[:, 0], grid[1, 3])]
+        panels[3] = (f"east ({unit})", away[:, 0] / metres, grid[1, 3])
     for name, values, place in panels:
         axes = figure.add_subplot(place)
         known = values[np.isfinite(values)]
@@ -146,7 +147,7 @@ def _plot_recall(axes: Axes, comparison: Comparison, quality: tuple[str, FloatAr
     from matplotlib.ticker import LogLocator
 
     name, values = quality
-    found = recall_by(comparison, values)
+    found = recall_by(comparison, values, int(np.clip(len(comparison.reference) // 5, 1, 6)))
     axes.set_ylim(0, 105)
     axes.set_ylabel("recall (%)", fontsize=8)
     axes.set_xlabel(name, fontsize=8)
@@ -169,6 +170,5 @@ def _plot_recall(axes: Axes, comparison: Comparison, quality: tuple[str, FloatAr
     known = np.isfinite(shares)
     axes.hlines(shares, lows, highs, color=COLOURS["used"], linewidth=2.5)
     axes.vlines(middles[known], limits[known, 0], limits[known, 1], color=COLOURS["used"], linewidth=0.9)
-    axes.set_title(
-        f"{found[0].count} events or so in each step, 95 % intervals", loc="right", fontsize=7.5, pad=2
-    )
+    told = f"{found[0].count} events" if len(found) == 1 else f"about {found[0].count} events in each step"
+    axes.set_title(f"{told}, 95 % intervals", loc="right", fontsize=7.5, pad=2)

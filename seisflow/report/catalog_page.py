@@ -221,7 +221,7 @@ def _numbers(
         told.append(("rate", f"{_plain(day)} a day, {_plain(day / 24)} an hour of recordings"))
     gaps = inter_event_times(catalog.times)
     if gaps.seconds:
-        told.append(("time between events", f"median {_plain(gaps.median)} s, mean {_plain(gaps.mean)} s"))
+        told.append(("time between events", f"median {_time(gaps.median)}, mean {_time(gaps.mean)}"))
     if np.isfinite(gaps.variation):
         told.append(
             ("its coefficient of variation", f"{gaps.variation:.2f} (1 random, more clustered, less regular)")
@@ -244,6 +244,14 @@ def _numbers(
 def _plain(value: float) -> str:
     """Three digits, without powers of ten."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _time(seconds: float) -> str:
+    """A time in a unit that suits it."""
+    for name, length in (("days", 86400), ("hours", 3600), ("min", 60)):
+        if seconds >= 3 * length:
+            return f"{_plain(seconds / length)} {name}"
+    return f"{_plain(seconds)} s"
 
 
 def _magnitude_numbers(found: MagnitudeFrequency) -> list[tuple[str, str]]:

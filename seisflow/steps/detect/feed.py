@@ -12,7 +12,7 @@ from seisflow.io.catalog_files import load_catalog
 from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.io.responses import project_inventory
 from seisflow.io.stations import write_inventory
-from seisflow.project import Project
+from seisflow.project import CONFIG_NAME, Project
 from seisflow.steps.detect.survey import Survey, reading_lock
 from seisflow.steps.import_log import ImportLog
 from seisflow.steps.importing import Imported
@@ -57,14 +57,17 @@ class Choice:
         if unknown:
             raise MissingError(f"{', '.join(unknown)}: no such event in the catalog; its csv lists them")
         found = [each for each in catalog if not self.ids or each.id in self.ids]
+        told = [f"{len(found)} events"]
         if self.magnitude is not None:
             least = self.magnitude
             found = [each for each in found if each.magnitude and each.magnitude.value >= least]
+            told.append(f"{len(found)} of them with a magnitude of {least:g} or more")
         if self.error is not None:
             largest = self.error
             found = [each for each in found if each.horizontal_error <= largest]
+            told.append(f"{len(found)} of these with a horizontal error of {largest / 1e3:g} km or less")
         if not found:
-            raise InputError(f"none of {len(catalog)} events is left; choose others, or lower the limits")
+            raise InputError(f"no event is left: {', '.join(told)}; choose others, or other limits")
         if self.most is not None:
             found = sorted(found, key=_rank)[: self.most]
         return sorted(found, key=lambda each: each.time)
@@ -98,13 +101,13 @@ def feed(source: Project, target: Project, choice: Choice) -> Fed:
     Raises
     ------
     MissingError, InputError
-        If there is no catalog, no such event, or the project has no tomography.
+        If there is no catalog, no such event, or the project has no tomography or is elsewhere.
     """
     axis = target.config.axis()
     catalog = load_catalog(source.detection_folder / "catalog.h5")
-    chosen = choice.of(catalog)
-    survey = Survey.open(source)
     report = Fed()
+    chosen = _within(choice.of(catalog), catalog.projection, target, report)
+    survey = Survey.open(source)
     _put_stations(source, target, report)
     log = ImportLog(target)
     margin = 2 * max(period for stage in target.config.stages for period in stage.periods)
@@ -129,6 +132,36 @@ def feed(source: Project, target: Project, choice: Choice) -> Fed:
         recordings.put(stream, {event.id: event}, set(), event.id)
     log.save()
     return report
+
+
+def _within(
+    detections: list[Detection], projection: Projection, target: Project, report: Fed
+) -> list[Detection]:
+    """Events within the region of a project; the others are reported.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    region, inside = target.config.region, []
+    grid, other = region.grid(), region.projection()
+    for each in detections:
+        place = projection.to_geographic(each.x, each.y)
+        if grid.contains((*other.to_local(*place), max(each.z, 0.0))):
+            inside.append(each)
+        else:
+            report.problems.append(
+                f"{each.id}: left out; {place[0]:.3f} N, {place[1]:.3f} E, {each.z / 1e3:.1f} km deep lies outside "
+                "the region"
+            )
+    if not inside:
+        raise InputError(
+            f"{target.root / CONFIG_NAME}: region is {region.width / 1e3:g} x {region.height / 1e3:g} km, "
+            f"{region.depth / 1e3:g} km deep, around {region.latitude:g} N, {region.longitude:g} E; none of "
+            f"{len(detections)} chosen events is in it; set region to where they are"
+        )
+    return inside
 
 
 def _event(detection: Detection, projection: Projection) -> Event:
