@@ -130,7 +130,9 @@ class CudaDevice:
         properties = cupy.cuda.runtime.getDeviceProperties(self.number)
         self.name = properties["name"].decode()
         self.processors = int(properties["multiProcessorCount"])
+        self.total_bytes = int(properties["totalGlobalMem"])
         self.shared_bytes = int(properties.get("sharedMemPerBlockOptin", _SMALL_SHARED))
+        self._copies: Any = None
         self._kernels: dict[tuple[str, str, Options], Any] = {}
         self._modules: dict[tuple[str, Options], Any] = {}
 
@@ -160,6 +162,10 @@ class CudaDevice:
         memory = self.xp.cuda.alloc_pinned_memory(max(1, count) * kind.itemsize)
         return np.frombuffer(memory, kind, count).reshape(shape)
 
+    def on_host(self, array: Any) -> bool:
+        """Whether an array is one of ``pinned``, or a part of it."""
+        return isinstance(array, np.ndarray)
+
     def address(self, array: Any) -> int:
         """Of the first element."""
         return int(array.data.ptr)
@@ -184,24 +190,54 @@ class CudaDevice:
             found.max_dynamic_shared_size_bytes = shared
         found(grid, block, (argument,), shared_mem=shared)
 
-    def repeat(self, launches: Callable[[], None], times: int) -> None:
-        """Do the same launches again and again, after the first time as a CUDA graph."""
+    def graph(self, launches: Callable[[], None], times: int) -> Callable[[], None]:
+        """Record launches as a CUDA graph; kernels must have run before: compiling cannot be part of it."""
         self._device.use()
-        launches()  # what is compiled or loaded now cannot be within a capture
-        before = self.xp.cuda.get_current_stream()
-        before.synchronize()
-        stream = self.xp.cuda.Stream(non_blocking=True)
-        with stream:
-            stream.begin_capture()
-            launches()
-            graph = stream.end_capture()
-            for _ in range(times - 1):
-                graph.launch(stream)
-        stream.synchronize()
+        with self.xp.cuda.Stream(non_blocking=True) as stream:
+            stream.begin_capture()  # in CuPy's relaxed mode: what other threads do meanwhile is theirs
+            try:
+                for _ in range(times):
+                    launches()
+            finally:
+                found = stream.end_capture()
+
+        def run() -> None:
+            self._device.use()
+            found.launch()
+
+        return run
+
+    def send(self, array: Any, host: npt.NDArray[Any]) -> Any:
+        """Copy to pinned memory on a stream of its own, after what was launched."""
+        return self._copy(host.ctypes.data, self.address(array), host.nbytes, "memcpyDeviceToHost")
+
+    def fetch(self, host: npt.NDArray[Any], array: Any) -> Any:
+        """Copy from pinned memory on a stream of its own, after what was launched."""
+        return self._copy(self.address(array), host.ctypes.data, host.nbytes, "memcpyHostToDevice")
+
+    def _copy(self, target: int, source: int, size: int, kind: str) -> Any:
+        self._device.use()
+        cuda = self.xp.cuda
+        if self._copies is None:
+            self._copies = cuda.Stream(non_blocking=True)
+        ready, done = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
+        ready.record(cuda.get_current_stream())
+        self._copies.wait_event(ready)
+        cuda.runtime.memcpyAsync(target, source, size, getattr(cuda.runtime, kind), self._copies.ptr)
+        done.record(self._copies)
+        return done
+
+    def wait(self, copy: Any) -> None:
+        """Make the current stream wait for a copy."""
+        if copy is not None:
+            self.xp.cuda.get_current_stream().wait_event(copy)
 
     def synchronize(self) -> None:
-        """Wait for the current stream."""
+        """Wait for the current stream and for copies."""
+        self._device.use()
         self.xp.cuda.get_current_stream().synchronize()
+        if self._copies is not None:
+            self._copies.synchronize()
 
     def _kernel(self, kernel: tuple[str, str, Options]) -> Any:
         stem, name, chosen = kernel

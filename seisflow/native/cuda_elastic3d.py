@@ -6,7 +6,8 @@ It offers what ``Elastic3DGrid`` does for a pass through time; how it is compute
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,16 @@ import numpy.typing as npt
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError
-from seisflow.native.device import Device, Options, options, struct_type
+from seisflow.native.device import Device, DeviceMemoryError, Options, options, struct_type
 from seisflow.native.elastic3d import ARRAYS, FIELDS, SUMS, Elastic3DGrid, Entries, Snapshots
 
 __all__ = ["CudaElastic3D"]
 
 _CHECK_EVERY = 48
-_REPEAT = 16
-"""Steps from which on they are replayed as a graph of launches."""
+_GRAPH = 16
+"""Most steps of a graph of launches, a power of two."""
+_SHARE = 0.8
+"""Of the free memory that snapshots and what must find room beside them may take."""
 _WORK = struct_type(
     [
         *((name, "i") for name in ["nx", "ny", "nz", "events", "row", "plane", "array", "origin"]),
@@ -38,6 +41,9 @@ _WORK = struct_type(
         *((name, "n") for name in ["after", "wide"]),
     ]
 )  # fmt: skip
+
+
+_Kept = Snapshots | Sequence[Snapshots] | None
 
 
 @dataclass(eq=False)
@@ -113,6 +119,11 @@ class CudaElastic3D:
             "bottom": sizes["bottom"] if sizes["psi_z"] else nz, "depth": sizes["depth"], "state": self.state,
             "psi_wide": psi[0], "psi_tall": psi[1], "psi_deep": psi[2],
         }  # fmt: skip
+        self._drive: tuple[Any, ...] | None = None
+        self._graphs: dict[int, Callable[[], None]] = {}
+        self._sent: list[Any] = [None, None]
+        self._here = [0, 0]
+        self._turn = 0
         self._set(**numbers, **{name: device.address(array) for name, array in self.arrays.items()})
 
     def relaxing(self, points: Entries) -> tuple[FloatArray, FloatArray] | None:
@@ -172,14 +183,14 @@ class CudaElastic3D:
         """What is recorded; ``collect`` fills ``out``. See ``Elastic3DGrid.receivers``."""
         each, host = self._each(entries), self._each(out)
         first, place, share = [np.zeros(1, np.int64)], [], []
-        records = 0
+        records = count = 0
         for event, (some, these) in enumerate(zip(each, host, strict=True)):
             order = np.argsort(some.signal, kind="stable")
-            count = int(first[-1][-1])
             first.append(count + np.searchsorted(some.signal[order], np.arange(these.shape[1]), side="right"))
             place.append((self.host._offsets(some) + event * self.state)[order])
             share.append(some.weight[order])
             records += these.shape[1]
+            count += some.signal.size
         steps = host[0].shape[0]
         arrays = {
             "first": self.device.upload(np.concatenate(first).astype(np.int64)),
@@ -190,29 +201,39 @@ class CudaElastic3D:
         return _Receivers(records, arrays, host)
 
     def collect(self, receivers: _Receivers) -> None:
-        """Bring records to the host."""
+        """Bring records to the host, and wait for snapshots that are on their way."""
         found, start = self.device.download(receivers.arrays["out"]), 0
         for out in receivers.host:
             out[...] = found[:, start : start + out.shape[1]]
             start += out.shape[1]
+        self.device.synchronize()
 
     # -- snapshots --
 
     def snapshot_shape(self, slots: int) -> tuple[int, ...]:
-        """Shape of ``Snapshots.data``; with several events each slot holds all of them."""
-        shape = self.host.snapshot_shape(slots)
-        return shape if self.events == 1 else (slots, self.events, *shape[1:])
+        """Shape of ``Snapshots.data``, of one event."""
+        return self.host.snapshot_shape(slots)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the device that are taken, of all events."""
+        return sum(int(array.nbytes) for array in self.arrays.values())
 
     def room(self, slots: int) -> Any:
-        """Memory for snapshots: of the device, or pinned memory of the host if they would take most of what is free."""
-        shape = self.snapshot_shape(slots)
-        size = int(np.prod(shape)) * self.dtype.itemsize
-        if size < 0.8 * self.device.free_bytes():
-            return self.device.empty(shape, self.dtype)
+        """Memory for snapshots of one event: of the device, or pinned memory of the host.
+
+        They stay after the run: beside those on the device another run with its sums must find room.
+        """
+        shape, item = self.snapshot_shape(slots), self.dtype.itemsize
+        size = int(np.prod(shape)) * item
+        rest = self.nbytes + self.events * len(SUMS) * int(np.prod(self.box)) * item
+        if size + rest < _SHARE * self.device.free_bytes():
+            with contextlib.suppress(DeviceMemoryError):
+                return self.device.empty(shape, self.dtype)
         return self.device.pinned(shape, self.dtype)
 
-    def snapshots(self, stored: Snapshots | None) -> Snapshots | None:
-        """Where ``advance`` stores the velocity and ``correlate`` finds it."""
+    def snapshots(self, stored: _Kept) -> _Kept:
+        """Where ``advance`` stores the velocity (of each event if there are several) and ``correlate`` finds it."""
         return stored
 
     def _stored_box(self) -> dict[str, int]:
@@ -222,43 +243,53 @@ class CudaElastic3D:
             "z1": nz - cells + halo,
         }  # fmt: skip
 
-    def _spilled(self, data: Any) -> bool:
-        return isinstance(data, np.ndarray) and self.device.xp is not np
-
-    def _keep(self, stored: Snapshots, number: int) -> None:
-        slot = number // stored.every - stored.first
-        spilled = self._spilled(stored.data)
-        target = self._buffer() if spilled else stored.data[slot]
+    def _event(self, event: int, box: dict[str, int], **addresses: Any) -> npt.NDArray[Any]:
+        """The struct for a kernel that takes one event alone."""
         work = self.work.copy()
-        box = self._stored_box()
-        for name, value in {**box, "stored": self.device.address(target)}.items():
+        fields = self.device.address(self.arrays["fields"]) + event * self.state * self.dtype.itemsize
+        for name, value in {**box, "fields": fields}.items():
             work[name] = value
-        shape = (box["x1"] - box["x0"], box["y1"] - box["y0"], box["z1"])
-        self._launch("elastic_keep", self._tiles(shape, 3 * self.events), (32, 8), work)
-        if spilled:
-            stored.data[slot] = self.device.download(target)
+        for name, array in addresses.items():
+            work[name] = self.device.address(array)
+        return work
+
+    def _keep(self, stored: Sequence[Snapshots], number: int) -> None:
+        box = self._stored_box()
+        tiles = self._tiles((box["x1"] - box["x0"], box["y1"] - box["y0"], box["z1"]), 3)
+        for event, kept in enumerate(stored):
+            slot = number // kept.every - kept.first
+            spilled = self.device.on_host(kept.data)
+            target = self._buffer() if spilled else kept.data[slot]
+            self._launch("elastic_keep", tiles, (32, 8), self._event(event, box, stored=target))
+            if spilled:
+                self._sent[self._turn] = self.device.send(target, kept.data[slot])
 
     def _buffer(self) -> Any:
-        if "buffer" not in self.arrays:
-            self.arrays["buffer"] = self.device.empty(self.snapshot_shape(1)[1:], self.dtype)
-        return self.arrays["buffer"]
+        """One of two buffers on the way to the host, when what was in it has left."""
+        self._turn = 1 - self._turn
+        name = f"buffer {self._turn}"
+        if name not in self.arrays:
+            self.arrays[name] = self.device.empty(self.snapshot_shape(1)[1:], self.dtype)
+        self.device.wait(self._sent[self._turn])
+        self._here[self._turn] = 0
+        return self.arrays[name]
 
     # -- time --
 
     def advance(
-        self, forces: _Sources, moments: _Sources, receivers: _Receivers, snapshots: Snapshots | None, first: int,
-        steps: int,
+        self, forces: _Sources, moments: _Sources, receivers: _Receivers, snapshots: _Kept, first: int, steps: int,
     ) -> int:  # fmt: skip
         """Advance by ``steps`` time steps, the first of which is number ``first``. See ``Elastic3DGrid.advance``."""
         self.arrays["step"][...] = first
         works = [self._driven(forces, receivers), self._driven(moments, receivers)]
+        kept = [] if snapshots is None else self._each(snapshots)
         n, end = first, first + steps
         while n < end:
             stop = min(end, (n // _CHECK_EVERY + 1) * _CHECK_EVERY)
-            if snapshots is not None:
-                due = n + (snapshots.phase - n) % snapshots.every
+            if kept:
+                due = n + (kept[0].phase - n) % kept[0].every
                 if due == n:
-                    self._one(forces, moments, receivers, works, (snapshots, n))
+                    self._one(forces, moments, receivers, works, (kept, n))
                     n += 1
                     if (n == end or n % _CHECK_EVERY == 0) and not self._finite():
                         return n
@@ -280,7 +311,7 @@ class CudaElastic3D:
 
     def _one(
         self, forces: _Sources, moments: _Sources, receivers: _Receivers, works: list[Any],
-        store: tuple[Snapshots, int] | None = None,
+        store: tuple[Sequence[Snapshots], int] | None = None,
     ) -> None:  # fmt: skip
         tiles = self._tiles(self.shape, self.events)
         self._launch("elastic_velocity", tiles, (32, 8))
@@ -298,12 +329,19 @@ class CudaElastic3D:
     def _many(
         self, forces: _Sources, moments: _Sources, receivers: _Receivers, works: list[Any], steps: int
     ) -> None:
-        """Some steps; a graph of launches where they are many."""
-        if steps < _REPEAT:
-            for _ in range(steps):
-                self._one(forces, moments, receivers, works)
-        else:
-            self.device.repeat(lambda: self._one(forces, moments, receivers, works), steps)
+        """Some steps, as graphs of 1, 2, 4, ... steps after the first time, in which kernels are compiled."""
+        drive = (forces, moments, receivers)
+        if self._drive is None or any(a is not b for a, b in zip(self._drive, drive, strict=True)):
+            self._drive, self._graphs = drive, {}
+            if steps:
+                self._one(*drive, works)
+                steps -= 1
+        while steps:
+            size = min(_GRAPH, 1 << (steps.bit_length() - 1))
+            if size not in self._graphs:
+                self._graphs[size] = self.device.graph(lambda: self._one(*drive, works), size)
+            self._graphs[size]()
+            steps -= size
 
     def _finite(self) -> bool:
         velocity = self.arrays["fields"].reshape(self.events, len(FIELDS), -1)[:, :3]
@@ -341,7 +379,7 @@ class CudaElastic3D:
     # -- gradient --
 
     def new_sums(self) -> Any:
-        """Zeros for ``correlate``."""
+        """Zeros for ``correlate``; with several events (events, sums, ...)."""
         shape = (len(SUMS), *self.box)
         return self.device.zeros(shape if self.events == 1 else (self.events, *shape), self.dtype)
 
@@ -349,17 +387,37 @@ class CudaElastic3D:
         """Sums on the host."""
         return self.device.download(sums)
 
-    def correlate(self, snapshots: Snapshots, slot: int, sums: Any, *, after: bool) -> None:
+    def correlate(self, snapshots: _Kept, slot: int, sums: Any, *, after: bool) -> None:
         """Add the correlation of one stored velocity with the adjoint fields; see ``Elastic3DGrid.correlate``."""
-        work, cells, (nx, ny, nz) = self.work.copy(), self.host.cells, self.shape
-        stored = snapshots.data[slot]
-        if self._spilled(stored):
-            buffer = self._buffer()
-            buffer[...] = self.device.upload(stored)
-            stored = buffer
+        cells, (nx, ny, nz) = self.host.cells, self.shape
         box = {f"s{name}": value for name, value in self._stored_box().items()}
-        nodes = {"x0": cells, "x1": nx - cells, "y0": cells, "y1": ny - cells, "z1": nz - cells}
-        addresses = {"stored": self.device.address(stored), "sums": self.device.address(sums)}
-        for name, value in {**nodes, **box, **addresses, "after": int(after)}.items():
-            work[name] = value
-        self._launch("elastic_correlate", self._tiles(self.box, self.events), (32, 8), work)
+        box |= {
+            "x0": cells,
+            "x1": nx - cells,
+            "y0": cells,
+            "y1": ny - cells,
+            "z1": nz - cells,
+            "after": int(after),
+        }
+        for event, kept in enumerate(self._each(snapshots)):
+            stored = kept.data[slot]
+            if self.device.on_host(stored):
+                stored = self._back(stored)
+            mine = sums if self.events == 1 else sums[event]
+            work = self._event(event, box, stored=stored, sums=mine)
+            self._launch("elastic_correlate", self._tiles(self.box, 1), (32, 8), work)
+            if after and slot and self.events == 1 and self.device.on_host(kept.data):
+                self._fetch(kept.data[slot - 1])  # on its way while the next steps run
+
+    def _back(self, stored: npt.NDArray[Any]) -> Any:
+        """A snapshot from the host, by way of one of two buffers."""
+        if stored.ctypes.data not in self._here:
+            self._fetch(stored)
+        turn = self._here.index(stored.ctypes.data)
+        self.device.wait(self._sent[turn])
+        return self.arrays[f"buffer {turn}"]
+
+    def _fetch(self, stored: npt.NDArray[Any]) -> None:
+        """Begin to copy a snapshot from the host."""
+        buffer = self._buffer()
+        self._sent[self._turn], self._here[self._turn] = self.device.fetch(stored, buffer), stored.ctypes.data

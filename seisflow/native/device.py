@@ -37,6 +37,8 @@ class Device(Protocol):
     """Who runs something longer holds it: threads take turns, so that each can plan with the free memory."""
     shared_bytes: int
     """Most shared memory of a block."""
+    total_bytes: int
+    """Memory in all."""
     xp: Any
     """NumPy, or what has its functions for arrays of the device."""
 
@@ -55,6 +57,9 @@ class Device(Protocol):
     def pinned(self, shape: Extent, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Array of the host that the device copies to and from without a detour."""
 
+    def on_host(self, array: Any) -> bool:
+        """Whether an array is one of ``pinned``, or a part of it."""
+
     def address(self, array: Any) -> int:
         """Of the first element of an array of the device."""
 
@@ -71,11 +76,20 @@ class Device(Protocol):
     ) -> None:
         """Run a kernel: its stem, its name, and options of its compilation."""
 
-    def repeat(self, launches: Callable[[], None], times: int) -> None:
-        """Do the same launches again and again; no memory may be taken by them."""
+    def graph(self, launches: Callable[[], None], times: int) -> Callable[[], None]:
+        """Record launches, so many times over, as one call; kernels must have run before, no memory may be taken."""
+
+    def send(self, array: Any, host: npt.NDArray[Any]) -> Any:
+        """Begin to copy an array of the device, as it will be after what was launched, to pinned memory."""
+
+    def fetch(self, host: npt.NDArray[Any], array: Any) -> Any:
+        """Begin to copy pinned memory to an array of the device, after what was launched."""
+
+    def wait(self, copy: Any) -> None:
+        """What is launched from now on waits for a copy (of ``send`` or ``fetch``; None is done)."""
 
     def synchronize(self) -> None:
-        """Wait for what was launched."""
+        """Wait for what was launched, and for copies."""
 
 
 def struct_type(fields: Sequence[tuple[str, str]]) -> np.dtype[Any]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from seisflow.domain import FloatArray, Force, Gather, Kernel
+from seisflow.domain import FloatArray, Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.device import Device
@@ -26,60 +26,35 @@ from seisflow.solvers.attenuation import attenuation_of
 from seisflow.solvers.base import Plan, Progress, Simulation
 from seisflow.solvers.budget import budget
 from seisflow.solvers.decomposition import SharedGrid, Shares
-from seisflow.solvers.derivatives import elastic_part, model_kernel, stress_records, surface_terms
+from seisflow.solvers.derivatives import model_kernel
 from seisflow.solvers.elastic3d_config import Elastic3DConfig
+from seisflow.solvers.passes import AdjointPass, Elastic3DForward, ForwardPass, Held
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.run import Drive, Run
 from seisflow.solvers.setup import (
     Material,
     Setup,
     box,
-    local,
     moment_rate,
     receiver_entries,
-    receiver_forces,
-    source_entries,
-    surface_dipole,
 )
 from seisflow.solvers.source import SourceRecords, direction, source_derivatives
 from seisflow.solvers.stored import AT_ONCE, Packed, Stored, segments
 from seisflow.solvers.time_function import sample_source
+from seisflow.solvers.together import (
+    SHARE,
+    Meeting,
+    adjoint_several,
+    forward_several,
+    likeness,
+    most_together,
+)
 
 __all__ = ["Elastic3D", "Elastic3DForward"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
-_DEVICE_SHARE = 0.6
-"""Of the free memory of a GPU, that one simulation may take."""
 _LOSS_WORK = 1.5
 """What a point costs with attenuation, over what it costs without."""
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """What the adjoint run needs of a forward run.
-
-    Parameters
-    ----------
-    setup : Setup
-    stored : Stored, optional
-    scale : float
-        By which fields are to be multiplied.
-    strain : ndarray (steps, stations), optional
-        At the surface above the stations, see ``surface``; on the first rank.
-    """
-
-    setup: Setup
-    stored: Stored | None
-    scale: float
-    strain: FloatArray | None
-
-
-@dataclass(frozen=True, eq=False)
-class Elastic3DForward:
-    """A forward run: ``gather`` (E, N, Z velocity), and what the adjoint run needs."""
-
-    gather: Gather
-    held: Held
 
 
 def _in_turn(method: _Method) -> _Method:
@@ -136,10 +111,10 @@ class Elastic3D:
     def check_fits(self, simulation: Simulation, *, keep: bool, ranks: int | None = None) -> Plan:
         """As ``plan``, with what is kept for the adjoint run or without."""
         plan = self._setup(simulation, ranks).plan
-        self._check_memory(plan.gradient_bytes if keep else plan.forward_bytes, keep=keep)
+        on_gpu = self.device is not None  # where stored velocity may go to the host
+        self._check_memory(plan.gradient_bytes if keep and not on_gpu else plan.forward_bytes, keep=keep)
         return plan
 
-    @_in_turn
     def forward(
         self, simulation: Simulation, *, keep: bool = False, progress: Progress | None = None
     ) -> Elastic3DForward:
@@ -151,7 +126,26 @@ class Elastic3D:
             If the simulation cannot be run as asked.
         PhysicsError
             If the wave field becomes infinite.
+        DeviceMemoryError
+            If the memory of the GPU is taken by other programs for long.
         """
+        if self.device is None:
+            return self._forward(simulation, keep, progress)
+        setup = self._setup(simulation)
+        self._check_memory(setup.plan.forward_bytes, keep=keep)
+        found: Elastic3DForward = Meeting.of(self.device).run(
+            likeness(setup, self.config, keep),
+            (setup, progress),
+            lambda some: (
+                [self._forward(some[0][0].simulation, keep, some[0][1])]
+                if len(some) == 1
+                else forward_several(self._several, some, keep)
+            ),
+            most_together(setup, self.device),
+        )
+        return found
+
+    def _forward(self, simulation: Simulation, keep: bool, progress: Progress | None) -> Elastic3DForward:
         gather, held = self.run_forward(simulation, keep=keep, progress=progress)
         if gather is None:
             raise InputError("seismograms are on the first rank alone")
@@ -163,7 +157,8 @@ class Elastic3D:
         """As ``forward``, by all ranks; seismograms are on the first rank, None on others."""
         setup = self._setup(simulation)
         plan = setup.plan
-        self._check_memory(plan.gradient_bytes if keep else plan.forward_bytes, keep=keep)
+        needed = plan.gradient_bytes if keep and self.device is None else plan.forward_bytes
+        self._check_memory(needed, keep=keep)
         grid, material = self._grid(setup)
         stored = None
         if keep:
@@ -172,19 +167,11 @@ class Elastic3D:
             data = grid.room(AT_ONCE if half else slots)
             packed = Packed(grid.snapshot_shape(slots)) if half else None
             stored = Stored(Snapshots(plan.snapshot_every, setup.phase, data), parts, packed)
-        ratios = surface.ratios(setup, material, self.ranks)
-        drive, scale = Drive(*source_entries(setup, material, ratios)).scaled(self.ranks)
+        this = ForwardPass.of(setup, material, keep, self.ranks)
         del material
-        recorded, first = receiver_entries(setup, ratios), 3 * len(simulation.stations)
-        if keep:
-            recorded = Entries.join([recorded, surface.station_records(setup, first)])
-        run = Run(grid, setup, drive, recorded, self.ranks)
+        run = Run(grid, setup, this.drive, this.recorded, self.ranks)
         run.simulate(stored, progress)
-        records = run.all_records()
-        if records is None:
-            return None, Held(setup, stored, scale, None)
-        strain = scale * surface.strains(setup, records[:, first:]) if keep else None
-        return run.gather_of(records, scale), Held(setup, stored, scale, strain)
+        return this.result(run.all_records(), stored)
 
     @_in_turn
     def source_columns(
@@ -234,7 +221,6 @@ class Elastic3D:
             columns.append(run.gather(scale))
         return [column for column in columns if column is not None] if setup.rank == 0 else None
 
-    @_in_turn
     def adjoint(
         self,
         forward: Any,
@@ -263,10 +249,33 @@ class Elastic3D:
             dJ/d(node value), and the illumination.
         """
         held = self.check_source(forward, source)
-        kernel = self.run_adjoint(held, source.data, with_source=with_source, progress=progress)
+        if self.device is None:
+            return self._adjoint(held, source.data, with_source, progress)
+        most = 1 if with_source else most_together(held.setup, self.device)
+        kernel: Kernel = Meeting.of(self.device).run(
+            likeness(held.setup, self.config, "adjoint", with_source),
+            (held, source.data, progress),
+            lambda some: (
+                [self._adjoint(some[0][0], some[0][1], with_source, some[0][2])]
+                if len(some) == 1
+                else adjoint_several(self._several, some)
+            ),
+            most,
+        )
+        return kernel
+
+    def _adjoint(self, held: Held, data: FloatArray, with_source: bool, progress: Progress | None) -> Kernel:
+        kernel = self.run_adjoint(held, data, with_source=with_source, progress=progress)
         if kernel is None:
             raise InputError("kernels are on the first rank alone")
         return kernel
+
+    def _several(self, setups: Sequence[Setup]) -> tuple[CudaElastic3D, Material]:
+        """Fields of several events in one model on the GPU."""
+        grid, material = self._host_grid(setups[0])
+        if self.device is None:
+            raise InputError("several events in one launch need a GPU")
+        return CudaElastic3D(self.device, grid, len(setups)), material
 
     def check_source(self, forward: Any, source: Gather) -> Held:
         """Refuse an adjoint source that does not suit a forward run; gives what the adjoint run needs of that."""
@@ -283,46 +292,34 @@ class Elastic3D:
         if held.stored is None:
             raise InputError("the adjoint needs a forward run of elastic3d with keep=True")
         grid, material = self._grid(setup)
-        data = data if setup.seismograms is None else setup.seismograms.transpose(data)
-        samples = local(setup, data)
-        forces = receiver_forces(setup, material[0], surface.ratios(setup, material, self.ranks))
-        drive, scale = Drive(forces, Entries.join([]), samples[::-1]).scaled(self.ranks)
-        dipole = surface_dipole(setup)
-        recorded = Entries.join([stress_records(dipole), surface.force_records(setup)])
-        count = int(recorded.signal.max(initial=-1)) + 1
+        this = AdjointPass.of(held, material, data, self.ranks)
+        recorded, count = this.recorded, this.count
         wanted = SourceRecords(setup) if with_source else None
         if wanted is not None:
             more = wanted.entries
             recorded = Entries.join([recorded, replace(more, signal=more.signal + count)])
-        run = Run(grid, setup, drive, recorded, self.ranks)
+        run = Run(grid, setup, this.drive, recorded, self.ranks)
         sums = grid.new_sums()
         again = self._again(setup) if plan.segments > 1 else None
         run.correlate(held.stored, again, sums, progress)
         sums = grid.fetched(sums)
         del again
-        dipole = setup.own(dipole)
-        shallow = run.records[:, : dipole.x.size] * scale
-        at_source = run.all_records() if isinstance(setup.simulation.event.source, Force) else None
-        terms = [
-            surface_terms(setup, material, dipole, elastic_part(shallow, grid.relaxing(dipole))),
-            surface.ratio_derivatives(setup, held.strain, samples, (at_source, scale), self.ranks),
-        ]
+        terms = this.terms(grid, material, run.records, run.all_records(), self.ranks)
         found = None
         if wanted is not None:
             ratio, records = wanted.ratio(material, self.ranks), run.all_records()
             if records is not None:
-                strain = wanted.strain(records[:, count : count + wanted.count] * scale, ratio)
+                strain = wanted.strain(records[:, count : count + wanted.count] * this.scale, ratio)
                 found = source_derivatives(setup, strain)
         del grid, run
-        kernel = model_kernel(setup, material, sums, held.scale * scale, terms, self.ranks)
+        kernel = model_kernel(setup, material, sums, held.scale * this.scale, terms, self.ranks)
         return kernel if kernel is None or found is None else replace(kernel, source=found)
 
     def _again(self, setup: Setup) -> Run:
         """The forward run, to repeat segments of it."""
         grid, material = self._grid(setup)
-        ratios = surface.ratios(setup, material, self.ranks)
-        drive, _ = Drive(*source_entries(setup, material, ratios)).scaled(self.ranks)
-        return Run(grid, setup, drive, Entries.join([]), self.ranks)
+        this = ForwardPass.of(setup, material, False, self.ranks)
+        return Run(grid, setup, this.drive, Entries.join([]), self.ranks)
 
     def _setup(self, simulation: Simulation, planned: int | None = None) -> Setup:
         """Choose everything; refuse what cannot be run."""
@@ -382,19 +379,22 @@ class Elastic3D:
         return self.config.snapshot_precision == "half" and self.device is None
 
     def _allowed(self) -> float:
-        """Bytes that a simulation may take: of a GPU so much of what is free that another can begin beside it."""
-        if self.device is None:
-            return self.config.memory_gb * 1e9
-        return _DEVICE_SHARE * self.device.free_bytes()
+        """Bytes that a simulation may take: velocity that a GPU does not hold goes to the memory of the host."""
+        here = self.config.memory_gb * 1e9
+        return here if self.device is None else here + SHARE * self.device.total_bytes
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
+        """Refuse what will never fit; what other programs take of a GPU may be free later."""
+        if self.device is not None:
+            allowed = 0.9 * self.device.total_bytes
+            if needed > allowed:
+                raise InputError(
+                    f"elastic3d: the simulation needs {needed / 1e9:.2f} GB, of {self.device.name} {allowed / 1e9:.2f} "
+                    "GB may be taken; set compute.device: cpu, use a longer shortest period, a smaller model or a "
+                    "shorter duration"
+                )
+            return
         allowed = self._allowed()
-        if needed > allowed and self.device is not None:
-            raise InputError(
-                f"elastic3d: the simulation needs {needed / 1e9:.2f} GB, of {self.device.name} {allowed / 1e9:.2f} GB "
-                "may be taken; end other programs on it, set compute.device: cpu, use a longer shortest period, a "
-                "smaller model or a shorter duration"
-            )
         if needed > allowed:
             less = "precision: single, " if keep and self.config.precision == "double" else ""
             raise InputError(
@@ -405,6 +405,11 @@ class Elastic3D:
 
     def _grid(self, setup: Setup) -> tuple[Elastic3DGrid | CudaElastic3D, Material]:
         """Fields and material in memory, or on the GPU; and density, lambda and mu on the simulation grid."""
+        grid, material = self._host_grid(setup)
+        return (grid if self.device is None else CudaElastic3D(self.device, grid)), material
+
+    def _host_grid(self, setup: Setup) -> tuple[Elastic3DGrid, Material]:
+        """Fields and material in memory; and density, lambda and mu on the simulation grid."""
         layout, plan = setup.layout, setup.plan
         ratio = plan.time_step / plan.spacing
         layers = profiles(
@@ -428,7 +433,7 @@ class Elastic3D:
         if attenuation is not None and attenuation.relaxing:
             bulk, shear = (attenuation.strength(loss) for loss in regrid.losses(model))
             grid.attenuate(attenuation.relaxation(plan.time_step), bulk, shear)
-        return (grid if self.device is None else CudaElastic3D(self.device, grid)), material
+        return grid, material
 
 
 def _share(progress: Progress | None, number: int, count: int) -> Progress | None:

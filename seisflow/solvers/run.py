@@ -19,7 +19,7 @@ from seisflow.solvers.decomposition import PlaneRecords, SharedGrid
 from seisflow.solvers.setup import Setup, geographic
 from seisflow.solvers.stored import Stored
 
-__all__ = ["Drive", "Run"]
+__all__ = ["Drive", "Run", "gather_of", "piecewise"]
 
 _CHUNKS = 50
 """Pieces of a run between which progress is told and an interrupt is noticed."""
@@ -123,7 +123,7 @@ class Run:
         begins = {part.begin: number for number, part in enumerate(parts)}
         last = len(parts) - 1
         blocks = {block.begin: block for block in stored.blocks(last)} if stored is not None else {}
-        cuts = sorted({*range(0, steps, max(1, -(-steps // _CHUNKS))), *begins, *blocks, steps})
+        cuts = sorted({*piecewise(steps), *begins, *blocks})
         kept = none
         for first, end in pairwise(cuts):
             if stored is not None and first in begins:
@@ -194,20 +194,25 @@ class Run:
     def gather(self, scale: float) -> Gather | None:
         """Make a gather of the first records, three a station; None on ranks other than the first."""
         records = self.all_records()
-        return None if records is None else self.gather_of(records, scale)
+        return None if records is None else gather_of(self.setup, records * scale)
 
-    def gather_of(self, records: FloatArray, scale: float) -> Gather:
-        """Make a gather of the first of all records, three a station."""
-        setup = self.setup
-        records = records[:, : 3 * len(setup.simulation.stations)]
-        step, data = setup.plan.time_step, geographic(setup, records * scale)
-        if setup.seismograms is not None:
-            data = setup.seismograms.apply(data)
-        return Gather(
-            stations=setup.simulation.stations,
-            components=("E", "N", "Z"),
-            data=data,
-            start=setup.first * step,
-            interval=step,
-            quantity="velocity",
-        )
+
+def gather_of(setup: Setup, records: FloatArray) -> Gather:
+    """Seismograms (E, N, Z velocity) from the first of some records (steps, records), three a station."""
+    records = records[:, : 3 * len(setup.simulation.stations)]
+    step, data = setup.plan.time_step, geographic(setup, records)
+    if setup.seismograms is not None:
+        data = setup.seismograms.apply(data)
+    return Gather(
+        stations=setup.simulation.stations,
+        components=("E", "N", "Z"),
+        data=data,
+        start=setup.first * step,
+        interval=step,
+        quantity="velocity",
+    )
+
+
+def piecewise(steps: int) -> list[int]:
+    """Ends of the pieces of a run between which progress is told and an interrupt is noticed, 0 first."""
+    return [*range(0, steps, max(1, -(-steps // _CHUNKS))), steps]

@@ -15,8 +15,9 @@ from seisflow.domain import Gather, Kernel
 from seisflow.errors import PhysicsError
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Forward, Plan, Progress, Simulation
-from seisflow.solvers.elastic3d import Elastic3D, Elastic3DForward, Held
+from seisflow.solvers.elastic3d import Elastic3D
 from seisflow.solvers.elastic3d_config import Elastic3DConfig
+from seisflow.solvers.passes import Elastic3DForward, Held
 from seisflow.solvers.source import tensor_of
 
 __all__ = ["Team", "release", "serve"]

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,10 @@ def guarded(shape, dtype, fill=0xFF):
     return raw.view(dtype).reshape(shape)
 
 
+class Pinned(np.ndarray):
+    """Memory of the host that a GPU copies to and from."""
+
+
 class ShimDevice:
     """Runs kernels on the CPU.
 
@@ -97,15 +102,18 @@ class ShimDevice:
         Bytes that it pretends to have.
     shared_bytes : int
         Shared memory of a block.
+    counting : bool
+        Whether arrays that are there take memory from others; else only one alone may be too large.
     """
 
     name = "CPU in place of a GPU"
     xp = np
 
-    def __init__(self, order="forward", memory=1 << 32, shared_bytes=232448):
+    def __init__(self, order="forward", memory=1 << 32, shared_bytes=232448, counting=False):
         self.order, self.memory, self.shared_bytes = ORDERS[order], memory, shared_bytes
         self.processors = 2
-        self.launches = []
+        self.launches, self.copies = [], []
+        self.counting, self.taken, self.on_host_bytes = counting, 0, 0
         self.lock = threading.RLock()
         self.texts = {}
 
@@ -119,9 +127,19 @@ class ShimDevice:
 
     def empty(self, shape, dtype):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if size > self.memory:
-            raise DeviceMemoryError(f"{size} bytes are needed, there are {self.memory}")
-        return guarded(shape, dtype)
+        if size > self.free_bytes():
+            raise DeviceMemoryError(f"{size} bytes are needed, there are {self.free_bytes()}")
+        array = guarded(shape, dtype)
+        if self.counting:
+            self.taken += size
+            base = array
+            while isinstance(base.base, np.ndarray):
+                base = base.base
+            weakref.finalize(base, self._give_back, size)
+        return array
+
+    def _give_back(self, size):
+        self.taken -= size
 
     def zeros(self, shape, dtype):
         result = self.empty(shape, dtype)
@@ -129,12 +147,20 @@ class ShimDevice:
         return result
 
     def pinned(self, shape, dtype):
-        return np.empty(shape, dtype)
+        self.on_host_bytes += int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return guarded(shape, dtype).view(Pinned)
+
+    def on_host(self, array):
+        return isinstance(array, Pinned)
 
     def address(self, array):
         return array.ctypes.data
 
     def free_bytes(self):
+        return self.memory - self.taken
+
+    @property
+    def total_bytes(self):
         return self.memory
 
     def launch(self, kernel, grid, block, argument, shared=0):
@@ -153,9 +179,30 @@ class ShimDevice:
         assert status == 0, f"{name}: launch {grid} x {block} with {shared} bytes is refused ({status})"
         self.launches.append(name)
 
-    def repeat(self, launches, times):
-        for _ in range(times):
-            launches()
+    def graph(self, launches, times):
+        def run():
+            for _ in range(times):
+                launches()
+
+        return run
+
+    def send(self, array, host):
+        return self._later(host, array)
+
+    def fetch(self, host, array):
+        return self._later(array, host)
+
+    def _later(self, target, source):
+        """A copy that is done as late as may be: when somebody waits for it."""
+        copy = [target, source, False]
+        self.copies.append(copy)
+        return copy
+
+    def wait(self, copy):
+        if copy is not None and not copy[2]:
+            copy[0][...], copy[2] = copy[1], True
 
     def synchronize(self):
-        pass
+        for copy in self.copies:
+            self.wait(copy)
+        self.copies.clear()
