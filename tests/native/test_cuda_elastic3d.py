@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seisflow.native.cuda_elastic3d import CudaElastic3D
-from seisflow.native.elastic3d import FIELDS, SUMS, Elastic3DGrid, Relaxation, Snapshots
+from seisflow.native.elastic3d import FIELDS, SUMS, Elastic3DGrid, Entries, Relaxation, Snapshots
 from tests.elastic3d_cases import RATIO, compiled, entries, initial, medium, profiles
 from tests.native.devices import with_devices
 
@@ -89,6 +89,84 @@ def test_events_in_one_launch_are_each_as_alone(device):
         np.testing.assert_array_equal(together.fields(event), alone.fields())
         np.testing.assert_array_equal(outs[event], out)
     assert not np.array_equal(outs[0], outs[1])
+
+
+@with_devices("shuffled")
+@pytest.mark.parametrize("order", [4, 8])
+@pytest.mark.parametrize("loss", [False, True])
+def test_transpose_passes_the_dot_product_test(loss, order, device):
+    """Forces at A recorded at B, and forces at B reversed in time recorded at A: one the transpose of the other."""
+    shape, cells, steps = (15, 14, 28), 0, 40  # an absorbing layer is no transpose of itself
+    host = attenuated(shape, np.float64, cells, order) if loss else grid_of(shape, np.float64, cells, order)
+    grid, rng = CudaElastic3D(device, host), np.random.default_rng(9)
+    rho, axes = medium(shape)[0], np.eye(3, dtype=int)
+
+    def points(count):
+        """Components of velocity deeper than the closure, where a force is over the density of its point."""
+        field = rng.integers(0, 3, count)
+        place = np.stack([rng.integers(2, n - 3, count) for n in (shape[0], shape[1], shape[2] - 12)])
+        place[2] += 10
+        beside = tuple(place + axes[field].T)
+        mass = 0.5 * (rho[tuple(place)] + rho[beside])
+        number = np.arange(count)
+        force = Entries(field, *place, 1 / mass, number)
+        return force, Entries(field, *place, np.ones(count), number)
+
+    ends, none = (points(5), points(4)), Entries.join([])
+    given = [rng.standard_normal((steps, len(force.signal))) for force, _ in ends]
+    found = []
+    for (force, _), (_, record), samples in (
+        (ends[0], ends[1], given[0]), (ends[1], ends[0], given[1][::-1]),
+    ):  # fmt: skip
+        grid.reset()
+        out = np.zeros((steps, len(record.signal)))
+        receivers = grid.receivers(record, out)
+        driven = grid.sources(force, samples), grid.sources(none, samples)
+        assert grid.advance(*driven, receivers, None, 0, steps) == 0
+        grid.collect(receivers)
+        found.append(out)
+    there, back = np.sum(found[0] * given[1]), np.sum(given[0] * found[1][::-1])
+    size = np.linalg.norm(found[0]) * np.linalg.norm(given[1])
+    assert abs(there - back) < 1e-12 * size
+    assert abs(there) > 1e-4 * size
+
+
+@with_devices("forward", "reversed")
+@pytest.mark.parametrize("events", [1, 3])
+def test_velocity_in_memory_of_the_host_is_the_same(events, device):
+    """Two buffers on the way there and back; several events store each for itself."""
+    shape, cells, dtype, steps, every = (14, 13, 25), 3, np.float32, 11, 2
+    kept, sums = [], []
+    slots = len(range(1, steps, every))
+    for room in (device.zeros, device.pinned):
+        host = grid_of(shape, dtype, cells, 4)
+        grid = CudaElastic3D(device, host, events)
+        shaped = grid.snapshot_shape(slots)
+        stored = [Snapshots(every, 1, room(shaped, dtype)) for _ in range(events)]
+        out = [np.zeros((steps, 1)) for _ in range(events)]
+        forces = [entries(shape, [0, 1, 2], 3, 11 + event) for event in range(events)]
+        none = [Entries.join([])] * events
+        f = np.random.default_rng(7).standard_normal((steps, 3))
+        receivers = grid.receivers([entries(shape, range(9), 1, 13, sort=True)] * events, out)
+        driven = grid.sources(forces, [f] * events), grid.sources(none, [f] * events), receivers
+        assert grid.advance(*driven, stored, 0, steps) == 0
+        grid.collect(receivers)
+        kept.append(
+            [
+                np.array(device.download(each.data)) if room is device.zeros else each.data.copy()
+                for each in stored
+            ]
+        )
+        found = grid.new_sums()
+        for slot in reversed(range(slots)):
+            for after in (False, True):
+                grid.correlate(stored, slot, found, after=after)
+        device.synchronize()
+        sums.append(grid.fetched(found))
+    np.testing.assert_array_equal(kept[1], kept[0])
+    np.testing.assert_array_equal(sums[1], sums[0])
+    assert np.abs(kept[0]).max() > 0
+    assert events == 1 or not np.array_equal(kept[0][0], kept[0][1])
 
 
 @with_devices("shuffled")
