@@ -3,8 +3,10 @@
     python benchmarks/gpu.py              on a machine with a GPU; NumPy, SciPy, h5py and CuPy are enough
     python benchmarks/gpu.py --rehearse   anywhere: tiny sizes, the CPU in place of the GPU; its times mean nothing
 
-Shares: of the measured copy bandwidth for the waves (132 bytes a point and step at order 4), of the measured rate of
-multiply-adds for the matched filter, of one load of 32 lanes a clock and multiprocessor for the beam.
+Shares: of the measured copy bandwidth for the waves (132 bytes a point and step at order 4) and for filter and features
+(bytes that they must move), of the measured rate of multiply-adds for the matched filter, of one load of 32 lanes a
+clock and multiprocessor for the beam. Times of kernels are by CUDA events: around each kernel, or, for waves, around
+all of a run, whose steps are graphs; whole calls include uploads, downloads and what the processor does.
 """
 
 import argparse
@@ -17,13 +19,19 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from seisflow.detection.device_features import DeviceContinuous, make_device_features  # noqa: E402
+from seisflow.detection.features import FeatureConfig  # noqa: E402
+from seisflow.domain import Station  # noqa: E402
 from seisflow.native.beam import BeamInput, BeamPlan  # noqa: E402
 from seisflow.native.cuda import CudaDevice, gpu_problem  # noqa: E402
 from seisflow.native.cuda_beam import CudaBeam  # noqa: E402
 from seisflow.native.cuda_elastic3d import CudaElastic3D  # noqa: E402
 from seisflow.native.cuda_matched_filter import CudaFilter  # noqa: E402
+from seisflow.native.cuda_signal import Band, RawPiece, RawStation, RawUploads, band_passed  # noqa: E402
 from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots  # noqa: E402
 from seisflow.native.matched_filter import FilterBank  # noqa: E402
+from seisflow.signal.continuous_config import ContinuousConfig  # noqa: E402
+from seisflow.signal.polyphase import interpolation  # noqa: E402
 
 FULL = {
     "wave": [((276, 276, 276), 4), ((276, 276, 276), 8), ((220, 220, 110), 4)], "steps": 200,
@@ -32,7 +40,8 @@ FULL = {
 }  # fmt: skip
 TINY = {
     "wave": [((34, 34, 36), 4), ((34, 34, 36), 8)], "steps": 4, "gradient": ((30, 30, 30), 20, 4), "events": 2,
-    "small": (30, 30, 30), "beam": ((5, 5, 4), 4, 500), "filter": (3, 3, 40, 1000), "long": (2, 2, 450, 2000),
+    "small": (30, 30, 30), "chain": (2, 30.0), "beam": ((5, 5, 4), 4, 500), "filter": (3, 3, 40, 1000),
+    "long": (2, 2, 450, 2000),
 }  # fmt: skip
 PEAK = r"""
 extern "C" __global__ void multiply_adds(float *out, int n) {
@@ -65,11 +74,13 @@ class Timed(CudaDevice):
         self.events.append((kernel[1], start, end))
         return None
 
-    def repeat(self, launches, times):
+    def graph(self, launches, times):
         """Without events: they would be part of the graph."""
         before, self.measuring = self.measuring, False
-        super().repeat(launches, times)
-        self.measuring = before
+        try:
+            return super().graph(launches, times)
+        finally:
+            self.measuring = before
 
     def taken(self):
         """Seconds by kernel, and forget them."""
@@ -97,6 +108,24 @@ def clock(device, work):
     result = work()
     device.synchronize()
     return result, time.perf_counter() - begun
+
+
+def timed(device, work):
+    """Seconds between CUDA events around a call, and of the whole call."""
+    if device.xp is np:
+        _, whole = clock(device, work)
+        return whole, whole
+    start, end = device.xp.cuda.Event(), device.xp.cuda.Event()
+
+    def between():
+        start.record()
+        work()
+        end.record()
+
+    device.measuring = False
+    _, whole = clock(device, between)
+    device.measuring = True
+    return device.xp.cuda.get_elapsed_time(start, end) / 1e3, whole
 
 
 def abilities(device):
@@ -161,48 +190,38 @@ def driven(grid, steps):
 
 def time_waves(device, sizes, row, copy):
     """Points a second by order, of one event and of several in one launch."""
-    for shape, order in sizes["wave"]:
-        grid = waves(device, shape, order)
-        steps = sizes["steps"]
+    cases = [(shape, order, 1) for shape, order in sizes["wave"]]
+    cases += [(sizes["small"], 4, events) for events in (1, sizes["events"])]
+    for shape, order, events in cases:
+        grid, steps = waves(device, shape, order, events), sizes["steps"]
         parts = driven(grid, 2 * steps)
         grid.advance(*parts, None, 0, steps)
-        _, seconds = clock(device, lambda g=grid, p=parts, n=steps: g.advance(*p, None, n, n))
-        points = np.prod(shape) * steps
-        name = f"waves, order {order}, {' x '.join(map(str, shape))}, {steps} steps"
+        kernels, whole = timed(device, lambda g=grid, p=parts, n=steps: g.advance(*p, None, n, n))
+        points = np.prod(shape) * steps * events
+        name = f"waves, order {order}, {' x '.join(map(str, shape))}, {steps} steps, {events} in one launch"
+        speed = f"{points / kernels / 1e9:.2f} Gpt/s"
         row(
             name,
-            seconds,
-            seconds,
-            f"{points / seconds / 1e9:.2f} Gpt/s",
-            points * 132 / seconds / copy,
-            "60 %",
+            kernels,
+            whole,
+            speed,
+            points * 132 / kernels / copy,
+            "60 %" if order == 4 and events == 1 else "",
         )
-    for events in (1, sizes["events"]):
-        grid = waves(device, sizes["small"], 4, events)
-        parts = driven(grid, 2 * sizes["steps"])
-        grid.advance(*parts, None, 0, sizes["steps"])
-        _, seconds = clock(
-            device, lambda g=grid, p=parts: g.advance(*p, None, sizes["steps"], sizes["steps"])
-        )
-        points = np.prod(sizes["small"]) * sizes["steps"] * events
-        name = f"waves, {' x '.join(map(str, sizes['small']))}, {events} events in one launch"
-        row(name, seconds, seconds, f"{points / seconds / 1e9:.2f} Gpt/s", points * 132 / seconds / copy, "")
 
 
 def time_gradient(device, sizes, row, copy):
-    """Forward run that stores velocities, and adjoint run that meets them."""
+    """Forward run that stores velocities, and adjoint run that meets them: on the device, and by way of the host."""
     shape, steps, every = sizes["gradient"]
     grid = waves(device, shape, 4)
     parts = driven(grid, steps)
-    _, plain = clock(device, lambda: grid.advance(*parts, None, 0, steps))
-    grid.reset()
+    grid.advance(*parts, None, 0, min(steps, 64))
+    plain, _ = timed(device, lambda: grid.advance(*parts, None, 0, steps))
     slots = len(range(every // 2, steps, every))
-    stored = Snapshots(every, every // 2, grid.room(slots))
-    _, forward = clock(device, lambda: grid.advance(*parts, stored, 0, steps))
-    grid.reset()
+    size, points = " x ".join(map(str, shape)), np.prod(shape) * steps
     sums = grid.new_sums()
 
-    def adjoint():
+    def adjoint(stored):
         done = 0
         for slot in reversed(range(slots)):
             meets = steps - 1 - (every // 2 + slot * every)
@@ -212,11 +231,69 @@ def time_gradient(device, sizes, row, copy):
             grid.correlate(stored, slot, sums, after=True)
             done = meets + 1
 
-    _, back = clock(device, adjoint)
-    total, points = forward + back, np.prod(shape) * steps
-    size = " x ".join(map(str, shape))
-    row(f"gradient, {size}, {steps} steps", total, total, f"{total / plain:.2f} forward runs",
-        2 * points * 132 / total / copy, "2.6 runs, 3 s")  # fmt: skip
+    for where, room, part in (("device", device.empty, 1), ("pinned memory", device.pinned, 8)):
+        # pinned memory is slow to get: an eighth of the run tells enough
+        steps = max(every, sizes["gradient"][1] // part)
+        slots = len(range(every // 2, steps, every))
+        stored = Snapshots(every, every // 2, room(grid.snapshot_shape(slots), grid.dtype))
+        grid.reset()
+        forward, first = timed(device, lambda s=stored, n=steps: grid.advance(*parts, s, 0, n))
+        grid.reset()
+        back, second = timed(device, lambda s=stored: adjoint(s))
+        taken, points = forward + back, np.prod(shape) * steps
+        name = f"gradient, {size}, {steps} steps, velocity in {where}"
+        runs = taken / (plain * steps / sizes["gradient"][1])
+        row(name, taken, first + second, f"{runs:.2f} forward runs", 2 * points * 132 / taken / copy,
+            "2.6 runs, 3 s" if part == 1 else "")  # fmt: skip
+
+
+def time_chain(device, sizes, row, copy):
+    """What stations recorded at 100 Hz, filtered for P and S, to features at 25 Hz: one upload."""
+    stations, seconds = sizes["chain"]
+    count = round(100 * seconds)
+    rng = np.random.default_rng(4)
+    raw = [rng.integers(-5000, 5000, count, dtype=np.int32) for _ in range(3 * stations)]
+    names = tuple(Station("XX", f"S{n}", 0.0, 0.0) for n in range(stations))
+    phases = {
+        "P": FeatureConfig(components=("Z",), band=(2.0, 12.0)),
+        "S": FeatureConfig(components=("E", "N"), band=(2.0, 10.0)),
+    }
+    treated = {
+        name: ContinuousConfig(0.01, phase.band, components=phase.components)
+        for name, phase in phases.items()
+    }
+    moved = 0
+
+    def pieces(config, station):
+        plan = interpolation(count, 0.0, 0.01, 0.01)
+        kept = config.settling, plan.count - config.settling
+        channels = [[RawPiece(raw[3 * station + channel], plan, kept)] for channel in range(3)]
+        turn = np.array(
+            [[c == "ENZ".index(name) for c in range(3)] for name in config.components], np.float32
+        )
+        return RawStation(station, channels, turn)
+
+    def chain():
+        uploads, found = RawUploads(device), {}
+        for phase, config in treated.items():
+            shape = (stations, len(config.components), count)
+            data, live = device.zeros(shape, np.float32), device.zeros(shape, np.uint8)
+            band = Band(config.sections, config.ramp, config.zero_phase)
+            band_passed(uploads, [pieces(config, number) for number in range(stations)], band, data, live)
+            found[phase] = DeviceContinuous(device, names, config.components, data, live, 0.0, 0.01)
+        return make_device_features(found, phases, 0.04)
+
+    for config in treated.values():  # raw, interpolated, twice read twice and written, placed, turned, taken
+        moved += stations * len(config.components) * count * (4 + 8 + 2 * (8 + 16) + 8 + 5 + 10 + 5)
+    chain()
+    device.taken()
+    _, whole = clock(device, chain)
+    kernels = device.taken()
+    taken = sum(kernels.values()) or whole
+    samples = 3 * stations * count
+    name = f"filter and features, {stations} stations x 3 x {seconds / 3600:g} h at 100 Hz, P and S"
+    row(name, taken, whole, f"{samples / taken / 1e9:.2f} G samples/s", moved / taken / copy, "")
+    print(f"  {kernels}")
 
 
 def time_beam(device, sizes, row, loads):
@@ -289,13 +366,15 @@ def main():
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes on the CPU in place of a GPU")
-    parser.add_argument("--only", choices=["waves", "gradient", "beam", "filter"])
+    parser.add_argument("--only", choices=["waves", "gradient", "chain", "beam", "filter"])
     chosen = parser.parse_args()
     if not chosen.rehearse and gpu_problem() is not None:
-        sys.exit(f"{gpu_problem()}; --rehearse runs this script without one")
+        sys.exit(f"not run, nothing was measured: {gpu_problem()}; --rehearse runs this script without a GPU")
     device = rehearsal() if chosen.rehearse else Timed()
     sizes = TINY if chosen.rehearse else FULL
     copy, rate, loads = abilities(device)
+    if chosen.rehearse:
+        print("REHEARSAL: the CPU in place of a GPU; no figure below means anything")
     print(f"{device.name}: copies {copy / 1e12:.2f} TB/s, {rate / 1e12:.1f} T multiply-adds/s")
     rows = []
 
@@ -304,8 +383,8 @@ def main():
         print("  ".join(rows[-1]), flush=True)
 
     for name, work, ability in (
-        ("waves", time_waves, copy), ("gradient", time_gradient, copy), ("beam", time_beam, loads),
-        ("filter", time_filter, rate),
+        ("waves", time_waves, copy), ("gradient", time_gradient, copy), ("chain", time_chain, copy),
+        ("beam", time_beam, loads), ("filter", time_filter, rate),
     ):  # fmt: skip
         if chosen.only in (None, name):
             work(device, sizes, row, ability)

@@ -34,6 +34,7 @@ typedef struct {
     real *psi_x, *psi_y, *psi_z;                 /* (events, ...) as in elastic3d_grid */
     const real *pml_x, *pml_y, *pml_z;           /* likewise */
     int64_t *step;                               /* number of the time step */
+    int32_t *bad;                                /* whether a velocity is infinite or not a number */
     int64_t places, signals;                     /* sources: points that something is added to; series */
     const int64_t *begin, *offset;               /* (places + 1) into the entries; (places) in the fields */
     const int64_t *signal;                       /* (entries) */
@@ -271,6 +272,16 @@ KERNEL __launch_bounds__(32) elastic_record(const elastic_work p) {
 KERNEL __launch_bounds__(32) elastic_tick(const elastic_work p) {
     if (threadIdx.x == 0)
         *p.step += 1;
+}
+
+/* Look at the velocity. Block and grid as of elastic_velocity. */
+KERNEL __launch_bounds__(256) elastic_look(const elastic_work p) {
+    point a;
+    if (!locate(p, a))
+        return;
+    const real x = a.f[VX * p.array], y = a.f[VY * p.array], z = a.f[VZ * p.array];
+    if (!(x - x == 0 && y - y == 0 && z - z == 0))
+        *p.bad = 1; /* all that write write the same */
 }
 
 /* Store the velocity. Block: 32 along z, 8 along y. Grid: tiles of z and y, x, events times 3. */

@@ -82,14 +82,28 @@ def _opened(number: int) -> Device:
     return CudaDevice(number)
 
 
+@lru_cache(maxsize=1)
+def _number() -> int:
+    """Which GPU this process takes: the one it is told, that of its place on the machine, or the emptiest."""
+    for name in ("SEISFLOW_GPU", "SLURM_LOCALID", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"):
+        told = os.environ.get(name, "")
+        if told.isdecimal():
+            return int(told)
+        if told and name == "SEISFLOW_GPU":
+            raise InputError(f"SEISFLOW_GPU = {told!r}: must be the number of a GPU, such as 0")
+    gpus = gpu_facts().gpus
+    return max(range(len(gpus)), key=lambda number: gpus[number].free)
+
+
 def open_device(device: str) -> Device | None:
     """The GPU to use, or None for the processor.
 
     Parameters
     ----------
     device : {"auto", "cpu", "gpu"}
-        ``auto`` is the GPU where there is one that can be used. With several, processes take the one of their number:
-        ``SEISFLOW_GPU``, or that in ``CUDA_VISIBLE_DEVICES``.
+        ``auto`` is the GPU where there is one that can be used. With several, a process takes the one of its number:
+        ``SEISFLOW_GPU``, or its place among the tasks of Slurm or MPI on a machine; without one, the emptiest. Only
+        those in ``CUDA_VISIBLE_DEVICES`` count.
 
     Raises
     ------
@@ -104,7 +118,7 @@ def open_device(device: str) -> Device | None:
         return None
     problem = gpu_problem()
     if problem is None:
-        return _opened(int(os.environ.get("SEISFLOW_GPU", "0")))
+        return _opened(_number())
     if device == "gpu":
         raise MissingError(f"device = gpu: {problem}; or set device = cpu")
     return None
@@ -142,6 +156,7 @@ class CudaDevice:
 
     def download(self, array: Any) -> npt.NDArray[Any]:
         """Copy of an array of the device."""
+        self._device.use()
         result: npt.NDArray[Any] = self.xp.asnumpy(array)
         return result
 
@@ -159,7 +174,15 @@ class CudaDevice:
         """Array of the host in pages that stay where they are."""
         kind = np.dtype(dtype)
         count = int(np.prod(shape))
-        memory = self.xp.cuda.alloc_pinned_memory(max(1, count) * kind.itemsize)
+        self._device.use()
+        try:
+            memory = self.xp.cuda.alloc_pinned_memory(max(1, count) * kind.itemsize)
+        except (self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.memory.OutOfMemoryError) as error:
+            size = count * kind.itemsize / 1e9
+            raise DeviceMemoryError(
+                f"the host has not the {size:.2f} GB of pinned memory that are needed ({error}); run fewer events at "
+                "once (compute.events_at_once), or take fewer snapshots_per_period"
+            ) from error
         return np.frombuffer(memory, kind, count).reshape(shape)
 
     def on_host(self, array: Any) -> bool:
@@ -172,6 +195,7 @@ class CudaDevice:
 
     def free_bytes(self) -> int:
         """Memory that can still be taken, with what CuPy keeps for later; a reserve is left."""
+        self._device.use()
         free, _ = self.xp.cuda.runtime.memGetInfo()
         return max(0, int(free) + int(self.xp.get_default_memory_pool().free_bytes()) - _RESERVE)
 

@@ -20,6 +20,7 @@ __all__ = ["CudaBeam"]
 
 _TILE, _WARPS, _BLOCK, _EXACT = 32, 32, 16, 512
 _LEAST_SHARED = 3 * _WARPS * _TILE * 4
+_PATTERNS = 65535
 _HALF_LIMIT = 65504.0
 _ADDRESSED = 2**16 * 4
 """Bytes of shared memory that 16 bits of an entry reach."""
@@ -367,5 +368,6 @@ class CudaBeam:
             return kind, np.zeros((0, plan.rows), dtype=np.uint8)
         codes = np.packbits(alive[inside], axis=1)
         _, which, number = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-        kind[inside] = number.reshape(-1)
-        return kind, np.ascontiguousarray(alive[inside][which])
+        number = number.reshape(-1)
+        kind[inside] = np.where(number < _PATTERNS, number, -1)  # a launch has no room for more
+        return kind, np.ascontiguousarray(alive[inside][which[:_PATTERNS]])

@@ -32,6 +32,7 @@ _WORK = struct_type(
         *((name, "i") for name in ["cells", "bottom", "depth", "state", "psi_wide", "psi_tall", "psi_deep"]),
         *((name, "p") for name in ["fields", "material", "psi_x", "psi_y", "psi_z", "pml_x", "pml_y", "pml_z"]),
         ("step", "p"),
+        ("bad", "p"),
         *((name, "i") for name in ["places", "signals"]),
         *((name, "p") for name in ["begin", "offset", "signal", "weight", "samples"]),
         ("records", "i"),
@@ -86,9 +87,9 @@ class CudaElastic3D:
     def __init__(self, device: Device, grid: Elastic3DGrid, events: int = 1) -> None:
         if grid.slab.total != grid.shape[0]:
             raise InputError("a GPU takes whole grids, not slabs of planes; run one process for each event")
-        if grid.shape[0] > 65535 or 3 * events > 65535:
+        if grid.shape[0] > 65535 or events > 65535:
             raise InputError(
-                f"a GPU takes at most 65535 planes and 21845 events, found {grid.shape[0]}, {events}"
+                f"a GPU takes at most 65535 planes and 65535 events, found {grid.shape[0]}, {events}"
             )
         self.device, self.host, self.events = device, grid, events
         self.shape, self.dtype, self.box = grid.shape, grid.dtype, grid.box
@@ -103,7 +104,7 @@ class CudaElastic3D:
             "material": device.upload(grid._fields[self.state : sizes["array"] * len(ARRAYS)]),
             **{n: device.zeros((events, s), grid.dtype) for n, s in zip(("psi_x", "psi_y", "psi_z"), psi, strict=True)},
             **{n: device.upload(p) for n, p in zip(("pml_x", "pml_y", "pml_z"), grid._pml, strict=True)},
-            "step": device.zeros((1,), np.int64),
+            "step": device.zeros((1,), np.int64), "bad": device.zeros((1,), np.int32),
         }  # fmt: skip
         if losses is not None and grid._relax is not None:
             array = sizes["array"]
@@ -344,8 +345,9 @@ class CudaElastic3D:
             steps -= size
 
     def _finite(self) -> bool:
-        velocity = self.arrays["fields"].reshape(self.events, len(FIELDS), -1)[:, :3]
-        return bool(self.device.xp.isfinite(velocity).all())
+        self.arrays["bad"][...] = 0
+        self._launch("elastic_look", self._tiles(self.shape, self.events), (32, 8))
+        return not int(self.device.download(self.arrays["bad"])[0])
 
     def fields(self, event: int = 0) -> npt.NDArray[Any]:
         """All fields of an event on the host, (9, nx, ny, nz)."""

@@ -113,7 +113,7 @@ class ShimDevice:
         self.order, self.memory, self.shared_bytes = ORDERS[order], memory, shared_bytes
         self.processors = 2
         self.launches, self.copies = [], []
-        self.counting, self.taken, self.on_host_bytes = counting, 0, 0
+        self.counting, self.used, self.on_host_bytes = counting, 0, 0
         self.lock = threading.RLock()
         self.texts = {}
 
@@ -131,7 +131,7 @@ class ShimDevice:
             raise DeviceMemoryError(f"{size} bytes are needed, there are {self.free_bytes()}")
         array = guarded(shape, dtype)
         if self.counting:
-            self.taken += size
+            self.used += size
             base = array
             while isinstance(base.base, np.ndarray):
                 base = base.base
@@ -139,7 +139,7 @@ class ShimDevice:
         return array
 
     def _give_back(self, size):
-        self.taken -= size
+        self.used -= size
 
     def zeros(self, shape, dtype):
         result = self.empty(shape, dtype)
@@ -157,7 +157,7 @@ class ShimDevice:
         return array.ctypes.data
 
     def free_bytes(self):
-        return self.memory - self.taken
+        return self.memory - self.used
 
     @property
     def total_bytes(self):

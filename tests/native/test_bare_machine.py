@@ -26,7 +26,8 @@ IMPORTS = """
 import seisflow.native.cuda, seisflow.native.cuda_beam, seisflow.native.cuda_matched_filter
 import seisflow.native.cuda_elastic3d, seisflow.solvers, seisflow.inversion
 import seisflow.detection.backprojection, seisflow.detection.correlation, seisflow.detection.device_matches
-import seisflow.detection.threshold, seisflow.detection.matches
+import seisflow.detection.threshold, seisflow.detection.matches, seisflow.detection.device_features
+import seisflow.native.cuda_signal, seisflow.native.cuda_features, seisflow.signal.continuous
 from seisflow.native.cuda import open_device
 open_device("auto")
 """
@@ -68,12 +69,12 @@ def test_the_gpu_tests_are_collected(bare):
         "tests/native",
         "tests/native",
     )
-    for name in ("test_cuda_beam", "test_cuda_matched_filter", "test_cuda_elastic3d"):
-        assert name in listed
+    for name in ("beam", "matched_filter", "elastic3d", "signal", "features", "taylor"):
+        assert f"test_cuda_{name}" in listed
 
 
 @pytest.mark.slow
 def test_the_benchmark_is_ready(bare):
     table = run(bare, "benchmarks/gpu.py", "--rehearse")
-    for what in ("waves, order 4", "gradient", "beam", "matched filter"):
+    for what in ("waves, order 4", "gradient", "filter and features", "beam", "matched filter"):
         assert f"| {what}" in table

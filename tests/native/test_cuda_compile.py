@@ -35,6 +35,7 @@ MOST = {
     "elastic_inject": 64,
     "elastic_record": 96,  # one warp a block
     "elastic_keep": 64,
+    "elastic_look": 64,
     "elastic_tick": 64,
     "signal_mean": 64,
     "signal_interpolate": 80,
