@@ -3,12 +3,16 @@
 Stated tolerance: 2e-6 of a feature or of 1 (single precision); where it is live, equal.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from seisflow.detection.device_features import DeviceContinuous, make_device_features
 from seisflow.detection.features import FeatureConfig, make_features
 from seisflow.domain import Continuous, Station
+from seisflow.native.device import DeviceMemoryError
+from tests.cuda_shim.device import ShimDevice
 from tests.native.devices import with_devices
 
 KINDS = ("sta_lta", "energy", "envelope", "kurtosis")
@@ -32,7 +36,7 @@ def network(kind, count, components):
     return Continuous(stations, components, data, live, 100.0, 0.01)
 
 
-def agree(device, phases, factor, count=4001):
+def agree(device, phases, factor, count=4001, memory=None):
     data = {phase: network(config.kind, count, config.components) for phase, config in phases.items()}
     expected = make_features(data, phases, factor * 0.01)
     there = {
@@ -42,6 +46,8 @@ def agree(device, phases, factor, count=4001):
         )
         for phase, each in data.items()
     }  # fmt: skip
+    if memory is not None:
+        device.memory = device.used + memory
     found = make_device_features(there, phases, factor * 0.01).on_host()
     assert (found.stations, found.phases, found.start) == (expected.stations, expected.phases, expected.start)
     assert (found.interval, found.ceilings) == (expected.interval, expected.ceilings)
@@ -53,8 +59,6 @@ def agree(device, phases, factor, count=4001):
 @with_devices()
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind(kind, device):
-    from dataclasses import replace
-
     phases = {
         "P": replace(CONFIG, kind=kind, components=("Z",), band=(2.0, 9.0)),
         "S": replace(CONFIG, kind=kind),
@@ -67,11 +71,18 @@ def test_every_kind(kind, device):
 @pytest.mark.parametrize("factor", [1, 3, 4])
 @pytest.mark.parametrize("count", [30, 257, 2000])
 def test_odd_sizes(factor, count, device):
-    from dataclasses import replace
-
     agree(device, {"P": replace(CONFIG, kind="kurtosis", normalise=3.0), "S": CONFIG}, factor, count)
 
 
 @with_devices("reversed")
 def test_no_sample_at_all(device):
     agree(device, {"S": CONFIG}, 40, 30)
+
+
+def test_little_memory_takes_few_stations_at_a_time_and_too_little_is_said():
+    phases = {"S": replace(CONFIG, kind="kurtosis")}
+    few = ShimDevice(counting=True)
+    agree(few, phases, 2, memory=230_000)
+    assert few.launches.count("feature_rise") > 1
+    with pytest.raises(DeviceMemoryError):
+        agree(ShimDevice(counting=True), phases, 2, memory=60_000)
