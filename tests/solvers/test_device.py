@@ -61,6 +61,7 @@ def test_little_memory_gives_segments_and_too_little_an_error():
         solver.forward(replace(SIMULATION))
 
 
+@pytest.mark.slow
 def test_velocity_that_the_device_does_not_hold_goes_to_the_host():
     plan = Elastic3D(SMALL).plan(SIMULATION)
     kernels = []
@@ -106,6 +107,7 @@ def events(count):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_events_that_wait_run_together_with_the_bits_of_each_alone():
     solver = Elastic3D(SMALL, device=ShimDevice())
     some = events(3)
