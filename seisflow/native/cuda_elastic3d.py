@@ -75,6 +75,8 @@ class CudaElastic3D:
         Whole, with its material, at rest.
     events : int
         Events that are simulated together.
+    host_bytes : float
+        Pinned memory of the host that snapshots of one event may take.
 
     Raises
     ------
@@ -84,14 +86,16 @@ class CudaElastic3D:
         If it does not fit into the memory of the GPU.
     """
 
-    def __init__(self, device: Device, grid: Elastic3DGrid, events: int = 1) -> None:
+    def __init__(
+        self, device: Device, grid: Elastic3DGrid, events: int = 1, *, host_bytes: float = np.inf
+    ) -> None:
         if grid.slab.total != grid.shape[0]:
             raise InputError("a GPU takes whole grids, not slabs of planes; run one process for each event")
         if grid.shape[0] > 65535 or events > 65535:
             raise InputError(
                 f"a GPU takes at most 65535 planes and 65535 events, found {grid.shape[0]}, {events}"
             )
-        self.device, self.host, self.events = device, grid, events
+        self.device, self.host, self.events, self.host_bytes = device, grid, events, host_bytes
         self.shape, self.dtype, self.box = grid.shape, grid.dtype, grid.box
         order, bits = 2 * grid.halo, 8 * grid.dtype.itemsize
         losses: npt.NDArray[Any] | None = grid._losses
@@ -224,6 +228,11 @@ class CudaElastic3D:
         """Memory for snapshots of one event: of the device, or pinned memory of the host.
 
         They stay after the run: beside those on the device another run with its sums must find room.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If neither has room.
         """
         shape, item = self.snapshot_shape(slots), self.dtype.itemsize
         size = int(np.prod(shape)) * item
@@ -231,6 +240,11 @@ class CudaElastic3D:
         if size + rest < _SHARE * self.device.free_bytes():
             with contextlib.suppress(DeviceMemoryError):
                 return self.device.empty(shape, self.dtype)
+        if size > self.host_bytes:
+            raise DeviceMemoryError(
+                f"{self.device.name} has no room for {size / 1e9:.2f} GB of stored velocity, nor may the host's memory "
+                f"take more than {self.host_bytes / 1e9:.2f} GB of an event; raise memory_gb, or end other programs"
+            )
         return self.device.pinned(shape, self.dtype)
 
     def snapshots(self, stored: _Kept) -> _Kept:

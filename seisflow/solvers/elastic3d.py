@@ -275,7 +275,8 @@ class Elastic3D:
         grid, material = self._host_grid(setups[0])
         if self.device is None:
             raise InputError("several events in one launch need a GPU")
-        return CudaElastic3D(self.device, grid, len(setups)), material
+        each = self.config.memory_gb * 1e9 / len(setups)
+        return CudaElastic3D(self.device, grid, len(setups), host_bytes=each), material
 
     def check_source(self, forward: Any, source: Gather) -> Held:
         """Refuse an adjoint source that does not suit a forward run; gives what the adjoint run needs of that."""
@@ -379,9 +380,9 @@ class Elastic3D:
         return self.config.snapshot_precision == "half" and self.device is None
 
     def _allowed(self) -> float:
-        """Bytes that a simulation may take: velocity that a GPU does not hold goes to the memory of the host."""
+        """Bytes that a simulation may take: of a GPU a part of what is free, or velocity goes to the host's memory."""
         here = self.config.memory_gb * 1e9
-        return here if self.device is None else here + SHARE * self.device.total_bytes
+        return here if self.device is None else max(here, SHARE * self.device.free_bytes())
 
     def _check_memory(self, needed: int, *, keep: bool) -> None:
         """Refuse what will never fit; what other programs take of a GPU may be free later."""
@@ -406,7 +407,9 @@ class Elastic3D:
     def _grid(self, setup: Setup) -> tuple[Elastic3DGrid | CudaElastic3D, Material]:
         """Fields and material in memory, or on the GPU; and density, lambda and mu on the simulation grid."""
         grid, material = self._host_grid(setup)
-        return (grid if self.device is None else CudaElastic3D(self.device, grid)), material
+        if self.device is None:
+            return grid, material
+        return CudaElastic3D(self.device, grid, host_bytes=self.config.memory_gb * 1e9), material
 
     def _host_grid(self, setup: Setup) -> tuple[Elastic3DGrid, Material]:
         """Fields and material in memory; and density, lambda and mu on the simulation grid."""

@@ -152,7 +152,15 @@ def likeness(setup: Setup, *more: Any) -> tuple[Any, ...]:
     text = hashlib.sha256(repr(said).encode())
     for name, values in (model.fields() | model.quality()).items():
         text.update(name.encode() + np.ascontiguousarray(values).tobytes())
-    steps = (plan.spacing, plan.time_step, plan.steps, plan.shape, plan.snapshot_every, setup.phase)
+    steps = (
+        plan.spacing,
+        plan.time_step,
+        plan.steps,
+        plan.shape,
+        plan.snapshot_every,
+        setup.phase,
+        plan.segments,
+    )
     return (text.hexdigest(), steps, setup.order, *more)
 
 

@@ -72,6 +72,8 @@ def test_velocity_that_the_device_does_not_hold_goes_to_the_host():
         forward = solver.forward(SIMULATION, keep=True)
         kernels.append(solver.adjoint(forward, forward.gather).vs)
         assert (device.on_host_bytes > 0) == (memory < 1 << 32)
+    limited = Elastic3D(replace(SMALL, memory_gb=1e-3), device=device)  # nor may the host hold it
+    assert limited.plan(SIMULATION).segments > 1
     np.testing.assert_array_equal(kernels[1], kernels[0])
 
 
