@@ -78,7 +78,7 @@ typedef struct {
     int64_t row, plane, array, origin; /* strides in elements; where point (0, 0, 0) is in an array */
     int64_t cells;                     /* width of the absorbing layer on four sides and at the bottom */
     int64_t bottom; /* first level of the slab of memory variables at the bottom, a multiple of 8 */
-    int64_t depth;  /* levels that the slab has room for, a multiple of 16 */
+    int64_t depth;  /* levels that the slab has room for, to a multiple of 16 */
     int64_t block;  /* rows of a block along y, 0 for whole planes */
     int64_t sweep;  /* time steps of one passage through the grid, at most ELASTIC3D_SWEEP */
     int64_t threads;

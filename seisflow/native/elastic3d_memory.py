@@ -67,8 +67,8 @@ def sizes_of(
     """Strides, the first level of the bottom slab, and lengths of the arrays, in elements."""
     nx, ny, nz = shape
     bottom = max((nz - 1 - cells) // 8 * 8, ALIGN) if cells else _rounded(nz + halo)
-    depth = max(0, _rounded(nz - bottom))
-    row = _rounded(max(nz + halo, bottom + depth))  # whole vectors from the bottom slab on stay in their row
+    depth = max(0, _rounded(nz) - bottom)  # vectors that begin in the bottom slab end at a multiple of ALIGN
+    row = _rounded(nz + halo)
     plane = row * (ny + halo)
     length = (nx + 2 * halo) * plane + 2 * halo * row + 8 * ALIGN
     array = -(-length * itemsize // 4096) * 4096 // itemsize + _STAGGER // itemsize

@@ -91,6 +91,17 @@ def test_bits_do_not_depend_on_threads_blocks_chunks_and_instructions(dtype, ord
         native.use_simd(best)
 
 
+@pytest.mark.parametrize("levels", range(33, 49))
+def test_vectors_that_end_below_the_grid_spoil_nothing(levels):
+    """The layer at the bottom begins at a multiple of 8, a vector of single precision may hold 16 levels."""
+    shape, cells = (22, 22, levels), 8
+    single, *_ = compiled(shape, np.float32, cells, 12)
+    double, *_ = compiled(shape, np.float64, cells, 12)
+    for name in NAMES:
+        exact = double.view(name)
+        assert np.abs(single.view(name) - exact).max() < 2e-5 * np.abs(exact).max(), name
+
+
 def test_snapshots_hold_the_velocity_of_their_step():
     shape, cells = (25, 21, 36), 4
     stored = Snapshots(3, 2, np.full((4, 3, 21, 17, 34), np.nan))
