@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,8 @@ __all__ = ["CudaDevice", "GpuFacts", "gpu_facts", "gpu_problem", "open_device"]
 
 _REMEDY = "install it with `pip install seisflow[gpu]`"
 _SMALL_SHARED = 48 << 10
+_KEPT = 256 << 20
+"""Bytes that CuPy may keep for later while nobody runs anything."""
 _RESERVE = 256 << 20
 """Bytes of a device that are left alone: for the driver, and for other processes that grow a little."""
 
@@ -124,6 +127,25 @@ def open_device(device: str) -> Device | None:
     return None
 
 
+class _Turn(AbstractContextManager[None]):
+    """A lock that a thread may take several times; when it lets go, memory that CuPy keeps for later is given back."""
+
+    def __init__(self, device: CudaDevice) -> None:
+        self.device, self.lock, self.depth = device, threading.RLock(), 0
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        self.depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            if self.depth == 1:
+                self.device.trim()
+        finally:
+            self.depth -= 1
+            self.lock.release()
+
+
 class CudaDevice:
     """One GPU; implements ``seisflow.native.device.Device``.
 
@@ -140,7 +162,7 @@ class CudaDevice:
         self.number = number % max(1, int(cupy.cuda.runtime.getDeviceCount()))
         self._device = cupy.cuda.Device(self.number)
         self._device.use()
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[Any] = _Turn(self)
         properties = cupy.cuda.runtime.getDeviceProperties(self.number)
         self.name = properties["name"].decode()
         self.processors = int(properties["multiProcessorCount"])
@@ -176,7 +198,10 @@ class CudaDevice:
         count = int(np.prod(shape))
         self._device.use()
         try:
-            memory = self.xp.cuda.alloc_pinned_memory(max(1, count) * kind.itemsize)
+            # not from CuPy's pool, which rounds up to a power of two and keeps what is given back
+            memory = self.xp.cuda.PinnedMemoryPointer(
+                self.xp.cuda.PinnedMemory(max(1, count) * kind.itemsize), 0
+            )
         except (self.xp.cuda.runtime.CUDARuntimeError, self.xp.cuda.memory.OutOfMemoryError) as error:
             size = count * kind.itemsize / 1e9
             raise DeviceMemoryError(
@@ -198,6 +223,26 @@ class CudaDevice:
         self._device.use()
         free, _ = self.xp.cuda.runtime.memGetInfo()
         return max(0, int(free) + int(self.xp.get_default_memory_pool().free_bytes()) - _RESERVE)
+
+    def trim(self) -> None:
+        """Give back what CuPy keeps for later, if it is much: to other processes it seems taken."""
+        self._device.use()
+        pool = self.xp.get_default_memory_pool()
+        if pool.free_bytes() > _KEPT:
+            pool.free_all_blocks()
+
+    @contextmanager
+    def short(self) -> Iterator[None]:
+        """Within, memory that runs out in functions of CuPy (cuFFT too) is a ``DeviceMemoryError``."""
+        cuda = self.xp.cuda
+        try:
+            yield
+        except (cuda.memory.OutOfMemoryError, cuda.cufft.CuFFTError) as error:
+            self.xp.get_default_memory_pool().free_all_blocks()
+            raise DeviceMemoryError(
+                f"{self.name} has not enough memory ({error}; {self.free_bytes() / 1e9:.2f} GB are free); end other "
+                "programs on it, use smaller batches, or set device = cpu"
+            ) from error
 
     def launch(
         self,

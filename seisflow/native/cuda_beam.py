@@ -246,7 +246,8 @@ class CudaBeam:
         while first < samples:
             last = min(samples, first + size)
             try:
-                found = self._run(given, (first, last), fixed, tiles, there)
+                with self.device.short():
+                    found = self._run(given, (first, last), fixed, tiles, there)
             except DeviceMemoryError:
                 if size <= _TILE:
                     raise

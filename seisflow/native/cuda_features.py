@@ -84,7 +84,8 @@ def cuda_feature(
     DeviceMemoryError
         If the memory does not suffice.
     """
-    _Run(device, data, live, shape).into(values, result, row)
+    with device.short():
+        _Run(device, data, live, shape).into(values, result, row)
 
 
 class _Run:

@@ -128,7 +128,12 @@ class CudaFilter:
     ) -> None:
         self.device, self.shape, self.alive = device, data.shape, np.ascontiguousarray(live)
         self._host = data
-        xp = device.xp
+        with device.short():
+            self._prepare(data, there)
+
+    def _prepare(self, data: FloatArray, there: tuple[Any, Any] | None) -> None:
+        """Recordings on the device, zero where dead, scaled by powers of two."""
+        device, xp = self.device, self.device.xp
         if there is None:
             raw = device.upload(np.ascontiguousarray(data, dtype=np.float32))
             self._live = device.upload(self.alive.view(np.uint8))
@@ -169,10 +174,11 @@ class CudaFilter:
         """
         check_data(self._host, self.alive, bank, min_live)
         rows = FilterRows.of(bank)
-        run = _Run(self.device, (self._data, self._live), bank, rows)
-        out = run.correlations()
-        stretches = divide_by_share(None, self.alive, bank, rows, min_live, 1)
-        return DeviceCorrelations(self.device, out, stretches, run.flagged)
+        with self.device.short():
+            run = _Run(self.device, (self._data, self._live), bank, rows)
+            out = run.correlations()
+            stretches = divide_by_share(None, self.alive, bank, rows, min_live, 1)
+            return DeviceCorrelations(self.device, out, stretches, run.flagged)
 
     def result(self, bank: FilterBank, *, min_live: float = 0.5) -> FilterResult:
         """Correlations as arrays of the host, in as many parts as the memory asks for."""

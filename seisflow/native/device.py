@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -33,8 +34,9 @@ class Device(Protocol):
 
     name: str
     processors: int
-    lock: Any
-    """Who runs something longer holds it: threads take turns, so that each can plan with the free memory."""
+    lock: AbstractContextManager[Any]
+    """Who runs something longer holds it, again if need be: threads take turns, so that each can plan with the free
+    memory. Whoever lets it go gives back what was kept for later, which other processes may need."""
     shared_bytes: int
     """Most shared memory of a block."""
     total_bytes: int
@@ -62,6 +64,9 @@ class Device(Protocol):
 
     def address(self, array: Any) -> int:
         """Of the first element of an array of the device."""
+
+    def short(self) -> AbstractContextManager[None]:
+        """Within, memory that runs out in functions of ``xp`` is a ``DeviceMemoryError`` too."""
 
     def free_bytes(self) -> int:
         """Memory that can still be taken."""

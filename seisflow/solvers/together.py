@@ -126,7 +126,8 @@ class Meeting:
         group = [wish, *others[: most - 1]]
         while True:
             try:
-                answers = work([each.request for each in group])
+                with self.device.short():
+                    answers = work([each.request for each in group])
             except (DeviceMemoryError, PhysicsError):
                 if len(group) == 1:
                     raise

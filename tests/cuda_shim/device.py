@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import weakref
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,13 @@ class ShimDevice:
 
     def address(self, array):
         return array.ctypes.data
+
+    @contextmanager
+    def short(self):
+        try:
+            yield
+        except MemoryError as error:
+            raise DeviceMemoryError(str(error)) from error
 
     def free_bytes(self):
         return self.memory - self.used
