@@ -45,7 +45,9 @@ typedef struct {
     double *out;                                 /* (steps, records) */
     int64_t x0, x1, y0, y1, z1;                  /* points that are stored, or nodes of a gradient */
     int64_t sx0, sx1, sy0, sy1, sz1; /* points that are stored, where nodes are those of a gradient */
-    real *stored;                    /* (events, 3, x1 - x0, y1 - y0, z1) of one step */
+    real *stored;                    /* (3, x1 - x0, y1 - y0, z1) of one step, of the only event */
+    const int64_t *homes;            /* (events) addresses of what is stored of each; null: `stored` */
+    int64_t shift;                   /* elements from there to the step */
     real *sums;                      /* (events, SUMS, nodes) */
     const real *phi;     /* strengths of the relaxation: PHI_LAM, PHI_MU; null without attenuation */
     real *relaxed;       /* (events, 6 arrays) memory variables of the stresses */
@@ -284,6 +286,10 @@ KERNEL __launch_bounds__(256) elastic_look(const elastic_work p) {
         *p.bad = 1; /* all that write write the same */
 }
 
+DEVICE real *stored_of(const elastic_work &p, int64_t event) {
+    return p.homes ? (real *)p.homes[event] + p.shift : p.stored;
+}
+
 /* Store the velocity. Block: 32 along z, 8 along y. Grid: tiles of z and y, x, events times 3. */
 KERNEL __launch_bounds__(256) elastic_keep(const elastic_work p) {
     const int64_t nx = p.x1 - p.x0, ny = p.y1 - p.y0, across = (p.z1 + 31) / 32;
@@ -292,7 +298,7 @@ KERNEL __launch_bounds__(256) elastic_keep(const elastic_work p) {
                   field = blockIdx.z % 3;
     if (k >= p.z1 || y >= ny)
         return;
-    p.stored[(((event * 3 + field) * nx + x) * ny + y) * p.z1 + k] =
+    stored_of(p, event)[((field * nx + x) * ny + y) * p.z1 + k] =
         p.fields[event * p.state + field * p.array + p.origin + (p.x0 + x) * p.plane + (p.y0 + y) * p.row +
                  k];
 }
@@ -308,7 +314,7 @@ KERNEL __launch_bounds__(256) elastic_correlate(const elastic_work p) {
     const int64_t place = p.origin + (p.x0 + i) * p.plane + (p.y0 + j) * p.row + k, n = p.array;
     const int64_t fx = p.plane, fy = p.row, sy = p.sz1, sx = (p.sy1 - p.sy0) * sy, sn = (p.sx1 - p.sx0) * sx;
     const real *f = p.fields + event * p.state + place, *m = p.material + place;
-    const real *u = p.stored + event * 3 * sn + (p.x0 + i - p.sx0) * sx + (p.y0 + j - p.sy0) * sy + k;
+    const real *u = stored_of(p, event) + (p.x0 + i - p.sx0) * sx + (p.y0 + j - p.sy0) * sy + k;
     const real *v = u + sn, *w = v + sn;
     const int64_t size = nx * ny * nz;
     real *s = p.sums + event * SUMS * size + (i * ny + j) * nz + k;

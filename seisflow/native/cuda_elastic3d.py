@@ -38,7 +38,9 @@ _WORK = struct_type(
         ("records", "i"),
         *((name, "p") for name in ["first", "from", "share", "out"]),
         *((name, "i") for name in ["x0", "x1", "y0", "y1", "z1", "sx0", "sx1", "sy0", "sy1", "sz1"]),
-        *((name, "p") for name in ["stored", "sums", "phi", "relaxed", "relax"]),
+        *((name, "p") for name in ["stored", "homes"]),
+        ("shift", "i"),
+        *((name, "p") for name in ["sums", "phi", "relaxed", "relax"]),
         *((name, "n") for name in ["after", "wide"]),
     ]
 )  # fmt: skip
@@ -91,9 +93,9 @@ class CudaElastic3D:
     ) -> None:
         if grid.slab.total != grid.shape[0]:
             raise InputError("a GPU takes whole grids, not slabs of planes; run one process for each event")
-        if grid.shape[0] > 65535 or events > 65535:
+        if grid.shape[0] > 65535 or 3 * events > 65535:
             raise InputError(
-                f"a GPU takes at most 65535 planes and 65535 events, found {grid.shape[0]}, {events}"
+                f"a GPU takes at most 65535 planes and 21845 events, found {grid.shape[0]}, {events}"
             )
         self.device, self.host, self.events, self.host_bytes = device, grid, events, host_bytes
         self.shape, self.dtype, self.box = grid.shape, grid.dtype, grid.box
@@ -128,6 +130,7 @@ class CudaElastic3D:
         self._graphs: dict[int, Callable[[], None]] = {}
         self._sent: list[Any] = [None, None]
         self._here = [0, 0]
+        self._homes: tuple[tuple[int, ...], Any] = ((), None)
         self._turn = 0
         self._set(**numbers, **{name: device.address(array) for name, array in self.arrays.items()})
 
@@ -268,14 +271,31 @@ class CudaElastic3D:
             work[name] = self.device.address(array)
         return work
 
+    def _all(self, stored: Sequence[Snapshots], slot: int, box: dict[str, int]) -> npt.NDArray[Any] | None:
+        """The struct for a kernel that takes all events; None if there is one, or velocity is on the host."""
+        if self.events == 1 or any(self.device.on_host(kept.data) for kept in stored):
+            return None
+        places = tuple(self.device.address(kept.data) for kept in stored)
+        if self._homes[0] != places:
+            self._homes = places, self.device.upload(np.array(places, dtype=np.int64))
+        work = self.work.copy()
+        shift = slot * int(np.prod(self.snapshot_shape(1)))
+        for name, value in {**box, "homes": self.device.address(self._homes[1]), "shift": shift}.items():
+            work[name] = value
+        return work
+
     def _keep(self, stored: Sequence[Snapshots], number: int) -> None:
-        box = self._stored_box()
-        tiles = self._tiles((box["x1"] - box["x0"], box["y1"] - box["y0"], box["z1"]), 3)
+        box, slot = self._stored_box(), number // stored[0].every - stored[0].first
+        shape = box["x1"] - box["x0"], box["y1"] - box["y0"], box["z1"]
+        together = self._all(stored, slot, box)
+        if together is not None:
+            self._launch("elastic_keep", self._tiles(shape, 3 * self.events), (32, 8), together)
+            return
         for event, kept in enumerate(stored):
-            slot = number // kept.every - kept.first
             spilled = self.device.on_host(kept.data)
             target = self._buffer() if spilled else kept.data[slot]
-            self._launch("elastic_keep", tiles, (32, 8), self._event(event, box, stored=target))
+            work = self._event(event, box, stored=target)
+            self._launch("elastic_keep", self._tiles(shape, 3), (32, 8), work)
             if spilled:
                 self._sent[self._turn] = self.device.send(target, kept.data[slot])
 
@@ -415,7 +435,13 @@ class CudaElastic3D:
             "z1": nz - cells,
             "after": int(after),
         }
-        for event, kept in enumerate(self._each(snapshots)):
+        each = self._each(snapshots)
+        together = self._all(each, slot, box)
+        if together is not None:
+            together["sums"] = self.device.address(sums)
+            self._launch("elastic_correlate", self._tiles(self.box, self.events), (32, 8), together)
+            return
+        for event, kept in enumerate(each):
             stored = kept.data[slot]
             if self.device.on_host(stored):
                 stored = self._back(stored)
