@@ -53,6 +53,8 @@ from seisflow.solvers.together import (
 __all__ = ["Elastic3D", "Elastic3DForward"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_KEPT = 2e9
+"""Bytes of a simulation up to which its material is kept for the next event."""
 _LOSS_WORK = 1.5
 """What a point costs with attenuation, over what it costs without."""
 
@@ -272,9 +274,9 @@ class Elastic3D:
 
     def _several(self, setups: Sequence[Setup]) -> tuple[CudaElastic3D, Material]:
         """Fields of several events in one model on the GPU."""
-        grid, material = self._host_grid(setups[0])
         if self.device is None:
             raise InputError("several events in one launch need a GPU")
+        grid, material = self._known_grid(setups[0], self.device)
         each = self.config.memory_gb * 1e9 / len(setups)
         return CudaElastic3D(self.device, grid, len(setups), host_bytes=each), material
 
@@ -406,10 +408,22 @@ class Elastic3D:
 
     def _grid(self, setup: Setup) -> tuple[Elastic3DGrid | CudaElastic3D, Material]:
         """Fields and material in memory, or on the GPU; and density, lambda and mu on the simulation grid."""
-        grid, material = self._host_grid(setup)
         if self.device is None:
-            return grid, material
+            return self._host_grid(setup)
+        grid, material = self._known_grid(setup, self.device)
         return CudaElastic3D(self.device, grid, host_bytes=self.config.memory_gb * 1e9), material
+
+    def _known_grid(self, setup: Setup, device: Device) -> tuple[Elastic3DGrid, Material]:
+        """As ``_host_grid``; for a GPU, which only reads it, the last one is kept: other events have the same."""
+        meeting, key = Meeting.of(device), likeness(setup, self.config)
+        if meeting.made is None or meeting.made[0] != key:
+            meeting.made = None
+            found = self._host_grid(setup)
+            if setup.plan.forward_bytes > _KEPT:
+                return found
+            meeting.made = key, found
+        made: tuple[Elastic3DGrid, Material] = meeting.made[1]
+        return made
 
     def _host_grid(self, setup: Setup) -> tuple[Elastic3DGrid, Material]:
         """Fields and material in memory; and density, lambda and mu on the simulation grid."""

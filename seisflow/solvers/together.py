@@ -74,6 +74,8 @@ class Meeting:
     waiting: list[_Wish] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     """How many ran together, run by run."""
+    made: tuple[Any, Any] | None = None
+    """What was made last for simulations of one likeness."""
 
     @classmethod
     def of(cls, device: Device) -> Meeting:
