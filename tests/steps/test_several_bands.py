@@ -107,6 +107,12 @@ def test_an_iteration_of_several_bands_is_measured_resumed_and_asked_by_band(pro
     total = sum(row["count_star()"] for row in found)
     mean = sum(row["avg(misfit_after)"] * row["count_star()"] for row in found) / total
     assert mean == pytest.approx(gained["misfit"][1], rel=1e-12) and total == gained["windows"]
+    kept = "select band, count(*) as n from {} where kept and iteration = 1 group by band order by band"
+    found = []
+    for table in ("candidates", "measurements"):
+        with ask(both, kept.format(table)) as answer:
+            found.append(answer.read_all().to_pylist())
+    assert found[0] == found[1] and len(found[0]) == 2
 
 
 def test_periods_beside_bands_are_refused(project):
