@@ -35,6 +35,9 @@ class WeightConfig:
     balance : bool
         A category (phases, component and band) counts in each event as its factors say, however many windows it has.
         Without it each of its windows does.
+    balance_limit : float
+        Most that balancing multiplies the windows of a category by: a single window cannot carry the part of a whole
+        category. What that takes from it goes to the others.
     signal_to_noise : float, optional
         Windows whose signal to noise is less count less, in proportion.
     """
@@ -46,6 +49,7 @@ class WeightConfig:
     components: Mapping[str, float] = field(default_factory=dict)
     phases: Mapping[str, float] = field(default_factory=dict)
     balance: bool = False
+    balance_limit: float = 3.0
     signal_to_noise: float | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +63,8 @@ class WeightConfig:
         for name, value in numbers.items():
             if value is not None and value != "auto" and not (float(value) > 0 and np.isfinite(float(value))):
                 raise InputError(f"{name} = {value}: must be positive")
+        if not self.balance_limit >= 1:
+            raise InputError(f"balance_limit = {self.balance_limit}: must be 1 or more")
         unknown = set(self.components) - set("ZRTEN")
         if unknown:
             raise InputError(f"components: {', '.join(sorted(unknown))} is none of Z, R, T, E, N")

@@ -50,8 +50,7 @@ def weigh(
     scale = dict.fromkeys(shares, 1.0)
     if config.balance and windows:
         sums = _sums(windows, [a * b for a, b in zip(receivers, noise, strict=True)], _category)
-        whole = sum(sums.values()) / sum(shares.values())
-        scale = {category: whole / total for category, total in sums.items()}
+        scale = _balanced(sums, shares, config.balance_limit)
     return tuple(
         window.weighted(
             source=source,
@@ -61,6 +60,24 @@ def weigh(
         )
         for window, receiver, quiet in zip(windows, receivers, noise, strict=True)
     )
+
+
+def _balanced(sums: Mapping[Key, float], shares: Mapping[Key, float], limit: float) -> dict[Key, float]:
+    """Factors that give each category its share of the sum of weights, none more than ``limit`` times the mean.
+
+    Categories at the limit get what that allows; the others share what is left.
+    """
+    whole = sum(sums.values())
+    most = limit * whole / sum(shares[key] * total for key, total in sums.items())
+    found: dict[Key, float] = {}
+    while True:
+        free = [key for key in sums if key not in found]
+        left = whole - sum(shares[key] * sums[key] * factor for key, factor in found.items())
+        each = left / sum(shares[key] for key in free) if free else 0.0
+        above = [key for key in free if each / sums[key] > most]
+        if not above:
+            return found | {key: each / sums[key] for key in free}
+        found |= dict.fromkeys(above, most)
 
 
 def _waves(window: Window) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def test_receivers_count_by_density_and_the_sum_of_weights_stays():
 def test_each_category_contributes_as_it_is_told_however_many_windows_it_has():
     given = windows("Z") + windows("T", names=["XX.S00", "XX.S13"])
     given += [Window(each.station, "Z", each.start, each.end, band=1) for each in windows("Z")[:7]]
-    config = WeightConfig(receivers="auto", components={"T": 2.0}, balance=True)
+    config = WeightConfig(receivers="auto", components={"T": 2.0}, balance=True, balance_limit=100)
     found = weigh(given, STATIONS, config, source=0.5, bands={1: 0.25})
     share = {}
     for window in found:
@@ -115,6 +115,19 @@ def test_each_category_contributes_as_it_is_told_however_many_windows_it_has():
     assert {(w.band, w.component): w.weight for w in plain} == {(0, "Z"): 1, (0, "T"): 2, (1, "Z"): 0.25}
 
 
+def test_a_single_window_does_not_carry_the_part_of_a_category():
+    given = windows("Z", "R") + windows("T", names=["XX.S00"])
+    found = weigh(given, STATIONS, WeightConfig(balance=True))
+    weights = {component: [w.weight for w in found if w.component == component] for component in "ZRT"}
+    assert weights["T"] == [pytest.approx(3.0)]
+    assert sum(weights["Z"]) == pytest.approx(sum(weights["R"])) == pytest.approx((len(given) - 3) / 2)
+    free = weigh(given, STATIONS, WeightConfig(balance=True, balance_limit=1000))
+    assert free[-1].weight == pytest.approx(len(given) / 3)
+    equal = weigh(given, STATIONS, WeightConfig(balance=True, balance_limit=1))
+    assert [w.weight for w in equal] == pytest.approx([1.0] * len(given))
+    assert sum(w.weight for w in found) == pytest.approx(len(given))
+
+
 def test_noisy_windows_count_less_and_unknown_noise_does_not():
     given = [Window("XX.S00", "Z", 0, 9, signal_to_noise=noise) for noise in (2.0, 5.0, 20.0, None)]
     found = weigh(given, STATIONS, WeightConfig(signal_to_noise=5.0))
@@ -123,7 +136,13 @@ def test_noisy_windows_count_less_and_unknown_noise_does_not():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"receivers": -1.0}, {"sources": float("nan")}, {"components": {"Q": 1.0}}, {"phases": {"P": 0.0}}],
+    [
+        {"receivers": -1.0},
+        {"sources": float("nan")},
+        {"components": {"Q": 1.0}},
+        {"phases": {"P": 0.0}},
+        {"balance_limit": 0.5},
+    ],
 )
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(InputError, match=next(iter(settings))):
