@@ -53,6 +53,8 @@ class BackprojectionConfig:
         their stations.
     station_weights, phase_weights : dict of str to float
         Positive; 1 for what is not named. The weight of a row is the product.
+    precision : {"single", "half"}
+        ``half`` rounds features to 11 bits, which halves what a GPU moves; the beam is the same with and without one.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -64,6 +66,7 @@ class BackprojectionConfig:
     min_stations: int = 4
     station_weights: dict[str, float] = field(default_factory=dict)
     phase_weights: dict[str, float] = field(default_factory=dict)
+    precision: Literal["single", "half"] = "single"
 
     def __post_init__(self) -> None:
         if self.bounds not in ("strict", "flexible"):
@@ -249,6 +252,9 @@ def _given(
     if isinstance(features, DeviceFeatures):
         return BeamInput(features.capped(), features.live.view(np.bool_), weights, least, strict)
     values, live = np.ascontiguousarray(features.capped()), np.ascontiguousarray(features.live)
+    if config.precision == "half":
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused as not finite
+            values = values.astype(np.float16).astype(np.float32)
     return BeamInput(values, live, weights, least, strict)
 
 
@@ -312,7 +318,8 @@ class Backprojector:
         if self._plan is None or rows != self._rows:
             chosen, self._use = _checked(features, self.delays, self.config)
             self._plan, self._rows = BeamPlan(chosen.samples, self._use), rows
-            self._on_device = None if self.device is None else CudaBeam(self.device, self._plan)
+            half = self.config.precision == "half"
+            self._on_device = None if self.device is None else CudaBeam(self.device, self._plan, half=half)
         _check_interval(features, self.delays)
         there = isinstance(features, DeviceFeatures)
         if self._on_device is None or self.device is None:

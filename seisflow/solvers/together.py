@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from seisflow.domain import FloatArray, Kernel
-from seisflow.errors import PhysicsError
+from seisflow.errors import PhysicsError, SeisflowError
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.device import Device, DeviceMemoryError
 from seisflow.native.elastic3d import Entries, Snapshots
@@ -130,7 +130,7 @@ class Meeting:
             try:
                 with self.device.short():
                     answers = work([each.request for each in group])
-            except (DeviceMemoryError, PhysicsError):
+            except SeisflowError:  # memory is short, or one of them is at fault
                 if len(group) == 1:
                     raise
                 group = group[: (len(group) + 1) // 2]

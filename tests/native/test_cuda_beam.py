@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from seisflow.detection.backprojection import BackprojectionConfig, Backprojector, Delays, shift_stations
+from seisflow.detection.device_features import DeviceFeatures
+from seisflow.domain import Features
 from seisflow.errors import InputError
 from seisflow.native.beam import BeamInput, BeamPlan
 from seisflow.native.cuda_beam import CudaBeam
@@ -104,3 +107,28 @@ def test_too_little_memory_is_said():
     device.memory = 100
     with pytest.raises(DeviceMemoryError, match="bytes"):
         beam.maximum(make(delays, nt=500)[1])
+
+
+@with_devices("shuffled")
+@pytest.mark.parametrize("precision", ["single", "half"])
+def test_features_of_the_host_and_of_the_device_give_the_same_bits(precision, device):
+    samples, _ = geometry(shape=(4, 3, 3))
+    _, given = make(samples, nt=300, gaps=2)
+    stations, phases = tuple(f"S{n}" for n in range(samples.shape[1])), ("P", "S")
+    features = Features(stations, phases, given.values, given.live, 0.0, 0.04, ceilings=(3.0, 1.5))
+    there = DeviceFeatures(
+        device, stations, phases, device.upload(features.values), device.upload(features.live.view(np.uint8)), 0.0,
+        0.04, (3.0, 1.5),
+    )  # fmt: skip
+    config = BackprojectionConfig(precision=precision, min_stations=2)
+    delays = Delays(stations, phases, samples, 0.04)
+    beams = [
+        Backprojector(delays, config, 1, gpu)(each)
+        for gpu, each in ((None, features), (device, features), (device, there), (None, there))
+    ]
+    for beam in beams[1:]:
+        for name in ("maximum", "node", "live"):
+            np.testing.assert_array_equal(getattr(beam, name), getattr(beams[0], name))
+    moved = [shift_stations(each, 3, 0.1) for each in (features, there)]
+    np.testing.assert_array_equal(moved[1].on_host().values, moved[0].values)
+    np.testing.assert_array_equal(moved[1].part(20, 90).on_host(5, 30).live, moved[0].part(25, 50).live)
