@@ -15,6 +15,7 @@ from seisflow.errors import InputError, PhysicsError
 __all__ = [
     "NullPeaks", "ThresholdConfig", "false_alarms", "peaks", "running_median_mad", "spaced", "threshold",
     "threshold_for_rate",
+    "tops_among",
 ]  # fmt: skip
 
 DAY = 86400.0
@@ -235,7 +236,7 @@ def peaks(series: FloatArray, threshold: FloatArray | float, separation: int) ->
         return np.zeros(0, dtype=np.int64)
     if not np.isfinite(series.sum(dtype=np.float64)):
         raise InputError("the series is not finite; repair the features")
-    found = _high_tops(series, threshold)
+    found = tops_among(series, np.flatnonzero(series > threshold))
     return spaced(found, series[found], separation)
 
 
@@ -267,16 +268,28 @@ def spaced(found: npt.NDArray[np.int64], heights: FloatArray, separation: int) -
     return result
 
 
-def _high_tops(series: FloatArray, threshold: FloatArray | float) -> npt.NDArray[np.int64]:
-    """The tops of a series above a threshold; most samples are below, and are not looked at twice."""
-    high = np.flatnonzero(series > threshold)
+def tops_among(series: FloatArray, high: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Local maxima of a series among some of its samples; most samples are not looked at.
+
+    Parameters
+    ----------
+    series : ndarray (nt,)
+    high : ndarray of int64 (n,)
+        Samples that may be maxima, ascending.
+
+    Returns
+    -------
+    ndarray of int64 (m,)
+        Those that are, ascending; of a flat top its middle.
+    """
     heights = series[high]
     before = np.where(high > 0, series[high - 1], -np.inf)
     after = np.where(high < series.size - 1, series[np.minimum(high + 1, series.size - 1)], -np.inf)
     maybe = (heights >= before) & (heights >= after)
     if (heights[maybe] > np.maximum(before, after)[maybe]).all():
         return high[maybe]
-    return np.intersect1d(high, _tops(series), assume_unique=True)  # some are flat
+    found: npt.NDArray[np.int64] = np.intersect1d(high, _tops(series), assume_unique=True)
+    return found  # some are flat
 
 
 def _tops(series: FloatArray) -> npt.NDArray[np.int64]:

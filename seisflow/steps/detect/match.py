@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from seisflow.config import digest
 from seisflow.detection.correlation import (
@@ -29,7 +28,14 @@ from seisflow.detection.matches import (
     top_between_samples,
 )
 from seisflow.detection.shifted import shift_recordings
-from seisflow.detection.threshold import NullPeaks, ThresholdConfig, false_alarms, peaks, threshold
+from seisflow.detection.threshold import (
+    NullPeaks,
+    ThresholdConfig,
+    false_alarms,
+    spaced,
+    threshold,
+    tops_among,
+)
 from seisflow.detection_config import MatchingConfig
 from seisflow.domain import Arrival, Catalog, Continuous, Detection, FloatArray, Magnitude, Template
 from seisflow.errors import PhysicsError
@@ -124,9 +130,8 @@ class MatchedFilter:
             return _Found(found, live, refused)
         for batch in search:
             for number, cc, share in zip(batch.numbers, batch.cc, batch.live, strict=True):
-                shares = _shares(share, cc.size, least)
-                live = max(live, float(np.count_nonzero(shares)) * data.interval)
-                found += _peaks(data, number, cc, shares, self.config.matches, part)
+                live = max(live, _searched(share, cc.size, least) * data.interval)
+                found += _peaks(data, (number, cc, share), least, self.config.matches, part)
         return _Found(found, live, refused)
 
     def merged(self, peaks: Sequence[Match]) -> list[Match]:
@@ -286,57 +291,58 @@ def _recordings(
         return there.on_host(), OnDevice(device, there), faults
 
 
-def _shares(share: LiveShare, count: int, least: float) -> FloatArray:
-    """Share of the weights of a template that is live at each sample; 0 where it is too little for a correlation."""
-    starts = np.minimum(np.append(share.starts, count), count)
-    result: FloatArray = np.repeat(np.where(share.shares >= least, share.shares, 0), np.diff(starts))
-    return result
+def _searched(share: LiveShare, count: int, least: float) -> float:
+    """Samples at which enough of the weights of a template is live."""
+    lengths = np.diff(np.minimum(np.append(share.starts, count), count))
+    return float(lengths[share.shares >= least].sum())
 
 
 def _peaks(
     data: Continuous,
-    number: int,
-    cc: FloatArray,
-    shares: FloatArray,
+    found: tuple[int, FloatArray, LiveShare],
+    least: float,
     config: MatchConfig,
     part: float,
 ) -> list[Match]:
     """Peaks of one correlation above a part of its threshold.
 
-    A mean over fewer channels scatters more: where only a share is live, more is asked for.
+    A mean over fewer channels scatters more: where only a share is live, more is asked for. The threshold is worked out
+    only at samples above the lowest it has anywhere, which are few.
     """
-    alive = shares > 0
-    if not alive.any():
-        return []
-    limit = part * _threshold(cc, alive, data.interval, config.threshold)
-    np.divide(limit, np.sqrt(shares), out=limit, where=alive, casting="same_kind")
-    series = cc if alive.all() else np.where(alive, cc, 0)
-    places = peaks(series, np.where(alive, limit, np.inf), max(1, round(config.separation / data.interval)))
+    number, cc, share = found
+    stride, levels = _levels(cc, share, least, data.interval, config.threshold)
+    high = np.flatnonzero(cc > part * levels.min())
+    shares = share.at(high)
+    high, shares = high[shares >= least], shares[shares >= least]
+    limits = part * np.interp(high / stride, np.arange(levels.size), levels).astype(np.float32)
+    limits /= np.sqrt(shares)
+    above = cc[high] > limits
+    tops = tops_among(cc, high[above])
+    places = spaced(tops, cc[tops], max(1, round(config.separation / data.interval)))
+    limit_at = dict(zip(high.tolist(), limits, strict=True))
     return [
         Match(
             data.start + place * data.interval,
             number,
             float(cc[place]),
-            float(limit[place] / part),
-            top_between_samples(series, place) * data.interval,
+            float(limit_at[place] / part),
+            top_between_samples(cc, place) * data.interval,
         )
         for place in places.tolist()
     ]
 
 
-def _threshold(
-    cc: FloatArray, alive: npt.NDArray[np.bool_], interval: float, config: ThresholdConfig
-) -> FloatArray:
-    """The threshold of a correlation, from some of the samples: the median of thousands does not need them all."""
+def _levels(
+    cc: FloatArray, share: LiveShare, least: float, interval: float, config: ThresholdConfig
+) -> tuple[int, FloatArray]:
+    """The threshold of a correlation at every so manieth sample: the median of thousands does not need them all."""
     stride = median_stride(config.window, interval)
     if config.kind == "rate":  # what false alarms reach so often is known when all is searched
         config = replace(config, kind="mad")
-    coarse = threshold(cc[::stride], alive[::stride], interval * stride, config)
-    if stride == 1:
-        return coarse
-    where = np.arange(cc.size) / stride
-    result: FloatArray = np.interp(where, np.arange(coarse.size), coarse).astype(np.float32)
-    return result
+    alive = share.at(np.arange(0, cc.size, stride)) >= least
+    if not alive.any():
+        return stride, np.full(1, np.inf, dtype=np.float32)
+    return stride, threshold(cc[::stride], alive, interval * stride, config)
 
 
 def _described(
