@@ -13,7 +13,8 @@ import time
 
 from common import ROOT, TARGET, TARGET_TF, Case, Skipped
 
-CASES = ("full_space", "convergence", "lamb", "layers", "loh1", "gil7", "dispersion", "contrast", "long_run")
+CASES = ("full_space", "convergence", "lamb", "layers", "loh1", "loh3", "gil7", "dispersion", "contrast", "long_run",
+         "orders")  # fmt: skip
 PAGE, PICTURES = ROOT / "docs" / "verification.md", ROOT / "docs" / "pictures"
 HEAD = f"""# Verification of `elastic3d`
 

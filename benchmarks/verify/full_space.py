@@ -22,8 +22,8 @@ THERE = [(3300.0, 2100.0, 12600.0), (-1900.0, 3600.0, 15500.0), (-200.0, -1400.0
 FORCE = Force(2e12, -1e12, 3e12)
 
 
-def simulate(source, order: int, points: float, time_step: float | None = None):
-    """Found and expected velocity (stations, 3, nt), and the time step."""
+def simulate(source, order: int, points: float, time_step: float | None = None, *, planned: bool = False):
+    """Found and expected velocity (stations, 3, nt), the time step, and on demand the plan."""
     grid = Grid((-5000.0, -5000.0, 0.0), (1000.0,) * 3, (11, 11, 20))
     model = Model(grid, EQUATOR, *(np.full(grid.shape, value) for value in (VP, VS, RHO)))
     stations = tuple(
@@ -34,7 +34,8 @@ def simulate(source, order: int, points: float, time_step: float | None = None):
         SourceTimeFunction(half_duration=1.628 * WIDTH),
     )  # fmt: skip
     config = Elastic3DConfig(spacing=VS * PERIOD / points, order=order, time_step=time_step)
-    gather = Elastic3D(config, THREADS).forward(Simulation(model, event, stations, 2.9, PERIOD / 1.25)).gather
+    forward = Elastic3D(config, THREADS).forward(Simulation(model, event, stations, 2.9, PERIOD / 1.25))
+    gather = forward.gather
     keep = (gather.times <= 2.9) & (gather.times > -1.0)
     rows = []
     for place in THERE:
@@ -46,7 +47,8 @@ def simulate(source, order: int, points: float, time_step: float | None = None):
             expected = moment_velocity(closed[0], source.cartesian(), *closed[1:])
         expected[2] *= -1
         rows.append(expected)
-    return gather.times[keep], gather.data[:, :, keep], np.array(rows), gather.interval
+    found = gather.times[keep], gather.data[:, :, keep], np.array(rows), gather.interval
+    return (*found, forward.held.setup.plan) if planned else found
 
 
 def run(quick: bool = False) -> Case:

@@ -7,7 +7,7 @@ wavenumbers in a layered half-space. The interface lies half way between two lev
 from __future__ import annotations
 
 import numpy as np
-from common import THREADS, Case, draw_traces, legend, misfits, new_figure
+from common import THREADS, Case, draw_traces, legend, misfits, new_figure, resampled
 from layered_truth import GENERAL, compare
 
 HALF_SPACE = [(np.inf, 6000.0, 3464.0, 2700.0)]
@@ -27,14 +27,14 @@ def run(quick: bool = False) -> Case:
     for column, (name, layers, depth, places, duration, bottom) in enumerate(MEDIA[: 1 if quick else 2]):
         for order, points in ((4, 8.0), (8, 5.5)):
             for interface in ("",) if layers else ("half way", "on a level"):
-                there = layers or _layered(points, interface)
+                there = layers or layered(points, interface)
                 _, forward, (times, expected) = compare(
                     there, GENERAL, depth, places, period=PERIOD, points=points, duration=duration, bottom=bottom,
                     margin=6000.0, fine=20 if not layers else 1, threads=THREADS, order=order, over=1.25,
                 )  # fmt: skip
                 keep = times < duration
                 for number, place in enumerate(places):
-                    found = _at(forward.gather, number, times[keep])
+                    found = resampled(forward.gather, number, times[keep])
                     values = misfits(
                         found, expected[number][:, keep], times[1] - times[0], (PERIOD, 4 * PERIOD)
                     )
@@ -53,14 +53,8 @@ def run(quick: bool = False) -> Case:
     return case
 
 
-def _at(gather, number, times):
-    from common import resampled
-
-    return resampled(gather, number, times)
-
-
-def _layered(points: float, interface: str):
-    """A layer of about 6.2 km whose bottom lies half way between two levels, or on one."""
+def layered(points: float, interface: str):
+    """Give a layer of about 6.2 km whose bottom lies half way between two levels, or on one."""
     spacing = VS * PERIOD / points
     level = np.round(6200.0 / spacing)
     thickness = (level + (0.5 if interface == "half way" else 0.0)) * spacing

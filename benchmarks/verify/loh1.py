@@ -31,12 +31,12 @@ def moment_rate() -> SourceTimeFunction:
     return SourceTimeFunction("samples", samples=tuple(pulse), start=float(lag[0]), interval=step)
 
 
-def simulate(order: int, spacing: float):
+def simulate(order: int, spacing: float, layers=LAYERS, reference: float | None = None):
     """The gather of the receiver."""
     low, high, bottom = (-3000.0, -3000.0), (8500.0, 10500.0), 6500.0
     shape = tuple(int(np.ceil((b - a) / spacing)) + 1 for a, b in zip(low, high, strict=True))
     grid = Grid((*low, 0.0), (spacing, spacing, 10.0), (*shape, int(bottom / 10) + 1))
-    model = columns(LAYERS, grid)
+    model = columns(layers, grid, reference)
     event = Event("e", 0.0, *EQUATOR.to_geographic(0.0, 0.0), DEPTH, STRIKE_SLIP, moment_rate())
     stations = (Station("XX", "S", *EQUATOR.to_geographic(*PLACE)),)
     config = Elastic3DConfig(spacing=spacing, order=order)
