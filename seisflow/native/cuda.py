@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = ["CudaDevice", "GpuFacts", "gpu_facts", "gpu_problem", "open_device"]
 
 _REMEDY = "install it with `pip install seisflow[gpu]`"
 _SMALL_SHARED = 48 << 10
+_TO_DEVICE, _TO_HOST = 1, 2
+"""Of ``cudaMemcpyKind``."""
 _KEPT = 256 << 20
 """Bytes that CuPy may keep for later while nobody runs anything."""
 _RESERVE = 256 << 20
@@ -169,6 +172,10 @@ class CudaDevice:
         self.total_bytes = int(properties["totalGlobalMem"])
         self.shared_bytes = int(properties.get("sharedMemPerBlockOptin", _SMALL_SHARED))
         self._copies: Any = None
+        with suppress(ImportError):  # part of CuPy, but not of all that it loads at once
+            import_module("cupy.cuda.cufft")
+        transforms = getattr(getattr(cupy.cuda, "cufft", None), "CuFFTError", None)
+        self._shortages = tuple(e for e in (cupy.cuda.memory.OutOfMemoryError, transforms) if e is not None)
         self._kernels: dict[tuple[str, str, Options], Any] = {}
         self._modules: dict[tuple[str, Options], Any] = {}
 
@@ -234,10 +241,9 @@ class CudaDevice:
     @contextmanager
     def short(self) -> Iterator[None]:
         """Within, memory that runs out in functions of CuPy (cuFFT too) is a ``DeviceMemoryError``."""
-        cuda = self.xp.cuda
         try:
             yield
-        except (cuda.memory.OutOfMemoryError, cuda.cufft.CuFFTError) as error:
+        except self._shortages as error:
             self.xp.get_default_memory_pool().free_all_blocks()
             raise DeviceMemoryError(
                 f"{self.name} has not enough memory ({error}; {self.free_bytes() / 1e9:.2f} GB are free); end other "
@@ -278,13 +284,13 @@ class CudaDevice:
 
     def send(self, array: Any, host: npt.NDArray[Any]) -> Any:
         """Copy to pinned memory on a stream of its own, after what was launched."""
-        return self._copy(host.ctypes.data, self.address(array), host.nbytes, "memcpyDeviceToHost")
+        return self._copy(host.ctypes.data, self.address(array), host.nbytes, _TO_HOST)
 
     def fetch(self, host: npt.NDArray[Any], array: Any) -> Any:
         """Copy from pinned memory on a stream of its own, after what was launched."""
-        return self._copy(self.address(array), host.ctypes.data, host.nbytes, "memcpyHostToDevice")
+        return self._copy(self.address(array), host.ctypes.data, host.nbytes, _TO_DEVICE)
 
-    def _copy(self, target: int, source: int, size: int, kind: str) -> Any:
+    def _copy(self, target: int, source: int, size: int, kind: int) -> Any:
         self._device.use()
         cuda = self.xp.cuda
         if self._copies is None:
@@ -292,7 +298,7 @@ class CudaDevice:
         ready, done = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
         ready.record(cuda.get_current_stream())
         self._copies.wait_event(ready)
-        cuda.runtime.memcpyAsync(target, source, size, getattr(cuda.runtime, kind), self._copies.ptr)
+        cuda.runtime.memcpyAsync(target, source, size, kind, self._copies.ptr)
         done.record(self._copies)
         return done
 

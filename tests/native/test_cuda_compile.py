@@ -1,11 +1,16 @@
 """Every CUDA source compiles as at run time, for three architectures, and takes no more of a GPU than is stated."""
 
+import re
+import shutil
+import subprocess
+
 import pytest
 
-from seisflow.native.device import options
+from seisflow.native.device import cuda_source, options
 from tests.cuda_shim import nvrtc
-from tests.cuda_shim.device import kernels_of
+from tests.cuda_shim.device import COMPILER, HERE, kernels_of
 
+NVCC = shutil.which("nvcc")
 LIBRARY, REASON = nvrtc.library()
 VARIANTS = {
     "beam": [{}, {"HALF": 1}],
@@ -68,6 +73,53 @@ def test_compiles_without_spills(stem, variant, architecture):
     for name, (registers, _, stores, loads) in usage.items():
         assert stores == loads == 0, f"{name} spills {stores} bytes for sm_{architecture}"
         assert registers <= MOST[name], f"{name} takes {registers} registers for sm_{architecture}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NVCC is None, reason="no nvcc")
+@pytest.mark.parametrize("architecture", [75, 80, 90])
+@pytest.mark.parametrize("stem", VARIANTS)
+def test_compiles_with_nvcc_too(stem, architecture, tmp_path):
+    command = [
+        NVCC,
+        "-std=c++17",
+        f"-arch=sm_{architecture}",
+        "-cubin",
+        "-Xptxas",
+        "-v",
+        "-o",
+        tmp_path / "made.cubin",
+    ]
+    source = tmp_path / f"{stem}.cu"
+    source.write_text(cuda_source(stem))
+    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    stores = [int(n) for n in re.findall(r"(\d+) bytes spill stores", done.stderr)]
+    assert len(stores) == len(kernels_of(stem))
+    assert not any(stores)
+
+
+def narrowed(stem, text, folder):
+    """What g++ says about numbers that lose bits in a source: an index of a large array would be wrong."""
+    (folder / "shim").mkdir(exist_ok=True)
+    (folder / "shim" / "cuda_shim.h").write_text((HERE / "cuda_shim.h").read_text())
+    source = folder / f"{stem}.cpp"
+    source.write_text(f"#include <cuda_shim.h>\n{text}")
+    flags = ["-std=c++17", "-fsyntax-only", "-Wconversion", "-Wno-sign-conversion", "-Wno-float-conversion"]
+    done = subprocess.run(
+        [COMPILER, *flags, "-isystem", folder / "shim", source], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stderr.splitlines() if "[-Wconversion]" in line]
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C++ compiler (g++)")
+@pytest.mark.parametrize("stem", VARIANTS)
+def test_no_index_is_narrowed_unseen(stem, tmp_path):
+    text = cuda_source(stem)
+    assert not narrowed(stem, text, tmp_path)
+    wrong = text + "\nDEVICE int32_t wrong(int64_t i) { int32_t k = i * 4; return k; }\n"
+    assert len(narrowed(stem, wrong, tmp_path)) == 1
 
 
 def test_every_kernel_has_a_bound():
