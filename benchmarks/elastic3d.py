@@ -43,7 +43,9 @@ def problem(points, steps, cells=0, threads=1, dtype=np.float32):
         grid,
         grid.sources(Entries.join([]), np.zeros((steps, 1))),
         grid.sources(Entries.join(parts), 1e6 * ((1 - 2 * w) * np.exp(-w))[:, None]),
-        grid.receivers(entries("vx", Place(middle + 20, middle, middle), 0, source=False), out),
+        grid.receivers(
+            entries("vx", Place(middle + min(20, points // 4), middle, middle), 0, source=False), out
+        ),
         out,
     )
 

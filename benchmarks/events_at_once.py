@@ -3,7 +3,7 @@
     python benchmarks/events_at_once.py [--points 30 50 80] [--steps 400] [--threads 2] [--rounds 3]
 
 Forward runs of the solver as a user's ``iterate`` makes them (plan, material, run, seismograms), as many events as
-threads in a round, wall clock and share of the cores that was busy. The last column is the speed of the kernel alone on
+threads in a round: by wall clock, the share of the cores that was busy, and by processor time. The last column is the speed of the kernel alone on
 one thread: where a small grid, which lies in the caches, is no faster by point than a large one, there is nothing to be
 gained from events that share the material in one run.
 """
@@ -47,15 +47,15 @@ def main() -> None:
     )
     for points in given.points:
         simulation = gradient.problem(points, given.steps, 4, loss=False)
-        together, alone = Elastic3D(Elastic3DConfig(), many), Elastic3D(Elastic3DConfig(), 1)
-        plan = alone.plan(simulation)
+        together, single = Elastic3D(Elastic3DConfig(), many), Elastic3D(Elastic3DConfig(), 1)
+        plan = single.plan(simulation)
         work = many * np.prod(plan.shape) * plan.steps / 1e6
 
         def in_turn(solver=together, sim=simulation) -> None:
             for _ in range(many):
                 solver.forward(sim)
 
-        def side_by_side(solver=alone, sim=simulation) -> None:
+        def side_by_side(solver=single, sim=simulation) -> None:
             with ThreadPoolExecutor(many) as pool:
                 list(pool.map(lambda _: solver.forward(sim), range(many)))
 
@@ -66,10 +66,11 @@ def main() -> None:
         cells = []
         for times in (turns, sides):
             wall, cpu = (statistics.median(row) for row in zip(*times, strict=True))
-            cells.append((work / wall, cpu / wall / many))
-        kernel = ours(points, 96, 2, cells=10)[1]
-        row = "".join(f"{speed:9.0f} ({busy:4.0%})" for speed, busy in cells)
-        print(f"{plan.shape!s:36}{row}{cells[1][0] / cells[0][0]:8.2f}{kernel:14.0f}")
+            cells.append((work / wall, cpu / wall / many, work / cpu))
+        kernel = ours(points, 960 * 30 // points, 2, cells=10)[1]
+        row = "".join(f"{speed:9.0f} ({busy:4.0%}) {alone:7.0f}" for speed, busy, alone in cells)
+        ratios = [cells[1][number] / cells[0][number] for number in (0, 2)]
+        print(f"{plan.shape!s:18}{row}{ratios[0]:12.2f}{ratios[1]:10.2f}{kernel:13.0f}")
 
 
 if __name__ == "__main__":

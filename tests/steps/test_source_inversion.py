@@ -15,7 +15,7 @@ from seisflow.errors import InputError, MissingError
 from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.project import Project
 from seisflow.steps.event import EventStep
-from seisflow.steps.inputs import event_of
+from seisflow.steps.inputs import event_of, model_of, simulation_of
 from seisflow.steps.source import SourceOptions, SourceStep, adopt, discard
 
 
@@ -70,11 +70,11 @@ def test_tensor_and_time_at_a_place_that_stays(wrong):
 
 
 def misfit_of(project, event, windows):
-    """Misfit of an event as the tomography measures it, in windows that stay."""
+    """Misfit of an event as the tomography measures it, in windows that stay, R and T as for the event on disk."""
     step = EventStep(project, 1, 0, event.id)
-    step.__dict__["source"] = event
-    step.with_kernel = False
-    step.simulate()
+    model = model_of(step.model_path)
+    simulation = simulation_of(project.config, model, event, step.stations, step.stage)
+    step.take_forward(step.solver.forward(simulation))
     for band in step.bands:
         band.take(windows, [])
     step.measure()
