@@ -3,9 +3,9 @@
     python benchmarks/events_at_once.py [--points 30 50 80] [--steps 400] [--threads 2] [--rounds 3]
 
 Forward runs of the solver as a user's ``iterate`` makes them (plan, material, run, seismograms), as many events as
-threads in a round: by wall clock, the share of the cores that was busy, and by processor time. The last column is the speed of the kernel alone on
-one thread: where a small grid, which lies in the caches, is no faster by point than a large one, there is nothing to be
-gained from events that share the material in one run.
+threads in a round: by wall clock, the share of the cores that was busy, and by processor time. The last column is the
+speed of the kernel alone on one thread: where a small grid, which lies in the caches, is no faster by point than a
+large one, there is nothing to be gained from events that share the material in one run.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def main() -> None:
     given = parser.parse_args()
     many = given.threads
     print(
-        f"{many} threads, {many} events; million points a second of all events (share of the cores that was busy)"
+        f"{many} threads, {many} events; million points a second (busy cores), and a second of processor time"
     )
     print(
-        f"{'points, absorbing layers included':36}{'in turn':>16}{'side by side':>16}{'ratio':>8}{'kernel alone':>14}"
+        f"{'points':18}{'in turn':>24}{'side by side':>24}{'ratio, wall':>12}{'processor':>10}{'kernel alone':>13}"
     )
     for points in given.points:
         simulation = gradient.problem(points, given.steps, 4, loss=False)

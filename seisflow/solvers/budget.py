@@ -40,18 +40,23 @@ class _Sizes:
 
 @dataclass(frozen=True)
 class _Needs:
-    """Bytes of one rank: a forward run, a grid, what a gradient adds, a snapshot, a state."""
+    """Bytes of one rank: a forward run, its grid, sums, a snapshot, a state; what the kernel is made in from the sums.
+
+    That is when the grids are given up.
+    """
 
     forward: int
     grid: int
     sums: int
+    kernel: int
     snapshot: int
     state: int
     staging: int
 
     def gradient(self, slots: int, parts: int) -> int:
-        extra = (parts - 1) * self.state + (self.grid if parts > 1 else 0)
-        return self.forward + self.sums + self.staging + -(-slots // parts) * self.snapshot + extra
+        stored = -(-slots // parts) * self.snapshot + (parts - 1) * self.state + self.staging
+        without = self.forward - self.grid + self.sums + stored
+        return without + max((2 if parts > 1 else 1) * self.grid, self.kernel)
 
 
 def budget(  # noqa: PLR0913 - what decides it
@@ -84,7 +89,7 @@ def budget(  # noqa: PLR0913 - what decides it
     most = max(needs, key=lambda each: each.gradient(slots, 1))
     parts = 1
     if most.gradient(slots, 1) > limit:
-        room = int(limit) - most.forward - most.sums - most.grid - most.staging
+        room = int(limit) - (most.gradient(0, 2) - most.state)
         found = fewest_segments(slots, most.snapshot, most.state, room)
         parts = found or max(1, round((slots * most.snapshot / most.state) ** 0.5))
     return Budget(
@@ -114,7 +119,8 @@ def _needs(
         forward += 12 * 8 * simulation.model.vp.size if rank == 0 else 0
     around = (inside[0] + order) * (inside[1] + order) * (inside[2] + order // 2)
     return _Needs(
-        forward, grid, (len(SUMS) * itemsize + 12 * 8) * inside[0] * inside[1] * inside[2],
+        forward, grid, len(SUMS) * itemsize * inside[0] * inside[1] * inside[2],
+        12 * 8 * inside[0] * inside[1] * inside[2],
         3 * (2 if half else itemsize) * around,
         state_memory(shape, cells, itemsize, order, slab, attenuation=loss),
         3 * AT_ONCE * itemsize * around if half else 0,
