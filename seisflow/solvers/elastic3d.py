@@ -55,8 +55,10 @@ __all__ = ["Elastic3D", "Elastic3DForward"]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 _KEPT = 2e9
 """Bytes of a simulation up to which its material is kept for the next event."""
-_LOSS_WORK = 1.5
-"""What a point costs with attenuation, over what it costs without."""
+_LOSS_WORK = 1.4
+"""What a point costs with attenuation, over what it costs without: 1.33 to 1.43 was measured."""
+_GRADIENT_WORK = 2.3
+"""What a gradient costs over a forward run: 2.2 to 2.4 was measured (benchmarks/gradient.py)."""
 
 
 def _in_turn(method: _Method) -> _Method:
@@ -348,7 +350,8 @@ class Elastic3D:
             simulation, layout, shares, order=config.order, itemsize=config.dtype.itemsize, counts=counts,
             limit=self._allowed(), attenuation=loss, half=self._half,
         )  # fmt: skip
-        work = (3.0 if found.segments > 1 else 2.0) * layout.points * steps * (_LOSS_WORK if loss else 1.0)
+        runs = _GRADIENT_WORK + 1 - 1 / found.segments  # the last segment is not run again
+        work = runs * layout.points * steps * (_LOSS_WORK if loss else 1.0)
         plan = Plan(
             spacing,
             step,

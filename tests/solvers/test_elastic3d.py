@@ -149,7 +149,7 @@ def test_gather_and_plan():
     assert quiet < 1e-5 * np.abs(gather.data).max()
     assert plan.snapshot_every * plan.time_step <= sim.shortest_period / 4
     assert 0 < plan.forward_bytes < plan.gradient_bytes
-    assert plan.gradient_work == 2.0 * np.prod(plan.shape) * plan.steps
+    assert plan.gradient_work == pytest.approx(2.3 * np.prod(plan.shape) * plan.steps)
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) >= 20
@@ -173,7 +173,8 @@ def test_less_memory_gives_the_same_gradient_by_more_work(order, loss):
         chosen = solver.plan(sim)
         assert chosen.segments > 1
         assert chosen.gradient_bytes <= less.memory_gb * 1e9
-        assert chosen.gradient_work == 1.5 * plan.gradient_work
+        again = 1 - 1 / chosen.segments
+        assert chosen.gradient_work == pytest.approx((1 + again / 2.3) * plan.gradient_work)
         kept = solver.forward(sim, keep=True)
         assert np.array_equal(kept.gather.data, forward.gather.data)
         for _ in range(2):
