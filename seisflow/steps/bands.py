@@ -74,8 +74,8 @@ class BandStep:
         self.raw, self.event = raw, event
 
     def forget(self) -> None:
-        """Drop the synthetic seismograms."""
-        self.raw = None
+        """Drop the synthetic seismograms, and the candidates that were selected from."""
+        self.raw = self.candidates = None
         for name in ("pipeline", "synthetic"):
             self.__dict__.pop(name, None)
 
