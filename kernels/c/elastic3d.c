@@ -206,16 +206,16 @@ static void extent(const elastic3d_grid *g, int64_t later, int64_t *x0, int64_t 
     *x0 = most(g->low - reach, 0), *x1 = least(g->nx - g->high + reach, g->nx);
 }
 
-/* Positions of a sweep; at each, stage s is s (halo + 1) planes behind the first. */
+/* Positions of a sweep; at each, stage s is s halo planes behind the first. */
 static int64_t positions(const elastic3d_grid *g, int64_t steps) {
-    return g->nx + (2 * steps - 1) * (ELASTIC3D_HALO + 1);
+    return g->nx + (2 * steps - 1) * ELASTIC3D_HALO;
 }
 
 /* Steps n to n + steps in one passage through the grid: each stage (velocity, stress, velocity, ...) follows
- * the one before so many planes and rows behind that nothing is read after it has been overwritten, and the
- * stages of a moment don't depend on each other. Rows are cut into blocks, which the threads take by turns; a
- * block reads what the one before it has done one position ago, and nothing of the one after it. So a thread
- * waits for one other at most, and never where that one is ahead.
+ * the one before so many planes and rows behind that nothing is read after it has been overwritten. Rows are
+ * cut into blocks, which the threads take by turns; a block reads what the one before it has done up to the
+ * same position, and nothing of the one after it. So a thread waits for one other at most, and never where
+ * that one is ahead.
  */
 static void sweep(const run *r, const elastic3d_part *p, int64_t t, int64_t threads) {
     const elastic3d_grid *g = r->g;
@@ -229,9 +229,9 @@ static void sweep(const run *r, const elastic3d_part *p, int64_t t, int64_t thre
         const int64_t before = turn - (t == 0); /* turn of the block before this one */
         for (int64_t x = p->from; x < p->to; x++) {
             if (block > 0 && threads > 1)
-                follow(r, (t + threads - 1) % threads, before * many + x - p->from);
+                follow(r, (t + threads - 1) % threads, before * many + x - p->from + 1);
             for (int64_t s = 0, x0, x1; s < 2 * steps; s++) {
-                const int64_t behind = x - s * (lag + 1), plane = p->backward ? g->nx - 1 - behind : behind;
+                const int64_t behind = x - s * lag, plane = p->backward ? g->nx - 1 - behind : behind;
                 const int64_t y0 = most(y - s * lag, 0), y1 = least(end - s * lag, g->ny);
                 extent(g, 2 * steps - 1 - s, &x0, &x1);
                 if (plane >= x0 && plane < x1 && y1 > y0)

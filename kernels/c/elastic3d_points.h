@@ -7,26 +7,55 @@
 #define AT(name) JOIN(name, LANES)
 #define vec AT(vec)
 #define loose AT(loose)
-#define FULL (LANES * sizeof(real) == 64) /* a vector is a cache line: shifts along z need no split load */
+#define FULL (LANES * REAL_BITS == 512) /* a vector is a cache line: shifts along z need no split load */
+
+#define SPLAT(c) ((vec){0} + (c))
+#define TWICE ((real)(2 * (ELASTIC3D_C1)))
+#define RATIO(k) ((real)(ELASTIC3D_C##k / (ELASTIC3D_C1)))
 
 typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
 typedef real loose __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 
 INLINE vec AT(load)(const real *p) { return (vec) * (const loose *)p; }
 INLINE void AT(store)(real *p, vec v) { *(loose *)p = (loose)v; }
-INLINE void AT(add)(real *p, vec v) { *(loose *)p = (loose)((vec) * (const loose *)p + v); }
+INLINE void AT(add)(real *p, vec v) { AT(store)(p, AT(load)(p) + v); }
+/* x * y + z, rounded once on every instruction set; a call, and slow, where there is no instruction for it. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+INLINE
+#else
+static __attribute__((noinline))
+#endif
+vec AT(fma)(vec x, vec y, vec z) {
+#if defined(__AVX512F__) && FULL && REAL_BITS == 32
+    return (vec)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z);
+#elif defined(__AVX512F__) && FULL
+    return (vec)_mm512_fmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
+#elif defined(__FMA__) && LANES * REAL_BITS == 256 && REAL_BITS == 32
+    return (vec)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
+#elif defined(__FMA__) && LANES * REAL_BITS == 256
+    return (vec)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
+#else
+    vec out;
+    for (int k = 0; k < LANES; k++)
+        out[k] = REAL_BITS == 32 ? __builtin_fmaf(x[k], y[k], z[k]) : __builtin_fma(x[k], y[k], z[k]);
+    return out;
+#endif
+}
+INLINE void AT(add_product)(real *p, vec x, vec y) { AT(store)(p, AT(fma)(x, y, AT(load)(p))); }
 INLINE void AT(prefetch)(const real *p, int64_t i) {
     if (FULL || i % LINE == 0)
         __builtin_prefetch(p, 0, 2);
 }
 
-/* w holds f from -R to R - 1 points away (half = 0), or from -R + 1 to R (half = 1). */
+/* The derivative, divided by the first weight of the stencil: those who use it multiply by that.
+ * w holds f from -R to R - 1 points away (half = 0), or from -R + 1 to R (half = 1). */
 INLINE vec AT(difference)(const vec *w) {
-    vec d = (real)ELASTIC3D_C1 * (w[R] - w[R - 1]) + (real)ELASTIC3D_C2 * (w[R + 1] - w[R - 2]);
+    vec d = w[R] - w[R - 1];
 #if ELASTIC3D_ORDER == 8
-    d = d + ((real)ELASTIC3D_C3 * (w[R + 2] - w[R - 3]) + (real)ELASTIC3D_C4 * (w[R + 3] - w[R - 4]));
+    d = AT(fma)(SPLAT(RATIO(4)), w[R + 3] - w[R - 4], d);
+    d = AT(fma)(SPLAT(RATIO(3)), w[R + 2] - w[R - 3], d);
 #endif
-    return d;
+    return AT(fma)(SPLAT(RATIO(2)), w[R + 1] - w[R - 2], d);
 }
 
 INLINE vec AT(derivative)(const real *f, int64_t stride, const int half) {
@@ -73,15 +102,20 @@ INLINE vec AT(along)(const real *f, const int half, AT(window) * z, const int k)
 #endif
 }
 
+/* d, and what the closure of the free surface changes in it at levels from i on of the row f. */
+INLINE vec AT(close)(vec d, const real *f, int64_t i, const closure *c) {
+    UNROLL for (int l = 0; l < ELASTIC3D_TAPS; l++) d = AT(fma)(AT(load)(c->change[l] + i), SPLAT(f[l]), d);
+    return d;
+}
+
 INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t far) {
     if (fetch)
         __builtin_prefetch(psi + far, 0, 2);
-    vec m = b * AT(load)(psi) + a * d;
+    vec m = AT(fma)(b, AT(load)(psi), a * d);
     AT(store)(psi, m);
     return d + m;
 }
 
-#define SPLAT(c) ((vec){0} + (c))
 #define ABSORB_X(d, m, at)                                                                                   \
     d = c.px ? AT(absorb)(d, l->qx + (m) * row + i, SPLAT(l->ax##at), SPLAT(l->bx##at), c.fetch, l->far_x) : d
 #define ABSORB_Y(d, m, at)                                                                                   \
@@ -90,8 +124,15 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t f
     d = c.pz ? AT(absorb)(d, l->qz + (m) * l->depth + i - l->bottom, AT(load)(l->az##at + i),                \
                           AT(load)(l->bz##at + i), c.fetch, l->far_z)                                        \
              : d
+#define CLOSE(d, field, which) d = c.top ? AT(close)(d, field, i, &l->top->which) : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
-#define MORE(s, r, x, y) (c.loss ? AT(relax_more)(s, r, x, y, gain) : AT(add)(s, x))
+#define SHEAR(s, r, a, b, compliance, strain)                                                                  \
+    t = (real)(4 * (ELASTIC3D_C1)) / (compliance);                                                             \
+    if (c.loss) {                                                                                              \
+        x = t * (strain);                                                                                      \
+        AT(relax)(s, r, x, AT(edge)(qm + i, a, b) * x, decay, gain);                                           \
+    } else                                                                                                     \
+        AT(add_product)(s, t, strain)
 #define ADD(s, r, x, y) (c.loss ? AT(relax)(s, r, x, y, decay, gain) : AT(add)(s, x))
 
 INLINE void AT(velocity)(const line *l, int64_t i, const cases c, AT(window) * w) {
@@ -108,20 +149,23 @@ INLINE void AT(velocity)(const line *l, int64_t i, const cases c, AT(window) * w
     FETCH(zz + i + sx);
     vec r0 = AT(load)(r + i), dx = AT(derivative)(xx + i, sx, 1), dy = AT(derivative)(xy + i, row, 0),
         dz = AT(along)(xz + i, 0, w, 0);
+    CLOSE(dz, xz, stress_node);
     ABSORB_X(dx, 0, h);
     ABSORB_Y(dy, 0, n);
     ABSORB_Z(dz, 0, n);
-    AT(add)(vx + i, (real)2 / (r0 + AT(load)(r + i + sx)) * (dx + dy + dz));
+    AT(add_product)(vx + i, TWICE / (r0 + AT(load)(r + i + sx)), dx + dy + dz);
     dx = AT(derivative)(xy + i, sx, 0), dy = AT(derivative)(yy + i, row, 1), dz = AT(along)(yz + i, 0, w, 1);
+    CLOSE(dz, yz, stress_node);
     ABSORB_X(dx, 1, n);
     ABSORB_Y(dy, 1, h);
     ABSORB_Z(dz, 1, n);
-    AT(add)(vy + i, (real)2 / (r0 + AT(load)(r + i + row)) * (dx + dy + dz));
+    AT(add_product)(vy + i, TWICE / (r0 + AT(load)(r + i + row)), dx + dy + dz);
     dx = AT(derivative)(xz + i, sx, 0), dy = AT(derivative)(yz + i, row, 0), dz = AT(along)(zz + i, 1, w, 2);
+    CLOSE(dz, zz, stress_half);
     ABSORB_X(dx, 2, n);
     ABSORB_Y(dy, 2, n);
     ABSORB_Z(dz, 2, h);
-    AT(add)(vz + i, (real)2 / (r0 + AT(load)(r + i + 1)) * (dx + dy + dz));
+    AT(add_product)(vz + i, TWICE / (r0 + AT(load)(r + i + 1)), dx + dy + dz);
 }
 
 /* Add the change x of a stress to it, less what relaxes; y is the part of x that the mechanism may relax. */
@@ -148,14 +192,16 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     FETCH(xy + i + ahead - sx);
     FETCH(xz + i + ahead - sx);
     vec dx = AT(derivative)(vx + i, sx, 0), dy = AT(derivative)(vy + i, row, 0),
-        dz = AT(along)(vz + i, 0, w, 2), m = AT(load)(mu2 + i);
+        dz = AT(along)(vz + i, 0, w, 2);
+    CLOSE(dz, vz, velocity_node);
     ABSORB_X(dx, 3, n);
     ABSORB_Y(dy, 3, n);
     ABSORB_Z(dz, 3, n);
     const real *ql = l->q, *qm = ql + sf;
     real *rxx = l->q + RXX * sf, *rxy = rxx + 3 * sf;
     vec decay = {0}, gain = {0}, q = {0};
-    vec t = dx + dy + dz, x = AT(load)(lam + i) * t;
+    vec t = SPLAT((real)ELASTIC3D_C1) * (dx + dy + dz), m = SPLAT((real)ELASTIC3D_C1) * AT(load)(mu2 + i);
+    vec x = AT(load)(lam + i) * t;
     if (c.loss) {
         FETCH(ql + i + sx);
         FETCH(qm + i + 2 * sx);
@@ -164,75 +210,26 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
         decay = AT(load)(l->relax), gain = AT(load)(l->relax + ELASTIC3D_ALIGN);
         t = AT(load)(ql + i) * t, q = AT(load)(qm + i);
     }
-    ADD(xx + i, rxx + i, x + m * dx, t + q * (m * dx));
-    ADD(yy + i, rxx + sf + i, x + m * dy, t + q * (m * dy));
-    ADD(zz + i, rxx + 2 * sf + i, x + m * dz, t + q * (m * dz));
+    ADD(xx + i, rxx + i, AT(fma)(m, dx, x), AT(fma)(q, m * dx, t));
+    ADD(yy + i, rxx + sf + i, AT(fma)(m, dy, x), AT(fma)(q, m * dy, t));
+    ADD(zz + i, rxx + 2 * sf + i, AT(fma)(m, dz, x), AT(fma)(q, m * dz, t));
     gain = (real)0.25 * gain;
     vec m0 = AT(load)(im + i), mx = m0 + AT(load)(im + i + sx), my = AT(load)(im + i + row),
         mz = AT(load)(im + i + 1);
     dx = AT(derivative)(vy + i, sx, 1), dy = AT(derivative)(vx + i, row, 1);
     ABSORB_X(dx, 4, h);
     ABSORB_Y(dy, 4, h);
-    x = (real)4 / (mx + (my + AT(load)(im + i + sx + row))) * (dx + dy);
-    ADD(xy + i, rxy + i, x, AT(edge)(qm + i, sx, row) * x);
+    SHEAR(xy + i, rxy + i, sx, row, mx + (my + AT(load)(im + i + sx + row)), dx + dy);
     dx = AT(derivative)(vz + i, sx, 1), dz = AT(along)(vx + i, 1, w, 0);
+    CLOSE(dz, vx, velocity_half);
     ABSORB_X(dx, 5, h);
     ABSORB_Z(dz, 4, h);
-    x = (real)4 / (mx + (mz + AT(load)(im + i + sx + 1))) * (dx + dz);
-    ADD(xz + i, rxy + sf + i, x, AT(edge)(qm + i, sx, 1) * x);
+    SHEAR(xz + i, rxy + sf + i, sx, 1, mx + (mz + AT(load)(im + i + sx + 1)), dx + dz);
     dy = AT(derivative)(vz + i, row, 1), dz = AT(along)(vy + i, 1, w, 1);
+    CLOSE(dz, vy, velocity_half);
     ABSORB_Y(dy, 5, h);
     ABSORB_Z(dz, 5, h);
-    x = (real)4 / ((m0 + my) + (mz + AT(load)(im + i + row + 1))) * (dy + dz);
-    ADD(yz + i, rxy + 2 * sf + i, x, AT(edge)(qm + i, row, 1) * x);
-}
-
-/* What the closure of the free surface changes in the derivative at levels from i on, of the row f. */
-INLINE vec AT(change)(const real *f, int64_t i, const closure *c) {
-    vec d = AT(load)(c->change[0] + i) * f[0];
-    UNROLL for (int l = 1; l < ELASTIC3D_TAPS; l++) d = d + AT(load)(c->change[l] + i) * f[l];
-    return d;
-}
-
-INLINE void AT(close_velocity)(const line *l, int64_t i, const cases c) {
-    (void)c;
-    const int64_t sx = l->plane, row = l->row, sf = l->array;
-    real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
-    const real *zz = l->f + ZZ * sf, *xz = l->f + XZ * sf, *yz = xz + sf, *r = yz + sf;
-    const vec r0 = AT(load)(r + i);
-    AT(add)(vx + i, (real)2 / (r0 + AT(load)(r + i + sx)) * AT(change)(xz, i, &l->top->stress_node));
-    AT(add)(vy + i, (real)2 / (r0 + AT(load)(r + i + row)) * AT(change)(yz, i, &l->top->stress_node));
-    AT(add)(vz + i, (real)2 / (r0 + AT(load)(r + i + 1)) * AT(change)(zz, i, &l->top->stress_half));
-}
-
-/* The change x of a stress by the closure goes into the memory variable, and less so into the stress. */
-INLINE void AT(relax_more)(real *s, real *memory, vec x, vec y, vec gain) {
-    AT(add)(memory, gain * y);
-    AT(add)(s, x - gain * y);
-}
-
-INLINE void AT(close_stress)(const line *l, int64_t i, const cases c) {
-    const int64_t sx = l->plane, row = l->row, sf = l->array;
-    const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
-    real *xx = l->f + XX * sf, *yy = xx + sf, *zz = yy + sf, *xz = l->f + XZ * sf, *yz = xz + sf;
-    const real *lam = l->f + LAM * sf, *mu2 = lam + sf, *im = mu2 + sf, *ql = l->q, *qm = ql + sf;
-    real *rxx = l->q + RXX * sf, *rxz = rxx + 4 * sf;
-    const vec d = AT(change)(vz, i, &l->top->velocity_node), x = AT(load)(lam + i) * d,
-              m = AT(load)(mu2 + i) * d;
-    vec gain = {0}, t = {0}, q = {0};
-    if (c.loss)
-        gain = AT(load)(l->relax + ELASTIC3D_ALIGN), t = AT(load)(ql + i) * d, q = AT(load)(qm + i);
-    MORE(xx + i, rxx + i, x, t);
-    MORE(yy + i, rxx + sf + i, x, t);
-    MORE(zz + i, rxx + 2 * sf + i, x + m, t + q * m);
-    gain = (real)0.25 * gain;
-    const vec im0 = AT(load)(im + i) + AT(load)(im + i + 1);
-    const vec mx = im0 + (AT(load)(im + i + sx) + AT(load)(im + i + sx + 1));
-    const vec my = im0 + (AT(load)(im + i + row) + AT(load)(im + i + row + 1));
-    const vec ex = (real)4 / mx * AT(change)(vx, i, &l->top->velocity_half);
-    const vec ey = (real)4 / my * AT(change)(vy, i, &l->top->velocity_half);
-    MORE(xz + i, rxz + i, ex, AT(edge)(qm + i, sx, 1) * ex);
-    MORE(yz + i, rxz + sf + i, ey, AT(edge)(qm + i, row, 1) * ey);
+    SHEAR(yz + i, rxy + 2 * sf + i, row, 1, (m0 + my) + (mz + AT(load)(im + i + row + 1)), dy + dz);
 }
 
 #undef SPLAT
@@ -241,7 +238,10 @@ INLINE void AT(close_stress)(const line *l, int64_t i, const cases c) {
 #undef ABSORB_Z
 #undef FETCH
 #undef ADD
-#undef MORE
+#undef CLOSE
+#undef SHEAR
+#undef TWICE
+#undef RATIO
 #undef FULL
 #undef vec
 #undef loose

@@ -5,7 +5,7 @@
 #define SEISFLOW_ELASTIC3D_ROWS_H
 
 #include <stddef.h>
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__FMA__)
 #include <immintrin.h>
 #endif
 
@@ -58,7 +58,7 @@ typedef struct {
 
 /* Which parts of the arithmetic a piece of a row needs; known when it is compiled. */
 typedef struct {
-    int px, py, pz, fetch, loss;
+    int top, px, py, pz, fetch, loss;
 } cases;
 
 /* Wide vectors for the most, narrow ones (8 levels at most) for the closure. */
@@ -95,14 +95,16 @@ typedef struct {
 #include "elastic3d_points.h"
 #endif
 
-/* A row: the middle, the absorbing layer at the bottom, and what the free surface changes. The layer begins
+/* A row: what the free surface changes, the middle, the absorbing layer at the bottom. The layer begins
  * at a multiple of 8 and goes on to one of WIDE first, or its end would run into the next row. */
 #define PIECE(body, lanes, stop, a, b, c, ...)                                                               \
     if (i < (stop)) {                                                                                        \
         ROW_PASTE(window, lanes) w;                                                                          \
         ROW_PASTE(open, lanes)(&w, l.f + i + a * l.array, l.f + i + b * l.array, l.f + i + c * l.array);     \
+        for (; i < TOP; i += lanes)                                                                          \
+            ROW_PASTE(body, lanes)(&l, i, (cases){1, __VA_ARGS__}, &w);                                      \
         for (; i < (stop); i += lanes)                                                                       \
-            ROW_PASTE(body, lanes)(&l, i, (cases){__VA_ARGS__}, &w);                                         \
+            ROW_PASTE(body, lanes)(&l, i, (cases){0, __VA_ARGS__}, &w);                                      \
     }
 #define ROW(name, body, a, b, c, x, y, fetch, loss)                                                          \
     static __attribute__((noinline)) void name(line l, int64_t count) {                                      \
@@ -120,8 +122,6 @@ typedef struct {
             if (WIDE > NARROW && middle < l.nz)                                                              \
                 PIECE(body, NARROW, odd, a, b, c, x, y, 1, fetch, loss)                                      \
             PIECE(body, WIDE, l.nz, a, b, c, x, y, 1, fetch, loss)                                           \
-            for (i = 0; i < TOP; i += NARROW)                                                                \
-                ROW_PASTE(close_##body, NARROW)(&l, i, (cases){x, y, 0, fetch, loss});                       \
             *top = kept; /* szz is zero at the surface */                                                    \
             const real *relax = l.other;                                                                     \
             l.other = l.relax, l.relax = relax;                                                              \
@@ -168,7 +168,7 @@ static void fill_closure(closure *c, const double q[][ELASTIC3D_TAPS], const dou
             const double tap =
                 transposed ? (l < ELASTIC3D_ROWS ? -q[l][k] / h[k] : inside / h[k]) : q[k][l] / h[k];
             c->tap[l][k] = (real)tap;
-            c->change[l][k] = (real)(tap - inside);
+            c->change[l][k] = (real)((tap - inside) / (ELASTIC3D_C1));
         }
 }
 

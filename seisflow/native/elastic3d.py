@@ -449,7 +449,7 @@ class Elastic3DGrid:
 
     def positions(self, steps: int) -> int:
         """Positions of a passage of so many time steps; see ``passage``."""
-        return self.shape[0] + (2 * steps - 1) * (self.halo + 1)
+        return self.shape[0] + (2 * steps - 1) * self.halo
 
     def passage(self, driven: Any, part: PartStruct, *, last: bool) -> int:
         """Advance through a part of the planes; ``kernels/include/elastic3d.h`` says what a part is.

@@ -224,7 +224,7 @@ class SharedGrid(Elastic3DGrid):
             sides[near].expect()
             # planes of a message, and as many copies before them, from where the passage begins
             copies = self.slab.high if self.backward else self.slab.low
-            sent = 2 * copies + (2 * many - 1) * (self.halo + 1)
+            sent = 2 * copies + (2 * many - 1) * self.halo
             cuts.add(min(sent, end))
         if far in sides:
             copies = self.slab.low if self.backward else self.slab.high
