@@ -1,9 +1,9 @@
 """Time the elastic kernel against Devito on the same problem, in turn, on one core.
 
-usage: python benchmarks/elastic3d.py --devito-python PATH [--points 100] [--steps 200] [--rounds 3]
+usage: python benchmarks/elastic3d.py --devito-python PATH [--points 100] [--steps 200] [--order 4]
 
-Both: order 4, float32, variable material, one explosive source, one receiver, no absorbing layer. Ours has the free
-surface on top. Then: ours with absorbing layers, in double precision, and on two cores.
+Both: order 4 or 8, float32, variable material, one explosive source, one receiver, no absorbing layer. Ours has the
+free surface on top. Then: ours with absorbing layers, in double precision, and on two cores.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ from seisflow.native.elastic3d import Elastic3DGrid, Entries
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.points import Place, entries
 
-SPACING, STEP, VP, VS, RHO = 10.0, 0.0015, 3000.0, 1732.0, 2200.0
+SPACING, STEP, VP, VS, RHO = 10.0, 0.0014, 3000.0, 1732.0, 2200.0
 PEER = Path(__file__).resolve().with_name("peer_devito.py")
 
 
-def problem(points, steps, cells=0, threads=1, dtype=np.float32):
+def problem(points, steps, order=4, cells=0, threads=1, dtype=np.float32):
     """The grid, its source and its receiver."""
     shape = (points,) * 3
     layers = profiles(shape, cells, VP * STEP / SPACING, STEP, 15.0)
-    grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=layers, threads=threads)
+    grid = Elastic3DGrid(shape, dtype, order=order, cells=cells, profiles=layers, threads=threads)
     full = np.ones(shape)
     mu = RHO * VS**2
     grid.set_material(RHO * full, (RHO * VP**2 - 2 * mu) * full, mu * full, STEP / SPACING)
     middle = points // 2
-    parts = [entries(name, Place(middle, middle, middle), 0, source=True) for name in ("sxx", "syy", "szz")]
+    parts = [
+        entries(name, Place(middle, middle, middle), 0, source=True, order=order)
+        for name in ("sxx", "syy", "szz")
+    ]
     w = (np.pi * 15.0 * (np.arange(steps) * STEP - 0.1)) ** 2
     out = np.zeros((steps, 1))
     return (
@@ -44,15 +47,16 @@ def problem(points, steps, cells=0, threads=1, dtype=np.float32):
         grid.sources(Entries.join([]), np.zeros((steps, 1))),
         grid.sources(Entries.join(parts), 1e6 * ((1 - 2 * w) * np.exp(-w))[:, None]),
         grid.receivers(
-            entries("vx", Place(middle + min(20, points // 4), middle, middle), 0, source=False), out
+            entries("vx", Place(middle + min(20, points // 4), middle, middle), 0, source=False, order=order),
+            out,
         ),
         out,
     )
 
 
-def ours(points, steps, repeats, **choices):
+def ours(points, steps, order, repeats, **choices):
     """Best speeds of the repeats, in million points a second of wall clock and of processor time."""
-    grid, forces, moments, receivers, out = problem(points, steps, **choices)
+    grid, forces, moments, receivers, out = problem(points, steps, order, **choices)
     grid.advance(forces, moments, receivers, grid.snapshots(None), 0, 2)
     best = (np.inf, np.inf)
     for _ in range(repeats):
@@ -67,12 +71,12 @@ def ours(points, steps, repeats, **choices):
     return tuple(points**3 * steps / seconds / 1e6 for seconds in best)
 
 
-def peer(python, points, steps, repeats):
+def peer(python, points, steps, order, repeats):
     """Run Devito in its own environment."""
     environment = os.environ | {
         "DEVITO_ARCH": "gcc", "DEVITO_LANGUAGE": "C", "DEVITO_LOGGING": "ERROR", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    words = [python, str(PEER), str(points), str(steps), str(repeats)]
+    words = [python, str(PEER), str(points), str(steps), str(repeats), str(order)]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"Devito failed:\n{done.stderr[-2000:]}")
@@ -86,9 +90,10 @@ def main():
     parser.add_argument("--devito-python", help="python of an environment with Devito")
     parser.add_argument("--points", type=int, default=100)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--order", type=int, default=4, choices=(4, 8))
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    size = (arguments.points, arguments.steps)
+    size = (arguments.points, arguments.steps, arguments.order)
     rows, ratios = {}, {}
 
     def note(name, result):
@@ -116,7 +121,7 @@ def main():
 def report(size, rows, ratios):
     """Print the table; on one core ratios are of processor time, which a busy machine disturbs less."""
     print(
-        f"{size[0]}^3 points, {size[1]} steps, order 4, SIMD level {native.simd_level()}; best of the rounds\n"
+        f"{size[0]}^3 points, {size[1]} steps, order {size[2]}, SIMD level {native.simd_level()}; best of the rounds\n"
     )
     print(f"{'million points a second':45}{'wall':>8}{'processor':>11}")
     for name, (wall, cpu) in rows.items():

@@ -1,8 +1,8 @@
 """The peer's side of benchmarks/elastic3d.py: Devito on the same problem; runs in an environment of its own.
 
-usage: peer_devito.py POINTS STEPS REPEATS, with DEVITO_ARCH=gcc DEVITO_LANGUAGE=C. Prints one line of JSON.
+usage: peer_devito.py POINTS STEPS REPEATS ORDER, with DEVITO_ARCH=gcc DEVITO_LANGUAGE=C. Prints one line of JSON.
 
-3D isotropic elastic, velocity-stress on a staggered grid, order 4, float32, variable lambda, mu and 1/rho, one
+3D isotropic elastic, velocity-stress on a staggered grid, order 4 or 8, float32, variable lambda, mu and 1/rho, one
 explosive source, one receiver, no absorbing layer.
 """
 
@@ -25,13 +25,13 @@ from devito import (
     solve,
 )
 
-POINTS, STEPS, REPEATS = (int(word) for word in sys.argv[1:4])
-SPACING, STEP, VP, VS, RHO = 10.0, 0.0015, 3000.0, 1732.0, 2200.0
+POINTS, STEPS, REPEATS, ORDER = (int(word) for word in sys.argv[1:5])
+SPACING, STEP, VP, VS, RHO = 10.0, 0.0014, 3000.0, 1732.0, 2200.0
 
 
 def operator(grid, v, s):
     """One time step, with source and receiver."""
-    lam, mu, b = (Function(name=name, grid=grid, space_order=4) for name in ("lam", "mu", "b"))
+    lam, mu, b = (Function(name=name, grid=grid, space_order=ORDER) for name in ("lam", "mu", "b"))
     mu.data[:] = RHO * VS**2
     lam.data[:] = RHO * (VP**2 - 2 * VS**2)
     b.data[:] = 1 / RHO
@@ -53,8 +53,8 @@ def operator(grid, v, s):
 def main():
     """Time it: the best of the repeats, in million points a second."""
     grid = Grid(shape=(POINTS,) * 3, extent=((POINTS - 1) * SPACING,) * 3, dtype=np.float32)
-    v = VectorTimeFunction(name="v", grid=grid, space_order=4, time_order=1)
-    s = TensorTimeFunction(name="t", grid=grid, space_order=4, time_order=1)
+    v = VectorTimeFunction(name="v", grid=grid, space_order=ORDER, time_order=1)
+    s = TensorTimeFunction(name="t", grid=grid, space_order=ORDER, time_order=1)
     step, receiver = operator(grid, v, s)
     step.apply(time_m=0, time_M=2, dt=STEP)
     best = (np.inf, np.inf)

@@ -19,7 +19,8 @@ typedef real loose __attribute__((vector_size(LANES * sizeof(real)), aligned(siz
 INLINE vec AT(load)(const real *p) { return (vec) * (const loose *)p; }
 INLINE void AT(store)(real *p, vec v) { *(loose *)p = (loose)v; }
 INLINE void AT(add)(real *p, vec v) { AT(store)(p, AT(load)(p) + v); }
-/* x * y + z, rounded once on every instruction set; a call, and slow, where there is no instruction for it. */
+/* x * y + z, rounded once on every instruction set; a call, and slow, where there is no instruction for it.
+ */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 INLINE
 #else
@@ -104,8 +105,13 @@ INLINE vec AT(along)(const real *f, const int half, AT(window) * z, const int k)
 
 /* d, and what the closure of the free surface changes in it at levels from i on of the row f. */
 INLINE vec AT(close)(vec d, const real *f, int64_t i, const closure *c) {
-    UNROLL for (int l = 0; l < ELASTIC3D_TAPS; l++) d = AT(fma)(AT(load)(c->change[l] + i), SPLAT(f[l]), d);
-    return d;
+    vec near = d;
+    UNROLL for (int l = 0; l < ELASTIC3D_TAPS; l++) near =
+        AT(fma)(AT(load)(c->change[l] + i), SPLAT(f[l]), near);
+#if LANES == 16 /* 0 times what is not finite must not reach the levels below the closure */
+    near = (vec)_mm512_mask_mov_ps((__m512)d, (1 << TOP) - 1, (__m512)near);
+#endif
+    return near;
 }
 
 INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t far) {
@@ -126,12 +132,12 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t f
              : d
 #define CLOSE(d, field, which) d = c.top ? AT(close)(d, field, i, &l->top->which) : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
-#define SHEAR(s, r, a, b, compliance, strain)                                                                  \
-    t = (real)(4 * (ELASTIC3D_C1)) / (compliance);                                                             \
-    if (c.loss) {                                                                                              \
-        x = t * (strain);                                                                                      \
-        AT(relax)(s, r, x, AT(edge)(qm + i, a, b) * x, decay, gain);                                           \
-    } else                                                                                                     \
+#define SHEAR(s, r, a, b, compliance, strain)                                                                \
+    t = (real)(4 * (ELASTIC3D_C1)) / (compliance);                                                           \
+    if (c.loss) {                                                                                            \
+        x = t * (strain);                                                                                    \
+        AT(relax)(s, r, x, AT(edge)(qm + i, a, b) * x, decay, gain);                                         \
+    } else                                                                                                   \
         AT(add_product)(s, t, strain)
 #define ADD(s, r, x, y) (c.loss ? AT(relax)(s, r, x, y, decay, gain) : AT(add)(s, x))
 

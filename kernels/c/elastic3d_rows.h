@@ -97,12 +97,12 @@ typedef struct {
 
 /* A row: what the free surface changes, the middle, the absorbing layer at the bottom. The layer begins
  * at a multiple of 8 and goes on to one of WIDE first, or its end would run into the next row. */
-#define PIECE(body, lanes, stop, a, b, c, ...)                                                               \
+#define PIECE(body, lanes, near, stop, a, b, c, ...)                                                         \
     if (i < (stop)) {                                                                                        \
         ROW_PASTE(window, lanes) w;                                                                          \
         ROW_PASTE(open, lanes)(&w, l.f + i + a * l.array, l.f + i + b * l.array, l.f + i + c * l.array);     \
-        for (; i < TOP; i += lanes)                                                                          \
-            ROW_PASTE(body, lanes)(&l, i, (cases){1, __VA_ARGS__}, &w);                                      \
+        for (; near && i < TOP; i += lanes)                                                                  \
+            ROW_PASTE(body, lanes)(&l, i, (cases){near, __VA_ARGS__}, &w);                                   \
         for (; i < (stop); i += lanes)                                                                       \
             ROW_PASTE(body, lanes)(&l, i, (cases){0, __VA_ARGS__}, &w);                                      \
     }
@@ -117,11 +117,11 @@ typedef struct {
                 l.ayn = l.ay[0], l.byn = l.ay[l.ny], l.ayh = l.ay[2 * l.ny], l.byh = l.ay[3 * l.ny];         \
                                                                                                              \
             real *top = l.f + ZZ * l.array, kept = *top;                                                     \
-            PIECE(body, WIDE, whole, a, b, c, x, y, 0, fetch, loss)                                          \
-            PIECE(body, NARROW, middle, a, b, c, x, y, 0, fetch, loss)                                       \
+            PIECE(body, WIDE, 1, whole, a, b, c, x, y, 0, fetch, loss)                                       \
+            PIECE(body, NARROW, 0, middle, a, b, c, x, y, 0, fetch, loss)                                    \
             if (WIDE > NARROW && middle < l.nz)                                                              \
-                PIECE(body, NARROW, odd, a, b, c, x, y, 1, fetch, loss)                                      \
-            PIECE(body, WIDE, l.nz, a, b, c, x, y, 1, fetch, loss)                                           \
+                PIECE(body, NARROW, 0, odd, a, b, c, x, y, 1, fetch, loss)                                   \
+            PIECE(body, WIDE, 0, l.nz, a, b, c, x, y, 1, fetch, loss)                                        \
             *top = kept; /* szz is zero at the surface */                                                    \
             const real *relax = l.other;                                                                     \
             l.other = l.relax, l.relax = relax;                                                              \
