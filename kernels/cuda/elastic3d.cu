@@ -63,12 +63,12 @@ struct closures {
     real weight_node[ELASTIC3D_ROWS], weight_half[ELASTIC3D_ROWS];
 };
 
-constexpr double interior(int from) {
+__host__ __device__ constexpr double interior(int from) {
     constexpr double stencil[] = ELASTIC3D_STENCIL;
     return from >= 0 && from < R ? stencil[from] : from < 0 && from >= -R ? -stencil[-1 - from] : 0.0;
 }
 
-constexpr closures make_closures() {
+__host__ __device__ constexpr closures make_closures() {
     constexpr double hi[] = ELASTIC3D_HI, hh[] = ELASTIC3D_HH;
     constexpr double q1[][ELASTIC3D_TAPS] = ELASTIC3D_Q1, q2[][ELASTIC3D_TAPS] = ELASTIC3D_Q2;
     closures c = {};

@@ -34,8 +34,8 @@ def compile_for(stem, architecture, options=()):
     program = ctypes.c_void_p()
     source = cuda_source(stem).encode()
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, f"{stem}.cu".encode(), 0, None, None) == 0
-    flags = [*options, f"--gpu-architecture=sm_{architecture}", "--device-as-default-execution-space",
-             "--ptxas-options=-v"]  # fmt: skip
+    # as CuPy adds; it may or may not take functions without a word for those of the device, so none must need that
+    flags = [*options, "-ftz=true", f"--gpu-architecture=sm_{architecture}", "--ptxas-options=-v"]
     flags = [flag.encode() for flag in flags]
     status = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
     log = _text(nvrtc, program, "Log")
