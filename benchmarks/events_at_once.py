@@ -67,7 +67,7 @@ def main() -> None:
         for times in (turns, sides):
             wall, cpu = (statistics.median(row) for row in zip(*times, strict=True))
             cells.append((work / wall, cpu / wall / many, work / cpu))
-        kernel = ours(points, 960 * 30 // points, 2, cells=10)[1]
+        kernel = ours(points, 960 * 30 // points, 4, 2, cells=10)[1]
         row = "".join(f"{speed:9.0f} ({busy:4.0%}) {alone:7.0f}" for speed, busy, alone in cells)
         ratios = [cells[1][number] / cells[0][number] for number in (0, 2)]
         print(f"{plan.shape!s:18}{row}{ratios[0]:12.2f}{ratios[1]:10.2f}{kernel:13.0f}")
