@@ -204,7 +204,7 @@ class Project(Records):
                 raise InputError(f"{self.relative(path)}: {_NAMES}; rename the file")
         return tuple(sorted(path.stem for path in paths))
 
-    @property
+    @cached_property
     def held_out(self) -> tuple[str, ...]:
         """Events that are measured but never inverted, sorted."""
         return tuple(sorted(set(self.config.hold_out) & set(self.event_ids)))
@@ -255,7 +255,7 @@ class Project(Records):
                 "of the project as NET.STA, and events of it under `events`"
             )
 
-    @property
+    @cached_property
     def used(self) -> tuple[str, ...]:
         """Events that are inverted, sorted."""
         held = set(self.held_out)

@@ -27,7 +27,7 @@ from seisflow import __version__
 from seisflow.errors import InputError, WorkError
 from seisflow.io.atomic import alive, publish, sha256, sweep
 
-__all__ = ["DETECTION_CODE", "Begun", "Records", "Task", "code_version"]
+__all__ = ["DETECTION_CODE", "Begun", "Input", "Records", "Task", "code_version"]
 
 _RECORD = {"inputs", "settings", "code", "outputs", "results", "seconds"}
 _DRIVER = re.compile(r"host (?P<host>\S+), process (?P<pid>\d+)")
@@ -48,6 +48,9 @@ def code_version(*more: str) -> str:
     return f"{__version__}+{content.hexdigest()[:12]}"
 
 
+Input = Path | tuple[Path, ...]
+
+
 @dataclass(frozen=True)
 class Task:
     """A step with what decides its result.
@@ -57,14 +60,15 @@ class Task:
     name : str
         Place of its record below ``iterations/``, such as ``i05/s00/c201``, or one that begins with ``detection/``,
         ``sources/`` or ``processed/``.
-    inputs : mapping of str to Path
-        Files that it reads, by the name under which a change is reported.
+    inputs : mapping of str to Path or tuple of Path
+        Files that it reads, by the name under which a change is reported; a tuple of files counts as one, so that a
+        record stays small where there are thousands.
     settings : mapping
         The part of the configuration that it uses, plain values.
     """
 
     name: str
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, Input]
     settings: Mapping[str, Any]
     code: str = field(default_factory=code_version)
 
@@ -90,7 +94,8 @@ class Records:
         self.root = root.resolve()
         self._guard = threading.Lock()
         self._new_hashes = False
-        self._glanced: dict[Path, str] | None = None
+        self._glanced: dict[Input, str] | None = None
+        self._sets: dict[str, dict[str, str]] = {}
 
     def relative(self, path: Path) -> str:
         """A path as it is shown: relative to the folder."""
@@ -130,6 +135,48 @@ class Records:
             if known is None or [*known] != [*stamp, found]:
                 self._hashes[key], self._new_hashes = [*stamp, found], True
         return found
+
+    def hash_of_input(self, what: Input, *, fresh: bool = False) -> str | None:
+        """Hash of a file, or of names and contents of several; None if one of them is not there."""
+        if isinstance(what, Path):
+            return self.hash_of(what, fresh=fresh)
+        if self._glanced is not None and not fresh and what in self._glanced:
+            return self._glanced[what]
+        members = {}
+        for path in what:
+            found = self.hash_of(path, fresh=fresh)
+            if found is None:
+                return None
+            members[self.relative(path)] = found
+        whole = hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
+        self._sets[whole] = members
+        if self._glanced is not None:
+            self._glanced[what] = whole
+        return whole
+
+    def _set_path(self, whole: str) -> Path:
+        return self.root / ".seisflow" / "sets" / f"{whole}.json"
+
+    def _keep_set(self, what: Input, whole: str | None) -> None:
+        """Keep which files a hash stands for, to name what changed; losing it loses only the names."""
+        if isinstance(what, tuple) and whole in self._sets and not self._set_path(whole).is_file():
+            with publish(self._set_path(whole)) as path:
+                path.write_text(json.dumps(self._sets[whole], indent=1))
+
+    def _changes(self, name: str, what: tuple[Path, ...], old: str | None, new: str | None) -> list[str]:
+        """Which of several files changed, a sentence each."""
+        gone = [f"{self.relative(path)} is not there" for path in what if new is None and not path.is_file()]
+        try:
+            before = json.loads(self._set_path(old or "").read_text())
+        except (OSError, ValueError):
+            return gone or [f"{name} changed" if old else f"{name} are new"]
+        now = self._sets.get(new or "", {})
+        changed = [
+            f"{path} {'changed' if path in before else 'is new'}"
+            for path, found in now.items()
+            if before.get(path) != found
+        ]
+        return gone + changed + [f"{path} is no longer used" for path in before if now and path not in now]
 
     @contextmanager
     def glance(self) -> Iterator[None]:
@@ -174,18 +221,18 @@ class Records:
         if record is None:
             return ["it has not run yet"]
         reasons = []
-        for name, path in task.inputs.items():
-            old, new = record["inputs"].get(name), self.hash_of(path, fresh=fresh)
-            if new is None:
-                reasons.append(f"{self.relative(path)} is not there")
-            elif old != new:
-                reasons.append(f"{self.relative(path)} {'changed' if old else 'is new'}")
+        for name, what in task.inputs.items():
+            old, new = record["inputs"].get(name), self.hash_of_input(what, fresh=fresh)
+            if new is not None and old == new:
+                continue
+            if isinstance(what, tuple):
+                reasons += self._changes(name, what, old, new)
+            elif new is None:
+                reasons.append(f"{self.relative(what)} is not there")
+            else:
+                reasons.append(f"{self.relative(what)} {'changed' if old else 'is new'}")
         reasons += [f"{name} is no longer used" for name in record["inputs"] if name not in task.inputs]
-        old_settings, new_settings = _flat(record["settings"]), _flat(task.settings)
-        for key in sorted(old_settings.keys() | new_settings.keys()):
-            old, new = old_settings.get(key), new_settings.get(key)
-            if old != new:
-                reasons.append(f"setting {key} changed from {old} to {new}")
+        reasons += _differences(record["settings"], _plain(task.settings))
         if record["code"] != task.code:
             reasons.append(f"the code changed from {record['code']} to {task.code}")
         return reasons + self.damage(record, fresh=fresh)
@@ -210,7 +257,10 @@ class Records:
 
     def begin(self, task: Task) -> Begun:
         """Note what the inputs of a step are, before it reads them; a file changed while it runs makes it run again."""
-        return Begun({name: self.hash_of(path) for name, path in task.inputs.items()}, time.monotonic())
+        hashes = {name: self.hash_of_input(what) for name, what in task.inputs.items()}
+        for name, what in task.inputs.items():
+            self._keep_set(what, hashes[name])
+        return Begun(hashes, time.monotonic())
 
     def record(self, task: Task, outputs: Iterable[Path], results: Mapping[str, Any], begun: Begun) -> None:
         """Leave the record of a step that has just written its outputs."""
@@ -312,8 +362,19 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    plain = _plain(value)
+def _differences(old: Any, new: Any) -> list[str]:
+    """Settings that differ, a sentence each."""
+    if old == new:
+        return []
+    before, now = _flat(old), _flat(new)
+    return [
+        f"setting {key} changed from {before.get(key)} to {now.get(key)}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _flat(plain: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(plain, dict):
         return {prefix.rstrip("."): plain}
     result: dict[str, Any] = {}

@@ -17,6 +17,16 @@ __all__ = ["Exhibit", "of_catalog", "of_iteration"]
 _MOST_BYTES = 6_000_000
 """Of the pictures of one exhibit; a database keeps them."""
 _MOST_EVENTS = 50
+_COLUMNS = {
+    "time": 1,
+    "latitude": 4,
+    "longitude": 4,
+    "depth_km": 1,
+    "magnitude": 1,
+    "method": None,
+    "value": 2,
+}
+"""Of a catalog that are shown, and their digits."""
 _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 
 
@@ -135,7 +145,6 @@ def _first_events(path: Path) -> list[list[str]]:
     """The first events of a catalog with what fits on a page."""
     import csv
 
-    wanted = ("id", "time", "latitude", "longitude", "depth_km", "depth", "magnitude", "method", "value")
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
@@ -143,5 +152,16 @@ def _first_events(path: Path) -> list[list[str]]:
         return []
     if not rows:
         return []
-    columns = [name for name in wanted if name in rows[0]]
-    return [columns, *([row[name] or "" for name in columns] for row in rows[:_MOST_EVENTS])]
+    columns = [name for name in _COLUMNS if name in rows[0]]
+    return [columns, *([_short(row[name] or "", name) for name in columns] for row in rows[:_MOST_EVENTS])]
+
+
+def _short(text: str, name: str) -> str:
+    """A value with as many digits as a reader wants; the page is narrow."""
+    if name == "time":
+        return text[:21].replace("T", " ")
+    digits = _COLUMNS[name]
+    try:
+        return text if digits is None else f"{float(text):.{digits}f}"
+    except ValueError:
+        return text

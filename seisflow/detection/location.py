@@ -15,7 +15,6 @@ from itertools import combinations_with_replacement
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import chi2, f
 
 from seisflow.domain import Arrival, Features, FloatArray, Grid
 from seisflow.errors import InputError
@@ -352,6 +351,8 @@ def _covariance(
     variance = max(float((weights * centred**2).sum()) / freedom, config.least_error**2)
     normal = matrix.T @ (weights[:, None] * matrix)
     # few arrivals: the variance is itself uncertain, so that the 68 % region of a Gaussian holds the truth as often
+    from scipy.stats import chi2, f  # imported late: it takes most of a second
+
     stretch = 3 * f.ppf(0.68, 3, freedom) / chi2.ppf(0.68, 3)
     inverse = np.linalg.inv(normal)
     moved = inverse @ matrix.T @ (weights[:, None] * common[[p for _, p, _, _ in found]])

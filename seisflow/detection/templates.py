@@ -10,7 +10,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import wiener
 
 from seisflow.domain import Continuous, Detection, FloatArray, Template
 from seisflow.errors import InputError
@@ -388,6 +387,8 @@ def _wiener_stack(rows: FloatArray, config: TemplateConfig) -> FloatArray:
         low = sum(values[k] * np.outer(left[:, k], right[k]) for k in range(rank))
         if len(rows) > 2:
             with np.errstate(divide="ignore", invalid="ignore"):
+                from scipy.signal import wiener  # imported late: it takes most of a second
+
                 filtered = wiener(low, (min(len(rows) // 2 * 2 - 1, 5), 1))
             low = np.where(np.isfinite(filtered), filtered, low)
         mean = np.asarray(low).mean(axis=0)

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import find_peaks
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError, PhysicsError
@@ -263,6 +262,8 @@ def spaced(found: npt.NDArray[np.int64], heights: FloatArray, separation: int) -
     place = np.cumsum(np.minimum(np.diff(found, prepend=-1), separation + 1))
     rank = np.zeros(place[-1] + 2)
     rank[place[np.lexsort((-found, heights))]] = np.arange(1, found.size + 1)
+    from scipy.signal import find_peaks  # imported late: configurations are read without it, a second faster
+
     kept, _ = find_peaks(rank, distance=separation)
     result: npt.NDArray[np.int64] = found[np.searchsorted(place, kept)]
     return result

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 from seisflow.domain import FloatArray, Model
 from seisflow.errors import InputError
@@ -77,6 +76,8 @@ def _ladder() -> _Ladder:
         return result
 
     start = np.full(_ORDER.size, 2 / np.pi * np.log(rates[1] / rates[0]))
+    from scipy.optimize import least_squares  # imported late: only where Q is asked for
+
     shares = least_squares(misfit, start, bounds=(0.1 * start, 3 * start)).x
     strengths = np.concatenate([[0.0], np.geomspace(1e-5, 1.2 / LEAST_Q, 200)])
     moduli = [_modulus(omega, rates, strength * shares) for strength in strengths[1:]]

@@ -26,7 +26,7 @@ from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.ranks import Ranks
-from seisflow.records import Begun, Task
+from seisflow.records import Begun, Input, Task
 from seisflow.signal import prepare_observed
 from seisflow.signal.corrections import corrected
 from seisflow.solvers import Forward, Solver
@@ -107,14 +107,14 @@ class EventStep:
     def task(self) -> Task:
         """What decides the result of this step."""
         project, config = self.project, self.project.config
-        inputs = {"model": self.model_path, "event": project.event_path(self.event)}
+        inputs: dict[str, Input] = {"model": self.model_path, "event": project.event_path(self.event)}
         if self.windows_from is None:
             inputs["observed"] = project.observed_path(self.event)
         else:
             inputs["windows"] = project.event_file(self.windows_from, 0, self.event)
         if project.time_function_path is not None:
             inputs["time function"] = project.time_function_path
-        inputs |= {f"stations/{path.name}": path for path in project.station_files()}
+        inputs["stations"] = project.station_files()
         settings = {
             "axis": config.axis(),
             "source": config.source,

@@ -28,7 +28,7 @@ from seisflow.io.responses import project_inventory
 from seisflow.io.stations import stationxml
 from seisflow.project import Project
 from seisflow.ranks import Ranks
-from seisflow.records import DETECTION_CODE, Task, code_version
+from seisflow.records import DETECTION_CODE, Input, Task, code_version
 from seisflow.signal import prepare_observed
 from seisflow.signal.continuous import prepare
 from seisflow.signal.corrections import corrected
@@ -171,8 +171,8 @@ def _some(reasons: dict[str, str]) -> str:
 
 def _event_task(project: Project, event: str, stage: int) -> Task:
     config = project.config
-    inputs = {"event": project.event_path(event), "observed": project.observed_path(event)}
-    inputs |= {f"stations/{path.name}": path for path in project.station_files()}
+    inputs: dict[str, Input] = {"event": project.event_path(event), "observed": project.observed_path(event)}
+    inputs["stations"] = project.station_files()
     settings = {
         "axis": config.axis(),
         "signals": [config.signal(stage, band.number) for band in config.stages[stage].compared],
@@ -271,8 +271,8 @@ def _span(config: DetectionConfig, start: float) -> tuple[float, float]:
 
 def _day_task(project: Project, config: DetectionConfig, archive: Archive, day: str) -> Task:
     files = sorted({Path(span.file) for span in archive.spans(*_span(config, _start(day)))})
-    inputs = {f"recording {project.relative(path)}": path for path in files}
-    inputs |= {f"stations/{path.name}": path for path in project.station_files()}
+    inputs: dict[str, Input] = {f"recording {project.relative(path)}": path for path in files}
+    inputs["stations"] = project.station_files()
     settings = {
         phase: TypeAdapter(Any).dump_python(config.recordings(phase), mode="json") for phase in config.phases
     }

@@ -21,7 +21,7 @@ from seisflow.io.atomic import publish
 from seisflow.io.models import write_model
 from seisflow.io.provenance import Provenance
 from seisflow.project import CONFIG_NAME, Project
-from seisflow.records import Task
+from seisflow.records import Input, Task
 from seisflow.signal.replay import Replay
 from seisflow.solvers import Elastic3DConfig, Simulation, SolverConfig, create
 from seisflow.steps.device import device_of
@@ -172,14 +172,14 @@ class ResolutionTest:
     def task(self, event: str) -> Task:
         """What decides the recordings of an event."""
         made = self.made
-        inputs = {
+        inputs: dict[str, Input] = {
             "true model": truth_path(made),
             "event": made.event_path(event),
             "recorded": self.source.observed_path(event),
         }
         if made.time_function_path is not None:
             inputs["time function"] = made.time_function_path
-        inputs |= {f"stations/{path.name}": path for path in made.station_files()}
+        inputs["stations"] = made.station_files()
         settings = {
             "solver": self.solver,
             "source": self.source.config.source,

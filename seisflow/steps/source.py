@@ -162,7 +162,7 @@ class SourceStep:
         return self.folder / "rounds.json"
 
     def _load(self) -> _State:
-        hashes = {name: self.project.hash_of(path) for name, path in self.task.inputs.items()}
+        hashes = {name: self.project.hash_of_input(what) for name, what in self.task.inputs.items()}
         wanted = digest(hashes, dict(self.task.settings), self.task.code)
         try:
             found = TypeAdapter(_State).validate_json(self._state_path.read_bytes())

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import tiny
 
+from seisflow.project import Project
+
 ONE, TWO = ("iterate", "-i", 1), ("iterate", "-i", 1, "--through", 2)
 
 
@@ -67,10 +69,26 @@ def kill_when(root: Path, moment, command: tuple = ONE) -> subprocess.Popen[str]
 # --- killed
 
 
+def living(session: int) -> list[str]:
+    """Processes of a session that are not dead."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, of = path.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(of) == session and state not in "ZX":
+            found.append(path.parent.name)
+    return found
+
+
 def test_a_run_that_is_killed_amid_its_events_goes_on(project, after_one):
+    """Cases 1 and 3: its whole process group at once; nothing lives on, and no lock stays."""
     folder = project / "iterations" / "i01" / "s00"
     process = kill_when(project, lambda: len(list(folder.glob("*.json"))) >= 2)
     assert process.returncode == -signal.SIGKILL
+    tiny.wait_for(lambda: not living(process.pid), 10)
+    assert Project.open(project).driver is None
     assert not (project / "models" / "m01.nc").exists()
     check_resumed(project, after_one)
 

@@ -35,6 +35,16 @@ def slurm():
         pytest.skip("no Slurm answers (tests/cluster/slurm.sh up)")
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path):
+    """What a test that failed left in the queue would keep the processors of the next ones."""
+    yield
+    found = subprocess.run(["squeue", "-h", "-o", "%A %o"], capture_output=True, text=True, timeout=60)
+    left = {line.split()[0] for line in found.stdout.splitlines() if str(tmp_path) in line}
+    if left:
+        subprocess.run(["scancel", *left], check=False, timeout=60)
+
+
 def queue(state: str = "all") -> list[str]:
     words = ["squeue", "-h", "-r", f"--states={state}", "--format=%i"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,3 +121,34 @@ def test_the_repository_deploys_by_prefect_itself(ui):
     server, _ = ui
     names = {each["name"] for each in server.all("deployments")}
     assert "seisflow" in names
+
+
+def test_each_page_opens_in_a_browser(ui, project, tmp_path):
+    """The run and each artifact, in headless Chromium, with nothing from elsewhere."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium (Debian: chromium)")
+    server, _ = ui
+    tiny.change_config(project, "pictures: false", "pictures: true")
+    found = tiny.seisflow("iterate", "-i", 1, "-p", project, timeout=600, **settings(ui))
+    assert found.returncode == 0, found.stderr
+    (run,) = [each for each in server.of(project) if each["parent_task_run_id"] is None]
+    pages = {f"/runs/flow-run/{run['id']}": "iteration 1"}
+    for each in server.ask("/artifacts/filter", limit=200):
+        if each["key"] and each["flow_run_id"] == run["id"]:
+            pages[f"/artifacts/artifact/{each['id']}"] = (
+                "data:image/png" if "misfits" not in each["key"] else "held out"
+            )
+    assert len(pages) >= 4
+    for page, wanted in pages.items():
+        words = [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path / 'browser'}",
+        ]
+        words += ["--virtual-time-budget=20000", "--dump-dom", server.url.removesuffix("/api") + "/v2" + page]
+        shown = subprocess.run(words, capture_output=True, text=True, timeout=180, check=False).stdout
+        assert wanted in shown, (page, shown[-2000:])
+        assert "Can't connect" not in shown

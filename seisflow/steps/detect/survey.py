@@ -33,7 +33,7 @@ from seisflow.io.archive import Archive, Day
 from seisflow.io.archive_index import Span
 from seisflow.io.responses import project_inventory
 from seisflow.project import CONFIG_NAME, Project
-from seisflow.records import DETECTION_CODE, code_version
+from seisflow.records import DETECTION_CODE, Input, code_version
 from seisflow.signal.continuous import prepare, prepare_stations
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickAxis, load_picker
@@ -315,13 +315,13 @@ class Survey:
         paths = sorted({Path(span.file) for span in self.archive.spans(start, end)})
         return {f"recording {self.project.relative(path)}": path for path in paths}
 
-    def inputs(self) -> dict[str, Path]:
+    def inputs(self) -> dict[str, Input]:
         """Files that every step of detection depends on."""
-        stations = {f"station {path.stem}": path for path in self.project.station_files()}
+        found: dict[str, Input] = {"model": self.model_path, "stations": self.project.station_files()}
         if self.config.picker is not None and self.config.picker.path is not None:
             path = self.project.root / f"{self.config.picker.path}.pt"
-            stations["picker"] = path
-        return {"model": self.model_path, **stations}
+            found["picker"] = path
+        return found
 
     @property
     def code(self) -> str:
