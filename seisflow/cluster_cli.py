@@ -35,6 +35,7 @@ def submit(context: typer.Context, project: Project_ = HERE) -> None:
     kind = "day" if words[0] == "detect" else "event"
     if words[0] == "iterate":
         _check_iterations(found, parameters)
+    Submission(found.root).check_alone()  # its driver may work here already
     if found.driver is not None:
         raise InputError(
             f"{found.root}: seisflow works in this project now ({found.driver}); wait for it, or end it"

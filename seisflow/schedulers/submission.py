@@ -83,6 +83,20 @@ class Submission:
         with publish(self.folder / "state.json") as path:
             path.write_text(json.dumps(values))
 
+    def check_alone(self) -> None:
+        """Refuse to send a command where one is in the batch system already.
+
+        Raises
+        ------
+        InputError
+            With its job.
+        """
+        if (alive := self.alive()) is not None:
+            raise InputError(
+                f"{self.root}: {' '.join(self.described())} is submitted already (job {alive}); `seisflow status` "
+                "follows it, `seisflow cancel` ends it"
+            )
+
     def send(self, run: BatchRun, command: Sequence[str]) -> str:
         """Send a command of seisflow; returns the number of its job.
 
@@ -91,11 +105,7 @@ class Submission:
         InputError
             If one is there already, or the system refuses it.
         """
-        if (alive := self.alive()) is not None:
-            raise InputError(
-                f"{self.root}: {' '.join(self.described())} is submitted already (job {alive}); `seisflow status` "
-                "follows it, `seisflow cancel` ends it"
-            )
+        self.check_alone()
         system, limit = system_of(run, self.root), run.resources.of("driver").time
         for name in ("state.json", "cancelled"):
             (self.folder / name).unlink(missing_ok=True)
