@@ -50,7 +50,8 @@ def detect(
         print(json.dumps({"catalog": str(found.catalog), "results": found.results, "problems": faults}))
         return
     for name, lines in faults.items():
-        print(f"{name}: {len(lines)} things could not be used, or were not as expected", file=sys.stderr)
+        things = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
+        print(f"{name}: {things} could not be used, or not as expected", file=sys.stderr)
         for line in lines[:20]:
             print(f"  {line}", file=sys.stderr)
         if len(lines) > 20:

@@ -128,9 +128,9 @@ def draw_event(survey: Survey, detection: Detection) -> list[tuple[str, Any]]:
         for row, station in enumerate(survey.stations)
         for column, phase in enumerate(survey.phases)
     ]
-    title = f"{iso_time(detection.time)[:23]}, {detection.method}"
+    title = f"{iso_time(round(detection.time, 3))[:23]}, {detection.method}"
     if detection.magnitude is not None:
-        title += f", {detection.magnitude.kind} {detection.magnitude.value:.1f}"
+        title += f", {detection.magnitude.kind} {detection.magnitude.value:.1f}".replace("-", "−")
     section = draw_event_waveforms(data, detection, survey.projection, predicted, title)
     found = [("seismograms", section)]
     features, sample = features_around(survey, detection)
