@@ -51,7 +51,7 @@ def detect(
         return
     for name, lines in faults.items():
         things = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
-        print(f"{name}: {things} could not be used, or not as expected", file=sys.stderr)
+        print(f"{name}: {things} not usable, or not as expected", file=sys.stderr)
         for line in lines[:20]:
             print(f"  {line}", file=sys.stderr)
         if len(lines) > 20:
