@@ -56,11 +56,15 @@ def run(shape: tuple[int, int, int], order: int, steps: int, threads: int) -> No
         grid.receivers(none, out),
         grid.snapshots(None),
     )
+    computing = [0.0]
+    if isinstance(grid, SharedGrid):
+        watch(grid, computing)
     tried = 96
     grid.advance(*driven, 0, tried)  # the blocks are found
+    computing[0] = 0.0
     began = time.perf_counter(), time.process_time()
     grid.advance(*driven, tried, steps)
-    took = time.perf_counter() - began[0], time.process_time() - began[1]
+    took = time.perf_counter() - began[0], computing[0] or time.process_time() - began[1]
     if isinstance(grid, SharedGrid):
         grid.settle()
     if ranks is not None:
@@ -69,8 +73,21 @@ def run(shape: tuple[int, int, int], order: int, steps: int, threads: int) -> No
         print(*took)
 
 
+def watch(grid: SharedGrid, seconds: list[float]) -> None:
+    """Add up the processor time of what is computed, without looking for messages, which a busy machine draws out."""
+    passage = grid.passage
+
+    def timed(*given, **named):
+        began = time.process_time()
+        found = passage(*given, **named)
+        seconds[0] += time.process_time() - began
+        return found
+
+    grid.passage = timed
+
+
 def measured(command: list[str]) -> tuple[float, float]:
-    """Seconds that a run prints: wall clock, and processor time of the rank that took most."""
+    """Seconds that a run prints: wall clock, and processor time without messages of the rank that took most."""
     extra = Path(sys.prefix) / "mpi"
     settings = {
         "PYTHONPATH": str(extra), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -116,7 +133,7 @@ def main() -> None:
     base = [statistics.median(row) for row in zip(*times["one process, one thread"], strict=True)]
     for name, found in times.items():
         wall, cpu = (statistics.median(row) for row in zip(*found, strict=True))
-        ranks = f"; by processor time of the slowest rank {base[1] / cpu:.2f}" if "ranks" in name else ""
+        ranks = f"; by processor time without messages {base[1] / cpu:.2f}" if "ranks" in name else ""
         speed = points / wall / 1e6
         print(f"{name:28s} {speed:7.1f} million points a second, {base[0] / wall:.2f} times one{ranks}")
 
