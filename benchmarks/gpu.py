@@ -112,7 +112,7 @@ def clock(device, work):
 
 def timed(device, work):
     """Seconds between CUDA events around a call, and of the whole call."""
-    if device.xp is np:
+    if not isinstance(device, Timed):
         _, whole = clock(device, work)
         return whole, whole
     start, end = device.xp.cuda.Event(), device.xp.cuda.Event()
@@ -130,7 +130,7 @@ def timed(device, work):
 
 def abilities(device):
     """Bytes a second of a copy (read and written), multiply-adds a second, loads of 32 lanes a second."""
-    if device.xp is np:
+    if not isinstance(device, Timed):
         return 1e9, 1e9, 1e9
     cupy = device.xp
     source = cupy.zeros(1 << 30, np.uint8)

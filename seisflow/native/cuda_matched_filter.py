@@ -296,7 +296,7 @@ class _Run:
             shapes = self.arrays["shape"][some, channel, :length]
             spectra = xp.conj(xp.fft.rfft(shapes, n=size, axis=1)).astype(np.complex64)
             sums = xp.fft.irfft(data[None] * spectra[:, None], n=size, axis=2)
-            sums = device.upload(sums.astype(np.float32)) if xp is np else xp.ascontiguousarray(sums)
+            sums = xp.ascontiguousarray(sums, dtype=np.float32)
             self.work["sums"], self.work["row"], self.work["first"] = device.address(sums), row, first
             self._launch("filter_gather", (-(-self.samples // _THREADS), sums.shape[0]), _THREADS)
             device.synchronize()  # before the memory of the sums is used for the next

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import types
 import weakref
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,66 @@ def guarded(shape, dtype, fill=0xFF):
     return raw.view(dtype).reshape(shape)
 
 
+def _plain(value):
+    """What a function of NumPy takes for arrays of the device; those of the host are refused, as CuPy does."""
+    if isinstance(value, There):
+        return value.view(np.ndarray)
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(each) for each in value)
+    if isinstance(value, np.ndarray) and value.ndim > 0:
+        raise TypeError("arrays of the host and of the device in one call")
+    return value
+
+
+def _there(value):
+    if isinstance(value, np.generic):
+        value = np.asarray(value)  # CuPy has arrays without dimensions where NumPy has numbers
+    if isinstance(value, tuple):
+        return tuple(_there(each) for each in value)
+    return value.view(There) if isinstance(value, np.ndarray) else value
+
+
+class There(np.ndarray):
+    """An array of the device."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **named):
+        if out is not None:
+            named["out"] = tuple(_plain(each) for each in out)
+        return _there(getattr(ufunc, method)(*(_plain(each) for each in inputs), **named))
+
+    def __array_function__(self, function, types, given, named):
+        return _there(function(*_plain(given), **{name: _plain(value) for name, value in named.items()}))
+
+    def __setitem__(self, where, value):
+        self.view(np.ndarray)[_indices(where)] = _plain(value)
+
+    def __getitem__(self, where):
+        return _there(self.view(np.ndarray)[_indices(where)])
+
+
+def _indices(where):
+    parts = where if isinstance(where, tuple) else (where,)
+    parts = tuple(part.view(np.ndarray) if isinstance(part, There) else part for part in parts)
+    return parts if isinstance(where, tuple) else parts[0]
+
+
+class Functions:
+    """NumPy in the place of CuPy: what it makes are arrays of the device."""
+
+    def __init__(self, module=np):
+        self._module = module
+
+    def __getattr__(self, name):
+        found = getattr(self._module, name)
+        if isinstance(found, types.ModuleType):
+            return Functions(found)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return lambda *given, **named: _there(
+            found(*_plain(given), **{key: _plain(value) for key, value in named.items()})
+        )
+
+
 class Pinned(np.ndarray):
     """Memory of the host that a GPU copies to and from."""
 
@@ -108,7 +169,7 @@ class ShimDevice:
     """
 
     name = "CPU in place of a GPU"
-    xp = np
+    xp = Functions()
 
     def __init__(self, order="forward", memory=1 << 32, shared_bytes=232448, counting=False):
         self.order, self.memory, self.shared_bytes = ORDERS[order], memory, shared_bytes
@@ -119,12 +180,14 @@ class ShimDevice:
         self.texts = {}
 
     def upload(self, array):
+        assert not isinstance(array, There), "an array of the device is uploaded"
         result = self.empty(array.shape, array.dtype)
-        result[...] = array
+        result.view(np.ndarray)[...] = array
         return result
 
     def download(self, array):
-        return np.array(array)
+        assert isinstance(array, There | np.generic), f"{type(array)} is not an array of the device"
+        return np.array(array.view(np.ndarray) if isinstance(array, There) else array)
 
     def empty(self, shape, dtype):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
@@ -137,7 +200,7 @@ class ShimDevice:
             while isinstance(base.base, np.ndarray):
                 base = base.base
             weakref.finalize(base, self._give_back, size)
-        return array
+        return array.view(There)
 
     def _give_back(self, size):
         self.used -= size
@@ -155,6 +218,7 @@ class ShimDevice:
         return isinstance(array, Pinned)
 
     def address(self, array):
+        assert isinstance(array, There), f"{type(array)} is not an array of the device"
         return array.ctypes.data
 
     @contextmanager
@@ -208,7 +272,8 @@ class ShimDevice:
 
     def wait(self, copy):
         if copy is not None and not copy[2]:
-            copy[0][...], copy[2] = copy[1], True
+            target, source = (each.view(np.ndarray) for each in copy[:2])
+            target[...], copy[2] = source, True
 
     def synchronize(self):
         for copy in self.copies:

@@ -153,7 +153,7 @@ def test_velocity_in_memory_of_the_host_is_the_same(events, device):
         grid.collect(receivers)
         kept.append(
             [
-                np.array(device.download(each.data)) if room is device.zeros else each.data.copy()
+                np.array(device.download(each.data)) if room == device.zeros else each.data.copy()
                 for each in stored
             ]
         )

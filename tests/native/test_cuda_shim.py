@@ -63,7 +63,7 @@ def run(device, name, what=0, threads=128, shared=512, n=1000):
     device.launch(
         ("trial", name, ()), (-(-n // threads),) if name == "block_sum" else (1,), (threads,), work, shared
     )
-    return out
+    return device.download(out)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -104,6 +104,21 @@ def test_launches_beyond_the_limits_are_refused():
             device.launch(("trial", "faulty", ()), grid, block, work, shared)
     with pytest.raises(AssertionError, match="shared memory"):
         device.launch(("trial", "faulty", ()), (1,), (32,), work, 300_000)
+
+
+def test_arrays_of_the_host_and_of_the_device_do_not_mix():
+    device, here = shim(), np.ones(3, np.float32)
+    there = device.upload(here)
+    assert device.download(device.xp.where(there > 0, there + 1, 0)).sum() == 6
+    for mixed in (
+        lambda: there + here, lambda: here * there, lambda: device.xp.maximum(there, here),
+        lambda: there.__setitem__(slice(None), here),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="of the host and of the device"):
+            mixed()
+    for wrong in (lambda: device.address(here), lambda: device.download(here), lambda: device.upload(there)):
+        with pytest.raises(AssertionError, match="array of the device"):
+            wrong()
 
 
 def test_guarded_arrays_are_aligned_and_poisoned():
