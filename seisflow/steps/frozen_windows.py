@@ -33,6 +33,10 @@ def check_windows(project: Project, iteration: int) -> None:
                 faults.setdefault(reason, []).append(event)
     if faults:
         lines = [f"  {reason} (event {', '.join(events)})" for reason, events in faults.items()]
+        if len(lines) > _TOLD:
+            lines[_TOLD:] = [
+                f"  and {len(lines) - _TOLD} more (`seisflow why i{selected:02d}/s00/EVENT` names all)"
+            ]
         raise InputError(
             f"iteration {iteration} takes its windows from iteration {selected}, but since then\n"
             + "\n".join(lines)
@@ -41,5 +45,7 @@ def check_windows(project: Project, iteration: int) -> None:
         )
 
 
+_TOLD = 8
+"""Reasons that are told one by one."""
 _HARMLESS = re.compile(r"the code changed|setting (band \d+\.)?misfit|setting (kernel|hold_out)")
 """Reasons for which an event would run again, but select the same windows."""
