@@ -1,15 +1,18 @@
 """Strong contrast and high vp / vs, against pyprop8.
 
 Soft sediment (vp 1600, vs 400 m/s) over rock (5000, 2890): vp / vs of 4 and a contrast of 7 in vs; and a
-half-space with vp / vs = 5. Strike-slip and general tensors below; receivers at the surface to some ten
-wavelengths.
+half-space with vp / vs = 5. General tensors below; receivers at the surface to some six wavelengths. The sediment
+misses the aim by far, and why is not settled: the reference itself is known to 3 to 5 percent only (pyprop8 with three
+times the duration against PyGRT 0.18, tried once; with the duration itself what rings on came back at the beginning
+and they differed by 15). The model smears the interface over an eighth of a cell, which makes the first rock
+node three times too soft at this contrast; that is the first suspect.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from common import THREADS, Case, draw_traces, legend, misfits, new_figure, resampled
-from layered_truth import GENERAL, compare
+from layered_truth import CORNER, GENERAL, simulated, truth
 
 PERIOD = 1.6
 SEDIMENT = (np.inf, 5000.0, 2890.0, 2600.0)
@@ -30,10 +33,15 @@ def run(quick: bool = False) -> Case:
         )
         for column, (name, layers, depth, duration) in enumerate(media[: 1 if quick else 2]):
             places = [(900.0, 600.0), (2000.0, -800.0), (3600.0, 500.0)]
-            _, forward, (times, expected) = compare(
+            forward = simulated(
                 layers, GENERAL, depth, places, period=PERIOD, points=points, duration=duration, bottom=2600.0,
                 margin=1200.0, fine=8 if column else 1, threads=THREADS, order=order, over=1.25,
             )  # fmt: skip
+            # sediment rings on: what comes after the end of the reference would come back at its beginning
+            width = np.sqrt(CORNER) * PERIOD / np.pi
+            times, expected = truth(
+                layers, GENERAL, depth, places, width, 3 * duration if column else duration
+            )
             keep = times < duration
             for number, place in enumerate(places):
                 found = resampled(forward.gather, number, times[keep])
