@@ -133,6 +133,8 @@ def run(quick: bool = False) -> Case:
     left.axhline(TARGET, color="black", linewidth=0.6)
     left.set_xticks(DISTANCES, [f"{d:g}" for d in DISTANCES])
     left.set_xticks([], minor=True)
+    left.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+    left.set_yticks([], minor=True)
     left.set_xlabel("distance (shortest S wavelengths)")
     left.set_ylabel("relative L2 error (%)")
     left.legend(title="order, points", fontsize=7)

@@ -135,8 +135,8 @@ def _waveforms(
         for trace, colour, width in zip(
             traces, (COLOURS["observed"], _BEFORE, COLOURS["synthetic"]), (1.1, 0.8, 0.8), strict=True
         ):
-            axes.plot(times, base + np.clip(trace / scale, -0.9, 0.9), color=colour, linewidth=width,
-                      alpha=1.0 if chosen else 0.35)  # fmt: skip
+            height = np.where(np.abs(trace) < 0.9 * scale, trace / scale, np.nan)  # a gap where it is beyond
+            axes.plot(times, base + height, color=colour, linewidth=width, alpha=1.0 if chosen else 0.35)
     axes.set_yticks([-row for row in range(len(rows))], [observed.stations[n].id for n in rows], fontsize=7)
     axes.set_xlim(max(times[0], min((w.start for w in windows), default=times[0]) - 15), max(ends) + 15)
     axes.set_ylim(-len(rows) + 0.4, 0.6)

@@ -196,9 +196,12 @@ def _plot_column(
     component: int,
     span: tuple[float, float],
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     name = observed.components[component]
     axes.set_title(name, fontweight="bold", fontsize=10, pad=3)
     axes.set_xlim(*span)
+    axes.xaxis.set_major_locator(MaxNLocator(6, prune="both"))  # columns stand close to each other
     axes.set_xlabel("time after the origin (s)")
     _plot_pairs(axes, observed, synthetic, rows, component)
     axes.tick_params(left=False)
