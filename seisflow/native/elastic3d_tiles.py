@@ -10,7 +10,7 @@ __all__ = ["TileChoice"]
 
 _TRIAL = 8
 """Steps of one trial: whole passages of every candidate."""
-_CANDIDATES = ((64, 4), (32, 4), (16, 2), (8, 2), (24, 1))
+_CANDIDATES = ((64, 4), (32, 4), (16, 2), (12, 2), (24, 1))
 """Rows and steps, from large caches to small ones. Zen 4 (1 MB a core, 32 MB fast and shared) is best with the first,
 a Xeon (2 MB a core, a large and slow one shared) twice as fast with the last three as with it."""
 _ROUNDS = 2
