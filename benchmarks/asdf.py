@@ -101,7 +101,7 @@ def ours(path: Path, part: Any, **options: Any) -> None:
 
 def read_ours(path: Path) -> int:
     """All traces by seisflow, instruments included."""
-    from seisflow.io.asdf import read_observed
+    from seisflow.io.asdf_reading import read_observed
 
     return sum(trace.stats.npts for trace in read_observed(path)[0])
 

@@ -22,7 +22,7 @@ from windows import compare
 
 from seisflow.domain import Event, Gather
 from seisflow.errors import PhysicsError
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.misfits import MisfitConfig, create, measure_gather
 from seisflow.project import Project
 from seisflow.report import draw_waveforms, write_png

@@ -13,7 +13,7 @@ from typing import Any
 from seisflow.domain import Event, Model, Station
 from seisflow.domain.layers import Layers
 from seisflow.errors import SeisflowError
-from seisflow.io.asdf import read_asdf_events, scan_observed
+from seisflow.io.asdf_reading import read_asdf_events, scan_observed
 from seisflow.io.earth_grids import EarthGrid, looks_like_grid, read_netcdf_grid, read_text_grid
 from seisflow.io.events import read_cmtsolution, scan_quakeml
 from seisflow.io.hdf5 import reading

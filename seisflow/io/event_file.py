@@ -26,15 +26,8 @@ from seisflow.domain import (
 )
 from seisflow.errors import InputError, PhysicsError
 from seisflow.io import provenance as prov
-from seisflow.io.asdf import (
-    channel_code,
-    put_bytes,
-    put_head,
-    put_trace,
-    read_provenance,
-    read_source,
-    trace_name,
-)
+from seisflow.io.asdf import channel_code, put_bytes, put_head, put_trace, trace_name
+from seisflow.io.asdf_reading import read_provenance, read_source
 from seisflow.io.event_candidates import put_candidates
 from seisflow.io.events import event_uri
 from seisflow.io.hdf5 import attribute_text, fetch, put, reading, text_table, writing

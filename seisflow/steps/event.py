@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from seisflow.config import digest
 from seisflow.domain import Event, Gather, Kernel, Measurement, Rejection, Station, Window
 from seisflow.errors import PhysicsError
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.event_file import EventFile, read_event, write_event
 from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance

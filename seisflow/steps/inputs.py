@@ -17,7 +17,7 @@ from seisflow.config import Config, CorrectionConfig
 from seisflow.domain import Event, Model, SourceTimeFunction, Station
 from seisflow.errors import InputError, MissingError, SeisflowError, WorkError
 from seisflow.inversion import within_bounds
-from seisflow.io.asdf import read_source
+from seisflow.io.asdf_reading import read_source
 from seisflow.io.contents import recorded_ids
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model

@@ -19,7 +19,8 @@ from seisflow.detection_config import DetectionConfig
 from seisflow.domain import Continuous, Event, Gather
 from seisflow.errors import InputError, PhysicsError
 from seisflow.io.archive import Archive
-from seisflow.io.asdf import channel_code, read_observed, trace_name
+from seisflow.io.asdf import channel_code, trace_name
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.contents import recorded_ids
 from seisflow.io.events import event_uri
 from seisflow.io.parallel_asdf import Part, write_asdf

@@ -12,7 +12,8 @@ import numpy as np
 
 from seisflow.domain import Event, Station, TimeSpan
 from seisflow.errors import SeisflowError
-from seisflow.io.asdf import read_observed, write_observed
+from seisflow.io.asdf import write_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.belonging import sort_by_event
 from seisflow.io.provenance import Provenance
 from seisflow.io.responses import project_inventory

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 from seisflow.config import Config, CorrectionConfig, digest
 from seisflow.domain import Station
 from seisflow.errors import InputError, MissingError
-from seisflow.io.asdf import read_observed, write_observed
+from seisflow.io.asdf import write_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.atomic import publish
 from seisflow.io.models import write_model
 from seisflow.io.provenance import Provenance

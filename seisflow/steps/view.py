@@ -15,7 +15,7 @@ from typing import Any, Literal
 from seisflow.domain import MomentTensor, Rejection
 from seisflow.domain.kernels import KernelParameters
 from seisflow.errors import InputError, MissingError
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.event_file import read_event
 from seisflow.io.export import kernel_dataset, model_dataset, stream_of
 from seisflow.io.models import read_kernel

@@ -7,7 +7,7 @@ import broken_folder
 import h5py
 import pytest
 
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.project import Project
 from seisflow.steps.create import create_project
 

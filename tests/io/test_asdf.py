@@ -19,14 +19,8 @@ from seisflow.domain import (
     Window,
 )
 from seisflow.errors import InputError, MissingError, PhysicsError
-from seisflow.io.asdf import (
-    band_code,
-    channel_code,
-    read_observed,
-    read_provenance,
-    read_source,
-    write_observed,
-)
+from seisflow.io.asdf import band_code, channel_code, write_observed
+from seisflow.io.asdf_reading import read_observed, read_provenance, read_source
 from seisflow.io.event_file import EventFile, read_event, write_event
 from seisflow.io.provenance import Provenance
 from seisflow.io.stations import read_inventory, stationxml

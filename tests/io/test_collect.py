@@ -134,7 +134,8 @@ def test_the_bay_area(shared_data, tmp_path):
     assert problems == []
     assert len(stream) == 36
 
-    from seisflow.io.asdf import read_observed, write_observed
+    from seisflow.io.asdf import write_observed
+    from seisflow.io.asdf_reading import read_observed
     from seisflow.io.provenance import Provenance
 
     write_observed(

@@ -15,7 +15,7 @@ from asdf_parts import EVENT, PROVENANCE, part_of
 from mpi_run import EXTRA, missing, mpiexec
 
 from seisflow.errors import InputError
-from seisflow.io.asdf import read_observed, read_provenance, read_source
+from seisflow.io.asdf_reading import read_observed, read_provenance, read_source
 from seisflow.io.atomic import sweep
 from seisflow.io.parallel_asdf import Part, write_asdf
 

@@ -18,7 +18,7 @@ from seisflow.domain import Gather, Model, MomentTensor
 from seisflow.domain.layers import layered_model
 from seisflow.domain.mechanism import NodalPlane, double_couple, nodal_planes, rotation_angle
 from seisflow.inversion import gaussian_smooth
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.event_file import read_event
 from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.io.layers import read_layers

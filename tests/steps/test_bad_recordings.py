@@ -11,7 +11,8 @@ from obspy.core.inventory import Response
 from seisflow.workflows.iterate import iterate
 
 from seisflow.errors import PhysicsError
-from seisflow.io.asdf import read_observed, write_observed
+from seisflow.io.asdf import write_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.event_file import read_event
 from seisflow.io.events import read_quakeml
 from seisflow.io.provenance import Provenance

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from seisflow.domain import Event, Grid, Model, MomentTensor, Projection, Station
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.events import read_quakeml, write_quakeml
 from seisflow.io.models import read_model, write_model
 from seisflow.io.stations import write_stationxml

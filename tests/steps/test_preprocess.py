@@ -13,7 +13,8 @@ import pytest
 import tiny
 from mpi_run import environment, missing, mpiexec
 
-from seisflow.io.asdf import channel_code, read_observed
+from seisflow.io.asdf import channel_code
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.event_file import read_event
 
 DAY = "2026-02-28"

@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from seisflow.domain import Event, MomentTensor, Station
-from seisflow.io.asdf import read_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.events import write_quakeml
 from seisflow.io.stations import read_stationxml, write_stationxml
 from seisflow.project import Project

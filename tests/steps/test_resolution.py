@@ -11,7 +11,8 @@ import tiny
 from seisflow.config_file import load
 from seisflow.domain import Grid, Projection
 from seisflow.errors import InputError, MissingError, WorkError
-from seisflow.io.asdf import read_observed, write_observed
+from seisflow.io.asdf import write_observed
+from seisflow.io.asdf_reading import read_observed
 from seisflow.io.models import read_model
 from seisflow.io.provenance import Provenance
 from seisflow.project import Project
