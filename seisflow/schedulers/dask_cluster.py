@@ -70,7 +70,10 @@ def job_cluster_settings(run: DaskRun, folder: Path) -> tuple[str, dict[str, Any
     if asked.account:
         found["project" if system in ("lsf", "sge") else "account"] = asked.account
     if asked.time:
-        found["walltime"] = clock(asked.time) if system != "lsf" else clock(asked.time)[:5]
+        minutes = -(-asked.time // 60)
+        found["walltime"] = (
+            clock(asked.time) if system != "lsf" else f"{minutes // 60:02d}:{minutes % 60:02d}"
+        )
     if system == "slurm":
         found["job_cpu"] = cores
     if system == "pbs":
