@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,9 @@ class JobFolder:
         """Leave how much is done; a shortcut that may be lost."""
         target = self.path / "progress" / str(number)
         own = target.with_name(f".{number}.{os.getpid()}")
-        own.write_text(f"{fraction:.4f}")
-        os.replace(own, target)
+        with suppress(OSError):
+            own.write_text(f"{fraction:.4f}")
+            os.replace(own, target)
 
     def progress(self, number: int) -> float:
         """How much of an event or day is done."""
