@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+
 import pytest
 from pydantic import TypeAdapter
 
 from seisflow.schedulers import system as batch_system
 from seisflow.schedulers.config import DaskRun, RunConfig
 from seisflow.schedulers.dask_cluster import job_cluster_settings
+from seisflow.schedulers.order import JobFolder
 from seisflow.schedulers.rounds import system_of
+from seisflow.schedulers.submission import Submission, drive
 from seisflow.schedulers.system import Script
 
 CHECK = TypeAdapter(RunConfig).validate_python
@@ -49,3 +55,41 @@ def test_lsf_gets_at_least_the_time_that_is_asked_for(tmp_path, time, minutes):
     )
     hours, rest = job_cluster_settings(dask, tmp_path)[1]["walltime"].split(":")
     assert 60 * int(hours) + int(rest) == minutes
+
+
+def out_of_time(tmp_path, monkeypatch, work: str) -> Submission:
+    """A driver whose command does some work and is stopped at its time limit."""
+    submission = Submission(tmp_path)
+    submission.folder.mkdir(parents=True)
+    content = {"command": ["iterate"], "run": {"system": "slurm"}, "jobs": ["1"], "seconds": 0.5}
+    (submission.folder / "submission.json").write_text(json.dumps(content))
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ntrap 'exit 75' TERM\n{work}\nwhile :; do sleep 0.05; done\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("seisflow.schedulers.submission.sys.executable", str(python))
+    monkeypatch.setattr(Submission, "send_next", lambda self: "2")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    try:
+        drive(tmp_path)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return submission
+
+
+@pytest.mark.parametrize(("work", "state"), [("echo again >", "continues"), ("true", "failed")])
+def test_a_driver_that_only_makes_records_anew_goes_on_in_the_next_job(tmp_path, monkeypatch, work, state):
+    """After a change of settings there are no more records than before, only newer ones."""
+    record = tmp_path / "detection" / "2026-03-01" / "beam.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("before")
+    os.utime(record, (1e9, 1e9))
+    work = f"{work} '{record}'" if work.endswith(">") else work
+    assert out_of_time(tmp_path, monkeypatch, work).state()["state"] == state
+
+
+def test_progress_that_cannot_be_noted_fails_nothing(tmp_path):
+    """It is a shortcut; the round may be over, or the disk full for a moment."""
+    folder = JobFolder(tmp_path / "gone")
+    folder.note_progress(0, 0.5)
+    assert folder.progress(0) == 0.0

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -205,10 +206,15 @@ def drive(root: Path) -> int:
     return code
 
 
-def _records(root: Path) -> int:
-    """How many notes of finished steps there are; whether a job got anywhere."""
+def _records(root: Path) -> set[tuple[str, int]]:
+    """Notes of finished steps, and when they were written: a job that only makes old ones anew got somewhere too."""
     found = [*(root / "iterations").rglob("*.json"), *(root / "detection").rglob("*.json")]
-    return len(found) + len(list((root / ".seisflow" / "jobs").rglob("results/*.json")))
+    found += (root / ".seisflow" / "jobs").rglob("results/*.json")
+    notes = set()
+    for path in found:
+        with suppress(FileNotFoundError):  # a round that ends takes its answers away
+            notes.add((str(path), path.stat().st_mtime_ns))
+    return notes
 
 
 def overview(root: Path) -> dict[str, Any] | None:
