@@ -11,6 +11,7 @@ from typing import Any
 from seisflow.workflows.exhibits import of_catalog
 from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
+from seisflow.config import digest
 from seisflow.detection_config import MatchingConfig
 from seisflow.errors import InputError, SeisflowError
 from seisflow.project import Project
@@ -98,6 +99,7 @@ class _Steps:
 
     def days_each(self, title: str, step: str, names: Iterable[str]) -> dict[str, Any]:
         """Run a step of ``run_day_step`` for every day, wherever days are run."""
+        order = Order("day", {"step": step}, digest(self.survey.project.config))
         found: dict[str, Any] = self.runner.each(
             title,
             tuple(names),
@@ -105,7 +107,7 @@ class _Steps:
                 self.survey, step, name, self.threads, progress, stage
             ),
             self.at_once,
-            Ordered(Order("day", {"step": step}), lambda name: _day_done(self.survey, step, name)),
+            Ordered(order, lambda name: _day_done(self.survey, step, name)),
         )
         return found
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from seisflow.config import digest
 from seisflow.errors import InputError, SeisflowError, Stopped, WorkError
 from seisflow.io.atomic import publish
 from seisflow.project import Project
@@ -58,7 +59,15 @@ def run_element(
     """Do one element of an order in this process; returns its results.
 
     ``round_`` tells rounds apart: what was opened for one is not used in another.
+
+    Raises
+    ------
+    WorkError
+        If the configuration is not that of whoever ordered: it was changed after that began, or the order is of another
+        one, before the change. Its results would be of other settings than those of the other events.
     """
+    if order.settings not in ("", digest(project.config)):
+        raise WorkError("seisflow.yaml was changed since the driver was started; run the same command again")
     if order.kind == "event":
         from seisflow.workflows.iterate import Evaluation
 
@@ -136,7 +145,8 @@ def run_elements(folder: Path, array: int, index: int) -> int:
     """
     jobs = JobFolder(folder)
     content = jobs.content()
-    order, names = Order(content["kind"], content["what"]), content["names"]
+    order = Order(content["kind"], content["what"], content.get("settings", ""))
+    names = content["names"]
     bundles = jobs.bundles(array)
     if not 0 <= index < len(bundles):
         raise InputError(f"{folder}: array {array} has {len(bundles)} elements, {index} is none of them")

@@ -10,6 +10,7 @@ from typing import Any
 from seisflow.workflows.exhibits import of_iteration
 from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
+from seisflow.config import digest
 from seisflow.errors import PhysicsError, SeisflowError, WorkError
 from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
@@ -190,7 +191,8 @@ class Evaluation:
     @property
     def order(self) -> Order:
         """As another process is told."""
-        return Order("event", {"iteration": self.iteration, "step": self.step, "ahead": self.ahead})
+        what = {"iteration": self.iteration, "step": self.step, "ahead": self.ahead}
+        return Order("event", what, digest(self.project.config))
 
     def done(self, event: str) -> dict[str, Any] | None:
         """What the event gave, if its record holds."""

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,17 @@ class Order:
         Kind of step, which has resources of its own.
     what : mapping
         Plain values that tell a process what to do; see ``workflows.elements``.
+    settings : str
+        Hash of the configuration of whoever orders; a process that finds another one does nothing.
     """
 
     kind: str
     what: Mapping[str, Any] = field(default_factory=dict)
+    settings: str = ""
 
     def text(self) -> str:
         """As JSON."""
-        return json.dumps({"kind": self.kind, "what": dict(self.what)}, sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)
