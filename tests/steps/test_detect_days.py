@@ -19,7 +19,7 @@ from seisflow.io.catalog_table import write_csv
 from seisflow.io.event_file import EventFile, write_event
 from seisflow.io.provenance import Provenance
 from seisflow.io.template_files import read_templates
-from seisflow.steps.detect.days import EVERYTHING, day_parts, joined
+from seisflow.steps.detect.days import EVERYTHING, Recorded, day_parts, joined
 from seisflow.steps.detect.sources import picked
 
 FIRST, SECOND = "2026-02-28", "2026-03-01"
@@ -173,7 +173,8 @@ def span(start: float, end: float) -> Span:
 
 def test_what_is_asked_for_is_joined_by_day_and_cut_to_whole_minutes_of_recordings():
     day = 86400.0
-    recorded = [span(100.5, 700.2), span(day + 10, 2 * day - 0.01), span(3 * day + 50, 3 * day + 60)]
+    spans = [span(100.5, 700.2), span(day + 10, 2 * day - 0.01), span(3 * day + 50, 3 * day + 60)]
+    recorded = Recorded(spans)
     whole = joined({}, EVERYTHING, recorded)
     assert list(whole) == ["1970-01-01", "1970-01-02", "1970-01-04"]
     parts = day_parts(whole, recorded)
@@ -188,13 +189,38 @@ def test_what_is_asked_for_is_joined_by_day_and_cut_to_whole_minutes_of_recordin
     )
     assert joined(first, (2 * day, 3 * day), recorded) == first
     with pytest.raises(InputError, match="remove detection/1970-01-01"):
-        day_parts(first, recorded[1:])
+        day_parts(first, Recorded(spans[1:]))
 
 
 def test_the_last_sample_before_midnight_leaves_no_hole_between_days():
-    recorded = [span(0.005, 86399.995), span(86400.005, 90000)]
+    recorded = Recorded([span(0.005, 86399.995), span(86400.005, 90000)])
     parts = day_parts(joined({}, EVERYTHING, recorded), recorded)
     assert np.isclose(parts[0].read_to, parts[1].start)
+
+
+def test_looking_through_what_was_recorded_takes_time_with_its_length_not_with_its_square(monkeypatch):
+    """Ten years of a hundred stations are a million spans; each was looked at for each day."""
+    looks = 0
+
+    def end(each):
+        nonlocal looks
+        looks += 1
+        return each.start + 86399.99
+
+    count = 400
+    recorded = Recorded([span(86400.0 * day, 86400.0 * (day + 1) - 0.01) for day in range(count)])
+    monkeypatch.setattr(Span, "end", property(end), raising=False)
+    whole = joined({}, EVERYTHING, recorded)
+    assert len(whole) == len(day_parts(whole, recorded)) == count
+    assert looks < 10 * count
+
+
+def test_what_lasts_over_midnight_was_recorded_on_both_days():
+    recorded = Recorded([span(50000, 3 * 86400.0)])
+    assert list(joined({}, EVERYTHING, recorded)) == [
+        "1970-01-01", "1970-01-02", "1970-01-03", "1970-01-04",
+    ]  # fmt: skip
+    assert not recorded.within(0, 40000) and len(recorded.within(86400, 86401)) == 1
 
 
 # --- templates from elsewhere

@@ -17,7 +17,17 @@ from seisflow.io.archive_index import Span
 from seisflow.io.atomic import publish
 from seisflow.project import Project
 
-__all__ = ["EVERYTHING", "Spans", "asked", "asked_path", "day_name", "day_parts", "joined", "note_asked"]
+__all__ = [
+    "EVERYTHING",
+    "Recorded",
+    "Spans",
+    "asked",
+    "asked_path",
+    "day_name",
+    "day_parts",
+    "joined",
+    "note_asked",
+]
 
 Spans = dict[str, tuple[float, float]]
 """From when to when, s since 1970-01-01 UTC, by the name of the day."""
@@ -25,7 +35,28 @@ Spans = dict[str, tuple[float, float]]
 EVERYTHING = (-np.inf, np.inf)
 """All that was recorded."""
 
-_MINUTE = 60.0
+_MINUTE, _DAY = 60.0, 86400.0
+
+
+class Recorded:
+    """What was recorded, by day: years of many stations are too much to look through for each day.
+
+    Parameters
+    ----------
+    spans : sequence of Span
+    """
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self.spans = spans
+        self._by_day: dict[int, list[Span]] = {}
+        for each in spans:
+            for day in range(int(each.start // _DAY), int(each.end // _DAY) + 1):
+                self._by_day.setdefault(day, []).append(each)
+
+    def within(self, start: float, end: float) -> list[Span]:
+        """What has samples from a time of a day on, and before another one of the same day or its end."""
+        there = self._by_day.get(int(start // _DAY), ())
+        return [each for each in there if each.end >= start and each.start < end]
 
 
 def day_name(day: Day) -> str:
@@ -82,27 +113,27 @@ def _seconds(time: np.datetime64) -> float:
     return float(time.astype(np.int64)) / 1e6
 
 
-def joined(spans: Spans, span: tuple[float, float], recorded: Sequence[Span]) -> Spans:
+def joined(spans: Spans, span: tuple[float, float], recorded: Recorded) -> Spans:
     """What was asked for before and a span, day by day; days of it on which nothing was recorded are left out.
 
     Of a day, all between the first and the last time that was ever asked for counts: so the order does not matter.
     """
     result = dict(spans)
-    first = max(span[0], min((each.start for each in recorded), default=0.0))
-    last = min(span[1], max((each.end for each in recorded), default=0.0) + 1e-3)
+    first = max(span[0], min((each.start for each in recorded.spans), default=0.0))
+    last = min(span[1], max((each.end for each in recorded.spans), default=0.0) + 1e-3)
     if not first < last:
         return result
     for day in days(first, last, 0.0):
-        midnight = np.floor(day.start / 86400) * 86400
-        start, end = max(span[0], midnight), min(span[1], midnight + 86400)
-        if any(each.end >= start and each.start < end for each in recorded):
+        midnight = np.floor(day.start / _DAY) * _DAY
+        start, end = max(span[0], midnight), min(span[1], midnight + _DAY)
+        if recorded.within(start, end):
             name = day_name(day)
             before = result.get(name, (start, end))
             result[name] = (min(before[0], start), max(before[1], end))
     return dict(sorted(result.items()))
 
 
-def day_parts(spans: Mapping[str, tuple[float, float]], recorded: Sequence[Span]) -> tuple[Day, ...]:
+def day_parts(spans: Mapping[str, tuple[float, float]], recorded: Recorded) -> tuple[Day, ...]:
     """The days that are searched: what was asked for, from the minute of the first sample to that after the last.
 
     Raises
@@ -112,7 +143,7 @@ def day_parts(spans: Mapping[str, tuple[float, float]], recorded: Sequence[Span]
     """
     found = []
     for name, (start, end) in sorted(spans.items()):
-        inside = [each for each in recorded if each.end >= start and each.start < end]
+        inside = recorded.within(start, end)
         if not inside:
             raise InputError(
                 f"detection/{name}: nothing is recorded any more on this day, which was searched; put its recordings "

@@ -11,7 +11,7 @@ from seisflow.project import Project
 from seisflow.records import Task
 from seisflow.steps.detect.catalog import catalog_task
 from seisflow.steps.detect.day import beam_task
-from seisflow.steps.detect.days import EVERYTHING, asked, day_name, joined
+from seisflow.steps.detect.days import EVERYTHING, Recorded, asked, day_name, joined
 from seisflow.steps.detect.match import match_task
 from seisflow.steps.detect.page import page_task
 from seisflow.steps.detect.sizes import size_task
@@ -97,4 +97,4 @@ def detection_status(project: Project) -> tuple[dict[str, list[str]], list[str]]
                 stale[name] = reasons
     known = {each.id for each in stations_of(project)} - {station for station, _ in survey.uncovered}
     spans = [each for each in survey.archive.spans() if f"{each.network}.{each.station}" in known]
-    return stale, [name for name in joined({}, EVERYTHING, spans) if name not in survey.asked]
+    return stale, [name for name in joined({}, EVERYTHING, Recorded(spans)) if name not in survey.asked]

@@ -13,13 +13,12 @@ from seisflow.detection_config import DetectionConfig
 from seisflow.domain import Catalog, Continuous, Detection, FloatArray, Projection, Station
 from seisflow.errors import MissingError
 from seisflow.io.archive import Day, days
-from seisflow.io.archive_index import Span
 from seisflow.io.catalog_files import read_catalog
 from seisflow.io.event_file import read_event
 from seisflow.project import CONFIG_NAME, Project
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.synthetics import as_recordings
-from seisflow.steps.detect.days import day_name
+from seisflow.steps.detect.days import Recorded, day_name
 
 __all__ = ["catalog_events", "catalog_file", "picked", "source_days", "synthetic", "synthetic_files"]
 
@@ -61,7 +60,7 @@ def _catalog(path: Path, mtime: int, size: int, centre: tuple[float, float]) -> 
 
 
 def source_days(
-    project: Project, config: DetectionConfig, parts: Sequence[Day], recorded: Sequence[Span]
+    project: Project, config: DetectionConfig, parts: Sequence[Day], recorded: Recorded
 ) -> tuple[Day, ...]:
     """The days whose events make templates: searched ones, or those of a catalog on which something was recorded."""
     matching = config.matching
@@ -73,9 +72,7 @@ def source_days(
     times = catalog_events(project, matching.templates).times
     midnights = np.unique(np.floor(times / 86400) * 86400).tolist()
     whole = [day for midnight in midnights for day in days(midnight, midnight + 86400, 0.0)]
-    return tuple(
-        day for day in whole if any(each.end >= day.start and each.start < day.read_to for each in recorded)
-    )
+    return tuple(day for day in whole if recorded.within(day.start, day.read_to))
 
 
 def picked(

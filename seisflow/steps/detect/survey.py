@@ -37,7 +37,7 @@ from seisflow.records import DETECTION_CODE, Input, code_version
 from seisflow.signal.continuous import prepare, prepare_stations
 from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickAxis, load_picker
-from seisflow.steps.detect.days import EVERYTHING, Spans, asked, day_name, day_parts, joined
+from seisflow.steps.detect.days import EVERYTHING, Recorded, Spans, asked, day_name, day_parts, joined
 from seisflow.steps.detect.sources import source_days
 from seisflow.steps.inputs import model_of, stations_of
 
@@ -114,7 +114,7 @@ class Survey:
         )
         model = model_of(model_path)
         stations, uncovered = _covered(project, model, model_path)
-        recorded = _of_stations(archive.spans(), stations)
+        recorded = Recorded(_of_stations(archive.spans(), stations))
         before = asked(project)
         spans = before
         for more in _wanted(config, span, before):
@@ -161,7 +161,7 @@ class Survey:
         if self.whole is not None:
             return self
         spans = self.archive.spans(day.start, self.end_of(day))
-        used = _recording(self.stations, spans, (day,))
+        used = _recording(self.stations, Recorded(spans), (day,))
         table = self.table if used == self.stations else _rows(self.table, used)
         name = day_name(day)
         of_day = {name: self.asked[name]} if name in self.asked else {}
@@ -406,14 +406,10 @@ def _covered(
     return left, tuple((name, f"{text} ({extent})") for name, text in reasons)
 
 
-def _recording(
-    stations: Sequence[Station], recorded: Sequence[Span], parts: Sequence[Day]
-) -> tuple[Station, ...]:
+def _recording(stations: Sequence[Station], recorded: Recorded, parts: Sequence[Day]) -> tuple[Station, ...]:
     """Stations that recorded something on some days, in their order."""
     there = {
-        (each.network, each.station)
-        for each in recorded
-        if any(each.end >= day.start and each.start < day.read_to for day in parts)
+        (each.network, each.station) for day in parts for each in recorded.within(day.start, day.read_to)
     }
     return tuple(each for each in stations if (each.network, each.code) in there)
 
