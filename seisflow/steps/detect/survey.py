@@ -359,8 +359,9 @@ def newest_model(project: Project) -> Path:
         If there is none.
     """
     wanted = detection_of(project).model
-    found = sorted((project.root / "models").glob("m[0-9]*.nc"))
-    path = project.model_path(wanted) if wanted is not None else (found or [project.model_path(0)])[-1]
+    names = [path.stem[1:] for path in (project.root / "models").glob("m*.nc")]
+    newest = max((int(name) for name in names if name.isdigit()), default=0)  # others are copies of the user
+    path = project.model_path(newest if wanted is None else wanted)
     if not path.is_file():
         raise MissingError(
             f"{project.relative(path)}: there is no such model; `seisflow import FILE` brings in m00, a gridded or a "
