@@ -178,8 +178,8 @@ def _seconds(project: Project, name: str) -> float:
 def verify(project: Project) -> list[str]:
     """Read every file that a record names and compare it with its hash; returns a sentence for each that differs."""
     problems = []
-    for place in (project.root / "iterations", project.detection_folder):
-        for path in sorted(place.rglob("*.json")):
+    for place in ("iterations", "detection", "sources", "processed"):
+        for path in sorted((project.root / place).rglob("*.json")):
             name = _named(project, path)
             record = project.record_of(name)
             if record is not None:
