@@ -33,6 +33,7 @@ from seisflow.records import DETECTION_CODE, Input, Task, code_version
 from seisflow.signal import prepare_observed
 from seisflow.signal.continuous import prepare
 from seisflow.signal.corrections import corrected
+from seisflow.signal.observed import RESERVE
 from seisflow.steps.bands import OBSERVED, tag_of
 from seisflow.steps.detect.survey import detection_of
 from seisflow.steps.inputs import corrections_of, event_of, stations_of
@@ -211,8 +212,9 @@ def _prepared(
         gathers.append(gather)
         for station, live in zip(stations, np.asarray(gather.live), strict=True):
             counts[station.id] += int(live.sum())
-        reasons |= {each.station: each.reason for each in rejections if not counts[each.station]}
-    return {name: count for name, count in counts.items() if count}, reasons
+        reasons |= {each.station: each.reason for each in rejections if each.stage != RESERVE}
+    used = {name: count for name, count in counts.items() if count}
+    return used, {name: reason for name, reason in reasons.items() if name not in used}
 
 
 def _part_of_gathers(
