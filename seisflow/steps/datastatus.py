@@ -67,7 +67,7 @@ def data_status(project: Project) -> dict[str, Any]:
 
 def _newest(project: Project) -> int | None:
     """The newest iteration that has a record of any event."""
-    for iteration in range(project.config.iterations, 0, -1):
+    for iteration in range(project.iterations, 0, -1):
         names = (f"{iteration_name(iteration)}/s00/{event}" for event in project.event_ids)
         if any(project.record_of(name) for name in names):
             return iteration
