@@ -85,6 +85,8 @@ def _listen(step: EventStep, process: subprocess.Popen[str]) -> SeisflowError | 
         try:
             said = json.loads(line)
         except ValueError:
+            said = None
+        if not isinstance(said, dict):
             continue  # of MPI, not of seisflow
         if "progress" in said:
             step.progress(float(said["progress"]))

@@ -1,0 +1,94 @@
+"""Faults that a fresh reader of the steps found; each test fails without its mend."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import tiny
+import tiny_network
+
+from seisflow.domain import Rejection
+from seisflow.project import Project
+from seisflow.records import Task
+from seisflow.steps import preprocess
+from seisflow.steps.datastatus import _newest
+from seisflow.steps.detect.survey import newest_model
+from seisflow.steps.event_ranks import _listen
+from seisflow.steps.status import verify
+
+
+def empty(root, config: str = tiny.CONFIG) -> Project:
+    """A project that holds nothing but its configuration."""
+    (root / "seisflow.yaml").write_text(config)
+    return Project.open(root)
+
+
+def test_a_copy_of_a_model_is_not_the_newest_model(tmp_path):
+    """``m01_before.nc`` sorts behind ``m01.nc``, and ``m100.nc`` before ``m99.nc``."""
+    project = empty(tmp_path, tiny_network.CONFIG)
+    (tmp_path / "models").mkdir()
+    for name in ("m00.nc", "m99.nc", "m99_before.nc"):
+        (tmp_path / "models" / name).touch()
+    assert newest_model(project).name == "m99.nc"
+    (tmp_path / "models" / "m100.nc").touch()
+    assert newest_model(project).name == "m100.nc"
+
+
+def test_what_is_verified_includes_sources_and_what_was_preprocessed(tmp_path):
+    project = empty(tmp_path)
+    for name in ("sources/a1/solution", "processed/stage1/a1"):
+        target = tmp_path / f"{name}.out"
+        target.parent.mkdir(parents=True)
+        target.write_text("as it was written")
+        task = Task(name, {}, {})
+        project.record(task, [target], {}, project.begin(task))
+        target.write_text("something else!!!")
+    assert [text.partition(":")[0] for text in verify(project)] == [
+        "sources/a1/solution",
+        "processed/stage1/a1",
+    ]
+
+
+def test_the_newest_iteration_may_be_one_for_which_a_stage_was_held_back():
+    stages = SimpleNamespace(iterations=5)
+    project = SimpleNamespace(
+        iterations=6, config=stages, event_ids=("a1",), record_of=lambda name: name.startswith("i06") or None
+    )
+    assert _newest(project) == 6
+
+
+def test_what_was_left_out_is_what_no_band_uses_and_says_why(project, monkeypatch):
+    """Refused in the first band only: used. Refused in all, with an instrument in reserve: that is not the reason."""
+    text = tiny.CONFIG.replace(
+        "- periods: [6, 20]\n    iterations: 3\n    misfit: {kind: waveform}",
+        "- bands:\n      - {periods: [6, 20], misfit: {kind: waveform}}\n      - {periods: [8, 20], misfit: {kind: "
+        "waveform}}\n    iterations: 3",
+    )
+    (project / "seisflow.yaml").write_text(text)
+    real, calls = preprocess.prepare_observed, []
+
+    def refusing(*arguments):
+        gather, refused = real(*arguments)
+        names, live = [each.id for each in gather.stations], np.array(gather.live)
+        for name in ["XX.S1"] + ([] if calls else ["XX.S0"]):
+            live[names.index(name)] = False
+            refused.append(Rejection(name, "Z", "recording", "too noisy"))
+        refused.append(Rejection("XX.S1", "*", "duplicate", "of several instruments one is used"))
+        calls.append(1)
+        return replace(gather, live=live), refused
+
+    monkeypatch.setattr(preprocess, "prepare_observed", refusing)
+    found = preprocess.preprocess_event(Project.open(project), "a1")
+    assert len(calls) == 2 and found["stations"] == 7
+    assert found["left_out"] == ["XX.S1: too noisy"]
+
+
+def test_lines_of_mpi_that_happen_to_be_json_are_passed_over():
+    told = []
+    lines = ["3", "[1, 2]", "null", json.dumps({"progress": 0.5}), "hello"]
+    step = SimpleNamespace(progress=told.append)
+    assert _listen(step, SimpleNamespace(stdout=lines)) is None
+    assert told == [0.5]
