@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from seisflow.workflows.elements import FAULTS
 from seisflow.workflows.exhibits import of_catalog
 from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
 from seisflow.config import digest
 from seisflow.detection_config import MatchingConfig
-from seisflow.errors import InputError, SeisflowError
+from seisflow.errors import InputError, SeisflowError, WorkError
 from seisflow.project import Project
 from seisflow.records import Task
 from seisflow.schedulers.order import Order
@@ -259,5 +260,9 @@ def _noted(survey: Survey, task: str, stage: Stage, work: Any) -> dict[str, Any]
     except SeisflowError as error:
         project.record_failure(task, str(error))
         raise
+    except FAULTS as error:  # the other days go on
+        told = f"{type(error).__name__}: {error}"
+        project.record_failure(task, told)
+        raise WorkError(told) from error
     project.forget_failure(task)
     return found[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seisflow.workflows.elements import FAULTS
 from seisflow.workflows.exhibits import of_iteration
 from seisflow.workflows.running import FlowRun, Monitor, Ordered, Quiet, Runner, Stage, run_flow
 
@@ -217,15 +218,7 @@ class Evaluation:
         except SeisflowError as error:
             project.record_failure(event_step.task.name, str(error))
             raise
-        except (
-            OSError,
-            MemoryError,
-            ArithmeticError,
-            ValueError,
-            LookupError,
-            TypeError,
-            RuntimeError,
-        ) as error:
+        except FAULTS as error:
             project.record_failure(event_step.task.name, f"{type(error).__name__}: {error}")
             raise WorkError(f"{type(error).__name__}: {error}") from error
         finally:  # an error that waits to be told would keep the snapshots of its event
