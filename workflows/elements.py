@@ -87,7 +87,7 @@ def _survey(root: Path, round_: str) -> Any:
     """The survey as the driver sees it; one for all days of a round."""
     from seisflow.steps.detect.survey import Survey
 
-    return Survey.open(Project.open(root))
+    return Survey.open(Project.open(root), refresh=False)  # the driver has brought the index up to date
 
 
 def _trial_task(project: Project, order: Order, name: str) -> Task:

@@ -8,13 +8,17 @@ from contextlib import contextmanager
 
 import pytest
 import tiny
-from seisflow.workflows.elements import call_element, run_elements
+from seisflow.workflows import detect as flow
+from seisflow.workflows.elements import call_element, run_element, run_elements
 from seisflow.workflows.iterate import Evaluation, evaluate
 from seisflow.workflows.running import PlainRunner
 
+from seisflow.config import digest
 from seisflow.errors import WorkError
+from seisflow.io import archive
 from seisflow.project import Project
-from seisflow.schedulers.order import JobFolder, error_of
+from seisflow.schedulers.order import JobFolder, Order, error_of
+from seisflow.steps.detect.days import day_name
 
 
 class Elsewhere:
@@ -65,3 +69,28 @@ def test_jobs_of_a_driver_with_other_settings_are_not_taken_over(project):
     assert run_elements(first, 0, 0) == 1
     answer = json.loads((first / "results" / "0.json").read_text())
     assert answer["kind"] == "WorkError" and "seisflow.yaml was changed" in answer["message"]
+
+
+def test_a_day_that_fails_by_itself_leaves_the_others_and_elements_do_not_scan_the_archive(
+    network, monkeypatch
+):
+    """An error that nobody foresaw ended the whole search; each element looked through all folders."""
+    real = flow.run_day
+
+    def broken(survey, day, threads, progress):
+        if day_name(day) == "2026-03-01":
+            raise ValueError("an odd day")
+        return real(survey, day, threads, progress)
+
+    monkeypatch.setattr(flow, "run_day", broken)
+    with pytest.raises(WorkError, match=r"1 of 2 days failed(.|\n)*2026-03-01: ValueError: an odd day"):
+        flow.detect(network)
+    project = Project.open(network)
+    assert project.failure_of("detection/2026-03-01/beam") == "ValueError: an odd day"
+    assert project.record_of("detection/2026-02-28/beam")["results"]["detections"] > 0
+
+    monkeypatch.setattr(flow, "run_day", real)
+    monkeypatch.setattr(archive, "update_index", None)
+    order = Order("day", {"step": "beam"}, digest(project.config))
+    assert run_element(project, order, "2026-03-01", 1)["detections"] > 0
+    assert project.failure_of("detection/2026-03-01/beam") is None

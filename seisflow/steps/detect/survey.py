@@ -95,10 +95,13 @@ class Survey:
         span: tuple[float, float] | None = None,
         threads: int = 1,
         monitor: Callable[[int, int], None] | None = None,
+        *,
+        refresh: bool = True,
     ) -> Survey:
         """Look at all that detection reads, bring the index of the archive up to date, and make travel times.
 
         Searched is what was searched before, and the span; without a span and a search before, all that was recorded.
+        Without ``refresh`` the index is taken as it is.
 
         Raises
         ------
@@ -109,9 +112,8 @@ class Survey:
         if config.picker is not None:
             load_picker(config.picker, project.root)
         model_path = newest_model(project)
-        archive = Archive.open(
-            [project.root / folder for folder in config.archive], project.archive_index_path, monitor
-        )
+        folders = [project.root / folder for folder in config.archive]
+        archive = Archive.open(folders, project.archive_index_path, monitor, refresh=refresh)
         model = model_of(model_path)
         stations, uncovered = _covered(project, model, model_path)
         recorded = Recorded(_of_stations(archive.spans(), stations))
