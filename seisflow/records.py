@@ -41,9 +41,10 @@ def code_version(*more: str) -> str:
     """Version of seisflow and a hash of the code that results depend on; ``more`` names further folders."""
     content = hashlib.sha256()
     package, kernels = files("seisflow"), files("seisflow.kernels")
-    for folder in (*(package / name for name in (*_CODE, *more)), kernels / "c", kernels / "include"):
+    sources = (kernels / name for name in ("c", "cuda", "include"))
+    for folder in (*(package / name for name in (*_CODE, *more)), *sources):
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if entry.name.endswith((".py", ".c", ".h")):
+            if entry.name.endswith((".py", ".c", ".cu", ".h")):
                 content.update(entry.read_bytes())
     return f"{__version__}+{content.hexdigest()[:12]}"
 
