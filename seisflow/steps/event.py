@@ -26,7 +26,7 @@ from seisflow.io.models import write_kernel
 from seisflow.io.provenance import Provenance
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.ranks import Ranks
-from seisflow.records import Begun, Input, Task
+from seisflow.records import Begun, Input, Task, code_version
 from seisflow.signal import prepare_observed
 from seisflow.signal.corrections import corrected
 from seisflow.solvers import Forward, Solver
@@ -127,8 +127,10 @@ class EventStep:
             inputs["windows carried over"] = self.carried
         if self.step == 0 and (edits := edits_of(project, self.event, self.iteration)):
             settings["by_hand"] = edits
+        code = code_version()
         if any(band.windows.travel_times == "model" for band in stage.compared):
             inputs["start model"] = project.model_path(0)
+            code = code_version("detection")  # it computes them
         if stage.quality != QualityConfig():
             settings["quality"] = stage.quality
         if has_weights(stage):
@@ -146,7 +148,7 @@ class EventStep:
                 of_band["weight"] = band.weight
             settings |= of_band if len(bands) == 1 else {f"band {band.number + 1}": of_band}
         name = f"{iteration_name(self.iteration)}/{step_name(self.step)}/{self.event}"
-        return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"))
+        return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"), code)
 
     def _corrections(self) -> dict[str, Any]:
         named = corrections_of(self.project, self.event)

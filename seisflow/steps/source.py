@@ -155,7 +155,7 @@ class SourceStep:
         inputs, settings = dict(self.step.task.inputs), dict(self.step.task.settings)
         inputs["model"] = self.project.model_path(self.model)
         settings["options"] = json.loads(json.dumps(asdict(self.options)))
-        return Task(f"sources/{self.event}/solution", inputs, settings)
+        return Task(f"sources/{self.event}/solution", inputs, settings, self.step.task.code)
 
     @property
     def _state_path(self) -> Path:

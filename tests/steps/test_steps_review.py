@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import tiny
 import tiny_network
 
+from seisflow import records
 from seisflow.domain import Rejection
 from seisflow.project import Project
-from seisflow.records import Task
+from seisflow.records import Task, code_version
+from seisflow.steps import event as event_steps
 from seisflow.steps import preprocess
 from seisflow.steps.datastatus import _newest
 from seisflow.steps.detect.survey import newest_model
+from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import _listen
 from seisflow.steps.status import verify
+
+ROOT = Path(__file__).parents[2]
 
 
 def empty(root, config: str = tiny.CONFIG) -> Project:
@@ -92,3 +100,40 @@ def test_lines_of_mpi_that_happen_to_be_json_are_passed_over():
     step = SimpleNamespace(progress=told.append)
     assert _listen(step, SimpleNamespace(stdout=lines)) is None
     assert told == [0.5]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Copies of the sources, which may be changed; what they are is not remembered."""
+    for name in ("seisflow", "kernels"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    found = {"seisflow": tmp_path / "seisflow", "seisflow.kernels": tmp_path / "kernels"}
+    monkeypatch.setattr(records, "files", found.__getitem__)
+    monkeypatch.setattr(event_steps, "code_version", code_version.__wrapped__)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["cuda/elastic3d.cu", "c/elastic3d.c", "include/elastic3d.h"])
+def test_the_version_of_the_code_is_that_of_what_runs_on_a_gpu_too(elsewhere, name):
+    before = code_version.__wrapped__()
+    with next((elsewhere / "kernels").glob(name)).open("a") as file:
+        file.write("/* changed */")
+    assert code_version.__wrapped__() != before
+
+
+@pytest.mark.parametrize("times", ["model", "velocities"])
+def test_windows_by_travel_times_of_the_model_depend_on_the_code_that_computes_them(
+    project, elsewhere, times
+):
+    """It lies with detection, whose code the tomography does not depend on else."""
+    tiny.change_config(
+        project, "travel_times: velocities, min_velocity", f"travel_times: {times}, min_velocity"
+    )
+
+    def code():
+        return EventStep(Project.open(project), 1, 0, "a1").task.code
+
+    before = code()
+    with (elsewhere / "seisflow" / "detection" / "travel_times.py").open("a") as file:
+        file.write("# changed")
+    assert (code() != before) == (times == "model")
