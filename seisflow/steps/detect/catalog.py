@@ -53,7 +53,9 @@ def catalog_task(survey: Survey) -> Task:
         "days": [[day.start, survey.end_of(day)] for day in survey.days()],
         "stations": [each.id for each in survey.stations],
         "relocation": digest(config.relocation, config.neighbours),
-        "same_time": config.matching.matches.same_time if config.matching else None,
+        "matches": digest(config.matching.matches, config.matching.recordings.band)
+        if config.matching
+        else None,
         "separation": config.separation,
         "travel": survey.travel,
     }
