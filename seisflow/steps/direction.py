@@ -90,6 +90,8 @@ def direction_task(project: Project, iteration: int, attempt: int) -> Task:
         inputs[f"event {event}"] = project.event_file(iteration, 0, event)
         if project.kernel_path(iteration, event).is_file():
             inputs[f"kernel {event}"] = project.kernel_path(iteration, event)
+    if within > 0:  # its speeds decide how long the smoothing is
+        inputs["first model of the stage"] = project.model_path(iteration - within - 1)
     if within > 0 and attempt == 0:
         before = DirectionFiles(project, iteration - 1)
         inputs |= {"earlier history": before.history, "earlier kernel": before.kernel}

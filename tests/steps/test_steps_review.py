@@ -14,13 +14,17 @@ import tiny
 import tiny_network
 
 from seisflow import records
+from seisflow.detection.matches import MatchConfig
 from seisflow.domain import Rejection
 from seisflow.project import Project
 from seisflow.records import Task, code_version
+from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.steps import event as event_steps
 from seisflow.steps import preprocess
 from seisflow.steps.datastatus import _newest
+from seisflow.steps.detect.catalog import catalog_task
 from seisflow.steps.detect.survey import newest_model
+from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import _listen
 from seisflow.steps.status import verify
@@ -137,3 +141,40 @@ def test_windows_by_travel_times_of_the_model_depend_on_the_code_that_computes_t
     with (elsewhere / "seisflow" / "detection" / "travel_times.py").open("a") as file:
         file.write("# changed")
     assert (code() != before) == (times == "model")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"matches": MatchConfig(same_time=1.0, same_distance=50.0)},
+        {"matches": MatchConfig(same_time=1.0, same_similarity=0.9)},
+        {"recordings": ContinuousConfig(0.02, (3, 14))},
+    ],
+    ids=["same_distance", "same_similarity", "band"],
+)
+def test_a_catalog_depends_on_all_settings_that_join_what_days_found(tmp_path, change):
+    """The days may find the same with them, while two of them own an earthquake at midnight."""
+    config = empty(tmp_path, tiny_network.CONFIG).config.detection
+    survey = SimpleNamespace(
+        config=config, stations=(), travel="", code="", inputs=dict, days=list, project=Project.open(tmp_path)
+    )
+
+    def settings():
+        return catalog_task(survey).settings
+
+    survey.config = replace(config, matching=replace(config.matching, matches=MatchConfig(same_time=1.0)))
+    before = settings()
+    assert settings() == before
+    survey.config = replace(survey.config, matching=replace(survey.config.matching, **change))
+    assert settings() != before
+
+
+@pytest.mark.parametrize(("iteration", "first"), [(1, None), (3, "m01.nc"), (4, "m01.nc")])
+def test_a_direction_depends_on_the_model_that_its_stage_began_with(tmp_path, iteration, first):
+    """Smoothing goes by its wavelengths."""
+    project = empty(
+        tmp_path,
+        tiny.CONFIG.replace("iterations: 3", "iterations: 1").replace("iterations: 2", "iterations: 4"),
+    )
+    inputs = direction_task(project, iteration, 0).inputs
+    assert getattr(inputs.get("first model of the stage"), "name", None) == first
