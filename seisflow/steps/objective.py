@@ -22,7 +22,6 @@ __all__ = [
     "parametrisation",
     "penalty",
     "search_events",
-    "simulations",
     "total_misfit",
     "unsafe_share",
 ]
@@ -117,18 +116,6 @@ def unsafe_share(project: Project, iteration: int) -> float:
     found = [_results(project, iteration, 0, event) for event in project.used]
     windows = sum(result["windows"] + result["held_windows"] + result["refused"] for result in found)
     return sum(result["unsafe"] for result in found) / windows if windows else 0.0
-
-
-def simulations(project: Project, iteration: int) -> float:
-    """Forward and adjoint runs that an iteration took, per event that is used."""
-    folder = project.iteration_folder(iteration)
-    names = [
-        f"{iteration_name(iteration)}/{path.parent.name}/{path.stem}"
-        for path in sorted(folder.glob("s[0-9]*/*.json"))
-        if path.stem in project.used
-    ]
-    records = [project.record_of(name) for name in names]
-    return float(sum(record["results"].get("runs", 0) for record in records if record)) / len(project.used)
 
 
 def search_events(project: Project, iteration: int) -> tuple[str, ...]:

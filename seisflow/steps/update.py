@@ -40,7 +40,6 @@ from seisflow.steps.objective import (
     inversion_config,
     parametrisation,
     penalty,
-    simulations,
     total_misfit,
     unsafe_share,
 )
@@ -241,6 +240,21 @@ def _held_out(
     return [total.misfit for total in found] if all(total.windows for total in found) else None
 
 
+def _simulations(project: Project, iteration: int, attempt: int) -> float:
+    """Forward and adjoint runs of an iteration, per event that is used; not those of trials of an earlier run of it."""
+    name, folder = iteration_name(iteration), project.iteration_folder(iteration)
+    tried = {
+        project.hash_of(DirectionFiles(project, iteration, each).direction) for each in range(attempt + 1)
+    }
+    steps = []
+    for path in sorted(folder.glob("s[0-9]*/")):
+        record = project.record_of(f"{name}/{path.name}")
+        if path.name == step_name(0) or (record is not None and record["inputs"]["direction"] in tried):
+            steps.append(path.name)
+    records = [project.record_of(f"{name}/{step}/{event}") for step in steps for event in project.used]
+    return float(sum(record["results"].get("runs", 0) for record in records if record)) / len(project.used)
+
+
 def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
     """Make the model of the accepted trial the new one, and record what the iteration gained.
 
@@ -281,7 +295,7 @@ def accept(project: Project, iteration: int, search: Search) -> dict[str, Any]:
         "windows": found["windows"],
         "direction": found["kind"],
         "events": len(search.events),
-        "simulations": round(simulations(project, iteration), 3),
+        "simulations": round(_simulations(project, iteration, search.attempt), 3),
         "held_out": _held_out(project, iteration, search, compared),
         "held_out_events": [len(compared), len(project.held_out)],
     }

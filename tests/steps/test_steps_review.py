@@ -28,6 +28,7 @@ from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import _listen
 from seisflow.steps.status import verify
+from seisflow.steps.update import _simulations
 
 ROOT = Path(__file__).parents[2]
 
@@ -178,3 +179,16 @@ def test_a_direction_depends_on_the_model_that_its_stage_began_with(tmp_path, it
     )
     inputs = direction_task(project, iteration, 0).inputs
     assert getattr(inputs.get("first model of the stage"), "name", None) == first
+
+
+def test_trials_of_an_earlier_run_are_no_simulations_of_this_one(done):
+    """An iteration that is run again may need fewer trials; the records of the others stay."""
+    project = Project.open(done)
+    wanted = project.record_of("i01/update")["results"]["simulations"]
+    assert wanted == round(_simulations(project, 1, 0), 3) > 2
+    folder = done / "iterations" / "i01"
+    old = json.loads((folder / "s01.json").read_text())
+    old["inputs"]["direction"] = "that of an earlier run"
+    (folder / "s09.json").write_text(json.dumps(old))
+    shutil.copytree(folder / "s01", folder / "s09")
+    assert round(_simulations(project, 1, 0), 3) == wanted
