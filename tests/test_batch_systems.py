@@ -9,13 +9,14 @@ import signal
 import pytest
 from pydantic import TypeAdapter
 
+from seisflow.schedulers import rounds
 from seisflow.schedulers import system as batch_system
 from seisflow.schedulers.config import DaskRun, RunConfig
 from seisflow.schedulers.dask_cluster import job_cluster_settings
-from seisflow.schedulers.order import JobFolder
-from seisflow.schedulers.rounds import system_of
+from seisflow.schedulers.order import JobFolder, Order, Sent
+from seisflow.schedulers.rounds import Asked, BatchRound, system_of
 from seisflow.schedulers.submission import Submission, drive
-from seisflow.schedulers.system import Script
+from seisflow.schedulers.system import Element, Script
 
 CHECK = TypeAdapter(RunConfig).validate_python
 
@@ -93,3 +94,51 @@ def test_progress_that_cannot_be_noted_fails_nothing(tmp_path):
     folder = JobFolder(tmp_path / "gone")
     folder.note_progress(0, 0.5)
     assert folder.progress(0) == 0.0
+
+
+class Queue:
+    """A batch system in memory."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.listed: list[Element] | None = []
+
+    def submit(self, script: Script) -> str:
+        self.sent.append(script.path.name)
+        return str(len(self.sent))
+
+    def elements(self, job: str) -> list[Element] | None:
+        return self.listed
+
+    def cancel(self, jobs) -> None:
+        pass
+
+
+def a_round(tmp_path, monkeypatch, queue: Queue) -> BatchRound:
+    monkeypatch.setattr(rounds, "system_of", lambda run, root: queue)
+    work = Sent(Order("trial"), ("0",), ("0",))
+    found = BatchRound(CHECK({"system": "pbs"}), tmp_path, Asked("trial", work, 1, "code"), print)
+    monkeypatch.setattr(found.thread, "start", lambda: None)
+    return found
+
+
+def test_jobs_that_cannot_be_asked_about_are_not_sent_a_second_time(tmp_path, monkeypatch):
+    queue = Queue()
+    a_round(tmp_path, monkeypatch, queue).__enter__()  # its driver is killed
+    queue.listed = None
+    a_round(tmp_path, monkeypatch, queue).__enter__()
+    assert queue.sent == ["array0.sh"]
+    queue.listed = []
+    a_round(tmp_path, monkeypatch, queue).__enter__()
+    assert queue.sent == ["array0.sh", "array1.sh"]
+
+
+def test_an_answer_that_comes_while_its_element_counts_as_lost_sends_it_once(tmp_path, monkeypatch):
+    queue = Queue()
+    found = a_round(tmp_path, monkeypatch, queue)
+    found.__enter__()
+    for _ in range(2):
+        found._look()
+    found.folder.answer(0, {"state": "stopped", "moved": True})
+    found._look()
+    assert queue.sent == ["array0.sh", "array1.sh"] and found.tries == {0: 0}

@@ -140,7 +140,9 @@ class BatchRound:
             found = self.system.elements(job) if job is not None else []
             alive = {each.index for each in found or [] if not each.over}
             for index, numbers in enumerate(self.folder.bundles(array)):
-                if index in alive:
+                if (
+                    found is None or index in alive
+                ):  # what cannot be asked about now may live, and is followed
                     self.place |= dict.fromkeys(numbers, (array, index))
         taken = set(self.place)
         for number in self.open - taken:
@@ -239,8 +241,15 @@ class BatchRound:
                 if self.missed[array, index] >= _PATIENCE:
                     state = "no longer in the queue" if each is None else each.state
                     lost |= dict.fromkeys(numbers, f"{state}, job {job}_{index}")
-        self._collect()
-        self._send_again({number: why for number, why in lost.items() if number in self.open})
+        before = dict(self.place)
+        self._collect()  # may have answers of them after all, and have sent some again
+        self._send_again(
+            {
+                number: why
+                for number, why in lost.items()
+                if number in self.open and self.place[number] == before[number]
+            }
+        )
 
     def _send_again(self, lost: Mapping[int, str]) -> None:
         again = []
