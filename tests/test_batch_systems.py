@@ -142,3 +142,24 @@ def test_an_answer_that_comes_while_its_element_counts_as_lost_sends_it_once(tmp
     found.folder.answer(0, {"state": "stopped", "moved": True})
     found._look()
     assert queue.sent == ["array0.sh", "array1.sh"] and found.tries == {0: 0}
+
+
+@pytest.mark.parametrize(
+    ("system", "line", "wanted"),
+    [
+        ("slurm", "#SBATCH --constraint=hdd", ["#SBATCH --constraint=hdd", "#SBATCH --gres=gpu:2"]),
+        ("pbs", "#PBS -W umask=077", ["#PBS -W umask=077", "#PBS -l select=1:ncpus=4:mem=1000mb:ngpus=2"]),
+        ("lsf", "#BSUB -R rusage[tmp=10]", ["#BSUB -R rusage[tmp=10]", '#BSUB -gpu "num=2"']),
+        ("sge", "#$ -l hdd", ["#$ -l hdd", "#$ -l gpu=2"]),
+        ("htcondor", "rank = Memory", ["rank = Memory", "request_gpus = 2"]),
+    ],
+)
+def test_jobs_with_dask_workers_get_the_gpus_and_lines_that_are_asked_for(tmp_path, system, line, wanted):
+    """GPUs and lines for HTCondor were dropped without a word, other lines had their beginning twice."""
+    dask_jobqueue = pytest.importorskip("dask_jobqueue")
+    resources = {"cores": 4, "memory": "1 GB", "gpus": 2, "lines": [line]}
+    run = DaskRun.model_validate({"start": {"system": system, "interface": "lo"}, "resources": resources})
+    name, settings = job_cluster_settings(run, tmp_path)
+    with getattr(dask_jobqueue, name)(**(settings | {"n_workers": 0})) as cluster:
+        text = [each.strip() for each in cluster.job_script().splitlines()]
+    assert set(wanted) <= set(text)

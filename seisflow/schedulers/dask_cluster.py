@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from seisflow.errors import InputError, WorkError
-from seisflow.schedulers.config import DaskRun, clock
+from seisflow.schedulers.config import DaskRun, Resources, clock
 from seisflow.schedulers.order import Sent, error_of
 
 __all__ = ["DaskPlace", "dask_place", "job_cluster_settings"]
@@ -25,6 +25,9 @@ _CLASSES = {
     "sge": "SGECluster",
     "htcondor": "HTCondorCluster",
 }
+_HEADS = {"slurm": "#SBATCH", "pbs": "#PBS", "lsf": "#BSUB", "sge": "#$"}
+"""Begin lines of the head of a script; dask-jobqueue puts them there itself."""
+_GPUS = {"slurm": "--gres=gpu:{}", "lsf": '-gpu "num={}"', "sge": "-l gpu={}"}
 _WAIT = 30.0
 """s to wait for the scheduler of a running cluster."""
 
@@ -53,7 +56,7 @@ def job_cluster_settings(run: DaskRun, folder: Path) -> tuple[str, dict[str, Any
         "interface": run.start.interface,
         "python": run.python or sys.executable,
         "job_script_prologue": list(run.setup),
-        "job_extra_directives": list(asked.lines),
+        "job_extra_directives": [line.removeprefix(_HEADS.get(system, "")).strip() for line in asked.lines],
         "log_directory": str(folder),
         "shared_temp_directory": str(folder),
         "n_workers": processes * run.start.jobs,
@@ -61,10 +64,9 @@ def job_cluster_settings(run: DaskRun, folder: Path) -> tuple[str, dict[str, Any
         "worker_extra_args": ["--no-dashboard"],
     }
     if system == "htcondor":
-        found |= {"disk": "1 GB", "job_extra_directives": {}}
-        if asked.account:
-            found["job_extra_directives"] = {"accounting_group": asked.account}
-        return _CLASSES[system], found
+        return _CLASSES[system], found | {"disk": "1 GB", "job_extra_directives": _description(asked)}
+    if asked.gpus and system in _GPUS:
+        found["job_extra_directives"].append(_GPUS[system].format(asked.gpus))
     if asked.queue:
         found["queue"] = asked.queue
     if asked.account:
@@ -77,10 +79,18 @@ def job_cluster_settings(run: DaskRun, folder: Path) -> tuple[str, dict[str, Any
     if system == "slurm":
         found["job_cpu"] = cores
     if system == "pbs":
-        found["resource_spec"] = f"select=1:ncpus={cores}:mem={asked.memory}mb"
+        gpus = f":ngpus={asked.gpus}" if asked.gpus else ""
+        found["resource_spec"] = f"select=1:ncpus={cores}:mem={asked.memory}mb{gpus}"
     if system == "lsf":
         found["ncpus"], found["mem"] = cores, asked.memory * 1_000_000
     return _CLASSES[system], found
+
+
+def _description(asked: Resources) -> dict[str, Any]:
+    """What HTCondor is told beside what dask-jobqueue knows."""
+    pairs = (line.partition("=") for line in asked.lines)
+    more = {"accounting_group": asked.account, "request_gpus": asked.gpus}
+    return {key.strip(): value.strip() for key, _, value in pairs} | {k: v for k, v in more.items() if v}
 
 
 class DaskPlace:
