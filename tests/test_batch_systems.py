@@ -26,13 +26,15 @@ job-ID  prior   name       user         state submit/start at     queue         
     123 0.55500 i01s00     user         r     11/30/2026 10:00:00 all.q@node1                        1 1
     123 0.55500 i01s00     user         dr    11/30/2026 10:00:00 all.q@node2                        4 3
     123 0.00000 i01s00     user         qw    11/30/2026 10:00:00                                    1 4
+    123 0.00000 i01s00     user         Eqw   11/30/2026 10:00:00                                    1 5
     124 0.00000 drive      user         qw    11/30/2026 10:00:00                                    4
    1234 0.00000 other      user         qw    11/30/2026 10:00:00                                    1 2
 """
 
 
 @pytest.mark.parametrize(
-    ("job", "wanted"), [("123", [(0, "r"), (2, "dr"), (3, "qw")]), ("124", [(0, "qw")]), ("12", [])]
+    ("job", "wanted"),
+    [("123", [(0, "r"), (2, "dr"), (3, "qw"), (4, "Eqw")]), ("124", [(0, "qw")]), ("12", [])],
 )
 def test_elements_of_an_array_of_grid_engine_are_told_apart(monkeypatch, tmp_path, job, wanted):
     """Each was taken for the first one, so that the others counted as lost and were sent again."""
@@ -40,6 +42,8 @@ def test_elements_of_an_array_of_grid_engine_are_told_apart(monkeypatch, tmp_pat
     monkeypatch.setattr(batch_system, "ask", lambda words, text=None: answer)
     found = system_of(CHECK({"system": "sge"}), tmp_path).elements(job)
     assert [(each.index, each.state) for each in found] == wanted
+    assert {each.state for each in found if each.over} <= {"Eqw"}
+    assert all(each.over for each in found if each.state == "Eqw")  # else it is waited for, for ever
 
 
 @pytest.mark.parametrize(("time", "minutes"), [("00:01:30", 2), ("01:00:00", 60), ("100:30:01", 6031)])
