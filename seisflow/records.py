@@ -368,10 +368,13 @@ def _differences(old: Any, new: Any) -> list[str]:
     if old == new:
         return []
     before, now = _flat(old), _flat(new)
-    return [
+    found = [
         f"setting {key} changed from {before.get(key)} to {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
+    ]
+    return found or [
+        "a setting that was left out, or one that was none, is empty now, or the other way round"
     ]
 
 

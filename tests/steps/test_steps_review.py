@@ -192,3 +192,15 @@ def test_trials_of_an_earlier_run_are_no_simulations_of_this_one(done):
     (folder / "s09.json").write_text(json.dumps(old))
     shutil.copytree(folder / "s01", folder / "s09")
     assert round(_simulations(project, 1, 0), 3) == wanted
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [({"a": {}}, {}), ({"a": {}}, {"a": None}), ({}, {"a": {"b": None}})]
+)
+def test_settings_that_differ_are_never_taken_for_the_same(tmp_path, old, new):
+    """An empty section has no key that could be told as changed."""
+    project = empty(tmp_path)
+    task = Task("detection/some/step", {}, old)
+    project.record(task, [], {}, project.begin(task))
+    assert project.why(task) == []
+    assert project.why(Task("detection/some/step", {}, new))
