@@ -35,7 +35,8 @@ def gain(
     Returns
     -------
     dict
-        ``used`` and ``held_out``: residual energy over data energy of both models; ``truth`` by parameter.
+        ``used`` and ``held_out``: residual energy over data energy of both models, None where there are no data;
+        ``truth`` by parameter.
     """
     watcher = monitor or Quiet()
     project = Project.open(root)
@@ -65,13 +66,13 @@ def gain(
         found = run_flow(FlowRun("gain", title, root, at_once), body, watcher)
 
     def ratio(events: tuple[str, ...]) -> list[float] | None:
-        if not events:
-            return None
-        return [
-            sum(found[event][each]["residual"] for event in events)
-            / sum(found[event][each]["data"] for event in events)
+        sums = [
+            [sum(found[event][each][name] for event in events) for name in ("residual", "data")]
             for each in (0, number)
         ]
+        if not all(data > 0 for _, data in sums):
+            return None  # no event, or none with a recording that can be used
+        return [residual / data for residual, data in sums]
 
     content: dict[str, Any] = {
         "name": project.config.name,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 import tiny_network
+from seisflow.workflows.gain import gain
 
 from seisflow import records
 from seisflow.detection.matches import MatchConfig
@@ -204,3 +205,11 @@ def test_settings_that_differ_are_never_taken_for_the_same(tmp_path, old, new):
     project.record(task, [], {}, project.begin(task))
     assert project.why(task) == []
     assert project.why(Task("detection/some/step", {}, new))
+
+
+def test_a_gain_without_data_of_what_is_held_out_is_none(project):
+    """Its only event has dead recordings."""
+    tiny.observe(project, ["h1"], dead=True)
+    shutil.copy(project / "models" / "m00.nc", project / "models" / "m01.nc")
+    found = gain(project)
+    assert found["held_out"] is None and found["used"][0] == found["used"][1] > 0
