@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -96,6 +96,8 @@ def _read(path: Path) -> tuple[Any, dict[str, Any]]:
         raise ConfigError(f"{path}{place}: is not YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings; `seisflow init DIR` makes a commented example")
+    if faults := list(_no_numbers(tree, [], set())):
+        _whole(path, None, faults)
     return tree, values
 
 
@@ -134,6 +136,20 @@ def _repeated(node: Any, visited: set[int]) -> Iterator[str]:
             below.append(value)
     for child in below:
         yield from _repeated(child, visited)
+
+
+def _no_numbers(node: Any, place: list[str], visited: set[int]) -> Iterator[str]:
+    """Places where .nan stands: it passes every comparison with a limit, and no setting means it."""
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag == "tag:yaml.org,2002:float" and node.value.lower() == ".nan":
+            line = node.start_mark.line + 1
+            yield f"line {line}: {'.'.join(place)}: {node.value} is no number; give one, or leave the key out"
+    elif id(node) not in visited:
+        visited.add(id(node))  # an alias may name what is above it
+        pairs = isinstance(node, yaml.MappingNode)
+        for number, each in enumerate(node.value):
+            name, value = (each[0].value, each[1]) if pairs else (number, each)
+            yield from _no_numbers(value, [*place, str(name)], visited)
 
 
 def _sentence(tree: Any, fault: dict[str, Any], above: list[int | str]) -> str:
@@ -187,7 +203,7 @@ def _classes(kind: Any) -> Iterator[type]:
 def _known(kind: type, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every key below a class with its dotted place."""
     hints = get_type_hints(kind)
-    names = list(kind.model_fields) if issubclass(kind, BaseModel) else list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    names = list(kind.model_fields) if issubclass(kind, BaseModel) else [each.name for each in fields(kind)]  # type: ignore[arg-type]
     for name in names:
         yield name, prefix + name
         for below in _classes(hints[name]):

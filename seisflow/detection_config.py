@@ -51,6 +51,12 @@ class SearchConfig:
             raise InputError(
                 f"search: depth = {list(self.depth)} m must rise and spacing = {list(self.spacing)} m be positive"
             )
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(
+                    f"search: {name} = {value:g} m must be positive; leave it out for that of the region"
+                )
 
     def grid(self, width: float, height: float) -> Grid:
         """The nodes that are searched in a region of that extent in m."""
@@ -101,6 +107,12 @@ class NeighbourConfig:
 
     max_distance: float = 5000.0
     most: int = 10
+
+    def __post_init__(self) -> None:
+        if not self.max_distance > 0 or self.most < 1:
+            raise InputError(
+                f"max_distance = {self.max_distance:g} m and most = {self.most} must be positive"
+            )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+import tiny_network
 import yaml
 
 from seisflow.config import Config, digest
@@ -168,3 +169,24 @@ def test_cores_are_shared_without_oversubscription(tmp_path, cores, at_once, eve
     found = config.compute.share(events)
     assert found == shared
     assert found[0] * found[1] <= cores
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("separation: 3", "separation: .nan", "line 12: detection.separation: .nan is no number"),
+        (
+            "[1000, 1000, 1000], width",
+            "[1000, .NaN, 1000], width",
+            "detection.search.spacing.1: .NaN is no number",
+        ),
+        ("width: 10000", "width: -10000", "detection.search: search: width = -10000 m must be positive"),
+        ("relocation: {}", "neighbours: {max_distance: 0}", "detection.neighbours: max_distance = 0 m"),
+        ("relocation: {}", "neighbours: {most: -1}", "most = -1 must be positive"),
+        ("relocation: {}", "relocation: {zzz: 1}", "known here: stages, min_links"),
+    ],
+)
+def test_what_a_search_would_stumble_over_later_is_told_when_it_is_read(tmp_path, old, new, told):
+    """Not after the days are searched, as a number that cannot be converted; and no key of ours is offered."""
+    assert old in tiny_network.CONFIG
+    assert told in fault(tmp_path, tiny_network.CONFIG.replace(old, new, 1))
