@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from pydantic import TypeAdapter
 
+from seisflow.errors import WorkError
 from seisflow.schedulers import rounds
 from seisflow.schedulers import system as batch_system
 from seisflow.schedulers.config import DaskRun, RunConfig
-from seisflow.schedulers.dask_cluster import job_cluster_settings
+from seisflow.schedulers.dask_cluster import DaskPlace, job_cluster_settings
 from seisflow.schedulers.order import JobFolder, Order, Sent
 from seisflow.schedulers.rounds import Asked, BatchRound, system_of
 from seisflow.schedulers.submission import Submission, drive
@@ -167,3 +170,43 @@ def test_jobs_with_dask_workers_get_the_gpus_and_lines_that_are_asked_for(tmp_pa
     with getattr(dask_jobqueue, name)(**(settings | {"n_workers": 0})) as cluster:
         text = [each.strip() for each in cluster.job_script().splitlines()]
     assert set(wanted) <= set(text)
+
+
+class Remote:
+    """A future of Dask that is over."""
+
+    status = "finished"
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def result(self) -> object:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def add_done_callback(self, call) -> None:
+        with suppress(RuntimeError):  # Dask logs it
+            call(self)
+
+    def done(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"), [({"state": "done", "results": 7}, 7), (OSError("the line is cut"), None)]
+)
+def test_a_driver_of_dask_does_not_wait_for_ever_if_nobody_can_be_told_or_the_answer_is_lost(
+    tmp_path, answer, wanted
+):
+    def watch(name: str, fraction: float) -> None:
+        raise RuntimeError("the server of Prefect is gone")
+
+    client = SimpleNamespace(submit=lambda *words, **more: Remote(answer), cancel=lambda *words, **more: None)
+    work = Sent(Order("trial"), ("a",), ("a",))
+    with DaskPlace(client, tmp_path, print, 1).round("t", work, watch) as futures:
+        if wanted is not None:
+            assert futures["a"].result(1) == wanted
+        else:
+            with pytest.raises(WorkError, match="the line is cut"):
+                futures["a"].result(1)

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from seisflow.errors import InputError, WorkError
 from seisflow.schedulers.config import DaskRun, Resources, clock
-from seisflow.schedulers.order import Sent, error_of
+from seisflow.schedulers.order import Sent, error_of, failed
 
 __all__ = ["DaskPlace", "dask_place", "job_cluster_settings"]
 
@@ -121,16 +121,18 @@ class DaskPlace:
 
         def settle(name: str, remote: Any) -> None:
             with suppress(InvalidStateError):
-                if remote.status == "finished":
-                    answer = remote.result()
-                    watch(name, 1.0)
-                    if answer["state"] == "done":
-                        futures[name].set_result(answer["results"])
-                    else:
-                        futures[name].set_exception(error_of(answer))
-                else:
+                try:
+                    answer = remote.result() if remote.status == "finished" else None
+                except OSError as error:  # the connection broke before the answer was here
+                    answer = failed(error)
+                if answer is None:
                     why = str(remote.exception()) if remote.status == "error" else "the cluster is gone"
                     futures[name].set_exception(WorkError(f"its Dask worker ended: {why}"))
+                elif answer["state"] == "done":
+                    futures[name].set_result(answer["results"])
+                else:
+                    futures[name].set_exception(error_of(answer))
+            watch(name, 1.0)  # last: whoever waits must not wait for ever if nobody can be told of progress
 
         try:
             for name in work.missing:
