@@ -64,8 +64,6 @@ class ResolutionTest:
         self.folder = Path(os.path.abspath(self.folder))
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise InputError(f"{self.folder}: is there and not empty; choose another folder")
-        if self.folder == self.source.root:
-            raise InputError(f"{self.folder}: is the project itself; choose another folder")
         if self.number is None:
             numbers = [n for n in range(self.source.iterations + 1) if self.source.model_path(n).is_file()]
             self.number = max(numbers, default=0)
