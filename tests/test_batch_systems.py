@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from seisflow.errors import WorkError
 from seisflow.schedulers import rounds
@@ -210,3 +210,10 @@ def test_a_driver_of_dask_does_not_wait_for_ever_if_nobody_can_be_told_or_the_an
         else:
             with pytest.raises(WorkError, match="the line is cut"):
                 futures["a"].result(1)
+
+
+def test_a_limit_that_htcondor_keeps_by_hiding_elements_is_refused(tmp_path):
+    """Those that wait for their turn are not in its queue: they would count as lost, and be sent again."""
+    with pytest.raises(ValidationError, match="`at_once` cannot be kept by HTCondor"):
+        CHECK({"system": "htcondor", "at_once": 10})
+    assert CHECK({"system": "htcondor", "at_once": 10, "template": "mine.yaml"}).at_once == 10

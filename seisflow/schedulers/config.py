@@ -211,7 +211,7 @@ class BatchRun(_Section):
     bundle : int
         Events or days that one element does, one after the other; more where each takes less than a few minutes.
     at_once : int, optional
-        Elements of an array that may run side by side.
+        Elements of an array that may run side by side; HTCondor has no such limit.
     largest_array : int
         Elements of one array; more make several arrays.
     retries : int
@@ -236,6 +236,15 @@ class BatchRun(_Section):
     warning: Annotated[int, Field(ge=0)] = 60
     poll: Annotated[float, Field(gt=0)] = 5.0
     template: Line | None = None
+
+    @model_validator(mode="after")
+    def _listed(self) -> BatchRun:
+        if self.system == "htcondor" and self.at_once is not None and self.template is None:
+            # with max_materialize, elements that wait for their turn are not listed: they would count as lost
+            raise ValueError(
+                "`at_once` cannot be kept by HTCondor; leave it out, and give each element more with `bundle`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _warned(self) -> BatchRun:
