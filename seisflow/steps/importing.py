@@ -239,14 +239,15 @@ def _put_model(project: Project, found: Collected, replace: bool, report: Import
     if len(sources) != 1:
         return
     source, content = sources[0]
+    path = project.model_path(0)
+    there = path.is_file() and not replace
     try:
         model, remark = _start_model(project, source, content)
+        difference = _difference(read_model(path), model) if there else ""
     except SeisflowError as error:
         report.problems.append(str(error))
         return
-    path = project.model_path(0)
-    if path.is_file() and not replace:
-        difference = _difference(read_model(path), model)
+    if there:
         if difference:
             report.problems.append(f"{source}: {project.relative(path)} {difference}; {REPLACE}")
         else:

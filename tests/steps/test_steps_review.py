@@ -28,6 +28,7 @@ from seisflow.steps.detect.survey import newest_model
 from seisflow.steps.direction import direction_task
 from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import _listen
+from seisflow.steps.importing import import_files
 from seisflow.steps.status import verify
 from seisflow.steps.update import _simulations
 
@@ -213,3 +214,13 @@ def test_a_gain_without_data_of_what_is_held_out_is_none(project):
     shutil.copy(project / "models" / "m00.nc", project / "models" / "m01.nc")
     found = gain(project)
     assert found["held_out"] is None and found["used"][0] == found["used"][1] > 0
+
+
+def test_a_damaged_start_model_does_not_keep_recordings_out(project, tmp_path):
+    """An import stopped at it, before any recording was looked at, and without a word in the log."""
+    (project / "models" / "m00.nc").write_bytes(b"damaged")
+    recordings = (project / "observed" / "a1.h5").rename(tmp_path / "a1.h5")
+    (tmp_path / "layers.txt").write_text("# thickness vp vs rho\n30 6.0 3.5 2.7\n0 8.0 4.5 3.3\n")
+    found = import_files(Project.open(project), [tmp_path / "layers.txt", recordings])
+    assert any("m00.nc" in text for text in found.problems)
+    assert (project / "observed" / "a1.h5").is_file()
