@@ -40,7 +40,14 @@ from seisflow.steps.objective import (
     total_misfit,
 )
 
-__all__ = ["DirectionFiles", "direction_task", "find_direction", "inversion_settings", "load_direction"]
+__all__ = [
+    "DirectionFiles",
+    "direction_task",
+    "find_direction",
+    "inversion_settings",
+    "load_direction",
+    "trials_made",
+]
 
 
 @dataclass(frozen=True)
@@ -250,6 +257,17 @@ def _inverse_hessian(project: Project, iteration: int, kernel: Kernel) -> Invers
     start = model_of(project.model_path(iteration - within - 1))  # the metric stays as it is through a stage
     lengths = smoothing_lengths(config, start, project.config.stages[stage].periods[0])
     return InverseHessian(kernel.grid, lengths, weight, mask, parametrisation(project, iteration).factors)
+
+
+def trials_made(project: Project, iteration: int, attempt: int) -> list[int]:
+    """Numbers of the trials along the directions of an iteration up to an attempt, without those of an earlier run."""
+    tried = {
+        project.hash_of(DirectionFiles(project, iteration, each).direction) for each in range(attempt + 1)
+    }
+    most = (attempt + 1) * inversion_config(project, iteration).max_trials
+    names = {number: f"{iteration_name(iteration)}/{step_name(number)}" for number in range(1, most + 1)}
+    records = {number: project.record_of(name) for number, name in names.items()}
+    return [number for number, record in records.items() if record and record["inputs"]["direction"] in tried]
 
 
 def _save_direction(path: Path, found: Direction) -> None:

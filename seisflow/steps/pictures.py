@@ -13,9 +13,17 @@ from seisflow.io.models import read_kernel
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Task
 from seisflow.steps.bands import OBSERVED, SYNTHETIC, tag_of
+from seisflow.steps.direction import trials_made
 from seisflow.steps.inputs import event_of, model_of, stations_of
-from seisflow.steps.measured import band_name, band_names, finished, is_measured, measured
-from seisflow.steps.objective import total_misfit
+from seisflow.steps.measured import (
+    accepted_trial,
+    band_name,
+    band_names,
+    finished,
+    is_measured,
+    measured,
+)
+from seisflow.steps.objective import inversion_config, total_misfit
 from seisflow.steps.slices import node_volume, overlay_of, places, with_coverage
 
 if TYPE_CHECKING:
@@ -263,17 +271,15 @@ def misfit_rows(project: Project, last: int) -> list[MisfitRow]:
 
 def _trials(project: Project, iteration: int, start: float) -> list[Trial]:
     trials = [Trial(0.0, start)]
-    number = 1
-    while (record := project.record_of(f"{iteration_name(iteration)}/{step_name(number)}")) is not None:
-        total = [
-            project.record_of(f"{iteration_name(iteration)}/{step_name(number)}/{event}")
-            for event in project.used
-        ]
-        found = [each["results"] for each in total if each is not None]
+    taken = accepted_trial(project, iteration) or 0
+    attempt = int(taken > inversion_config(project, iteration).max_trials)
+    for number in trials_made(project, iteration, attempt):
+        name = f"{iteration_name(iteration)}/{step_name(number)}"
+        records = [project.record_of(each) for each in (name, *(f"{name}/{event}" for event in project.used))]
+        made, *found = (record["results"] for record in records if record is not None)
         if len(found) == len(project.used):
             weight = sum(each["weight"] for each in found)
-            trials.append(Trial(record["results"]["length"], sum(each["misfit"] for each in found) / weight))
-        number += 1
+            trials.append(Trial(made["length"], sum(each["misfit"] for each in found) / weight))
     return trials
 
 

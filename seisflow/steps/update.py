@@ -32,6 +32,7 @@ from seisflow.steps.direction import (
     find_direction,
     inversion_settings,
     load_direction,
+    trials_made,
 )
 from seisflow.steps.event import EventStep
 from seisflow.steps.inputs import model_of, solver_config
@@ -242,16 +243,12 @@ def _held_out(
 
 def _simulations(project: Project, iteration: int, attempt: int) -> float:
     """Forward and adjoint runs of an iteration, per event that is used; not those of trials of an earlier run of it."""
-    name, folder = iteration_name(iteration), project.iteration_folder(iteration)
-    tried = {
-        project.hash_of(DirectionFiles(project, iteration, each).direction) for each in range(attempt + 1)
-    }
-    steps = []
-    for path in sorted(folder.glob("s[0-9]*/")):
-        record = project.record_of(f"{name}/{path.name}")
-        if path.name == step_name(0) or (record is not None and record["inputs"]["direction"] in tried):
-            steps.append(path.name)
-    records = [project.record_of(f"{name}/{step}/{event}") for step in steps for event in project.used]
+    steps = [0, *trials_made(project, iteration, attempt)]
+    records = [
+        project.record_of(f"{iteration_name(iteration)}/{step_name(step)}/{event}")
+        for step in steps
+        for event in project.used
+    ]
     return float(sum(record["results"].get("runs", 0) for record in records if record)) / len(project.used)
 
 

@@ -25,10 +25,11 @@ from seisflow.steps import preprocess
 from seisflow.steps.datastatus import _newest
 from seisflow.steps.detect.catalog import catalog_task
 from seisflow.steps.detect.survey import newest_model
-from seisflow.steps.direction import direction_task
+from seisflow.steps.direction import direction_task, trials_made
 from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import _listen
 from seisflow.steps.importing import import_files
+from seisflow.steps.pictures import misfit_rows
 from seisflow.steps.status import verify
 from seisflow.steps.update import _simulations
 
@@ -189,11 +190,16 @@ def test_trials_of_an_earlier_run_are_no_simulations_of_this_one(done):
     wanted = project.record_of("i01/update")["results"]["simulations"]
     assert wanted == round(_simulations(project, 1, 0), 3) > 2
     folder = done / "iterations" / "i01"
+    last = max(trials_made(project, 1, 0))
+    assert last < 3  # there is room for another
+    drawn = [trial.step for trial in misfit_rows(project, 1)[0].trials]
+    assert len(drawn) == last + 1
     old = json.loads((folder / "s01.json").read_text())
     old["inputs"]["direction"] = "that of an earlier run"
-    (folder / "s09.json").write_text(json.dumps(old))
-    shutil.copytree(folder / "s01", folder / "s09")
+    (folder / f"s{last + 1:02d}.json").write_text(json.dumps(old))
+    shutil.copytree(folder / "s01", folder / f"s{last + 1:02d}")
     assert round(_simulations(project, 1, 0), 3) == wanted
+    assert [trial.step for trial in misfit_rows(project, 1)[0].trials] == drawn
 
 
 @pytest.mark.parametrize(
