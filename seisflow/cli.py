@@ -224,7 +224,6 @@ def iterate(
         _dry_run(found, iteration, last)
         return
     from seisflow.steps.pending import finished_iterations
-    from seisflow.terminal import Terminal
 
     done = finished_iterations(found, iteration, last)
     if len(done) == last - iteration + 1:
@@ -232,6 +231,7 @@ def iterate(
             print(f"iteration {number} is done: {_gain(gained)}")
         found.save_hashes()
         return
+    from seisflow.terminal import Terminal
     from seisflow.workflows.iterate import iterate as run
 
     with Terminal() as terminal:

@@ -96,11 +96,11 @@ class Project(Records):
 
     def imported_event_path(self, event: str) -> Path:
         """QuakeML file of an event as it was imported."""
-        return self.events_folder / f"{self._safe(event)}.xml"
+        return self.root.joinpath("events", f"{self._safe(event)}.xml")
 
     def event_path(self, event: str) -> Path:
         """QuakeML file of an event that is used: a solution that was adopted, else as it was imported."""
-        adopted = self.source_folder(event) / "adopted.xml"
+        adopted = self.root.joinpath("sources", self._safe(event), "adopted.xml")
         return adopted if adopted.is_file() else self.imported_event_path(event)
 
     def source_folder(self, event: str) -> Path:
@@ -109,7 +109,7 @@ class Project(Records):
 
     def observed_path(self, event: str) -> Path:
         """ASDF file of the recordings of an event."""
-        return self.root / "observed" / f"{self._safe(event)}.h5"
+        return self.root.joinpath("observed", f"{self._safe(event)}.h5")
 
     @property
     def time_function_path(self) -> Path | None:
@@ -119,15 +119,15 @@ class Project(Records):
 
     def model_path(self, number: int) -> Path:
         """NetCDF file of the model after that many iterations."""
-        return self.root / "models" / f"m{number:02d}.nc"
+        return self.root.joinpath("models", f"m{number:02d}.nc")
 
     def iteration_folder(self, iteration: int) -> Path:
         """All that belongs to an iteration."""
-        return self.root / "iterations" / iteration_name(iteration)
+        return self.root.joinpath("iterations", iteration_name(iteration))
 
     def step_folder(self, iteration: int, step: int) -> Path:
         """What belongs to one evaluation of the misfit."""
-        return self.iteration_folder(iteration) / step_name(step)
+        return self.root.joinpath("iterations", iteration_name(iteration), step_name(step))
 
     def event_file(self, iteration: int, step: int, event: str) -> Path:
         """ASDF file of an event and iteration: synthetics, windows, adjoint sources, provenance."""
@@ -212,11 +212,16 @@ class Project(Records):
     def held_stations(self, event: str) -> tuple[str, ...]:
         """Stations (``NET.STA``) whose recordings of an event that is used are measured but never inverted, sorted."""
         found = []
-        for name in set(self.config.hold_out) - set(self.event_ids):
+        for name in self._held_stations:
             of_event, _, station = name.rpartition("/")
             if of_event in ("", event):
                 found.append(station)
         return tuple(sorted(found))
+
+    @cached_property
+    def _held_stations(self) -> tuple[str, ...]:
+        """What is held out and no event."""
+        return tuple(sorted(set(self.config.hold_out) - set(self.event_ids)))
 
     def check_hold_out(self, stations: Collection[str]) -> None:
         """Refuse names under ``hold_out`` that are no event, no station (``NET.STA``) and no pair of both.
@@ -269,8 +274,9 @@ class Project(Records):
 
     @contextmanager
     def glance(self) -> Iterator[None]:
-        """See ``Records``; the list of stations too is made once."""
+        """See ``Records``; the list of stations and what was held back are looked at once too."""
         self.__dict__.pop("_stations_at_a_glance", None)
+        self.__dict__.pop("_held_at_a_glance", None)
         with super().glance():
             yield
 
@@ -290,6 +296,13 @@ class Project(Records):
 
         A note counts as long as it is about the model that is there, and the limit of today would hold the stage back.
         """
+        return self._noted_held() if self._glanced is None else self._held_at_a_glance
+
+    @cached_property
+    def _held_at_a_glance(self) -> dict[int, dict[str, Any]]:
+        return self._noted_held()
+
+    def _noted_held(self) -> dict[int, dict[str, Any]]:
         try:
             notes = json.loads(self._held_path.read_text())
         except (OSError, ValueError):

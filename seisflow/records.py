@@ -95,12 +95,14 @@ class Records:
         self.root = root.resolve()
         self._guard = threading.Lock()
         self._new_hashes = False
-        self._glanced: dict[Input, str] | None = None
+        self._glanced: dict[Path, str] | None = None
+        self._glanced_sets: list[tuple[tuple[Path, ...], str]] = []
         self._sets: dict[str, dict[str, str]] = {}
 
     def relative(self, path: Path) -> str:
         """A path as it is shown: relative to the folder."""
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+        text, root = path.as_posix(), self.root.as_posix()  # as text: it is asked of thousands of paths
+        return text.removeprefix(f"{root}/") if text != root else "."
 
     # ------------------------------------------------------------------ hashes and records
 
@@ -141,8 +143,11 @@ class Records:
         """Hash of a file, or of names and contents of several; None if one of them is not there."""
         if isinstance(what, Path):
             return self.hash_of(what, fresh=fresh)
-        if self._glanced is not None and not fresh and what in self._glanced:
-            return self._glanced[what]
+        if self._glanced is not None and not fresh:
+            # by identity: comparing a thousand paths takes longer than all else that is looked at
+            for seen, whole in self._glanced_sets:
+                if seen is what:
+                    return whole
         members = {}
         for path in what:
             found = self.hash_of(path, fresh=fresh)
@@ -152,7 +157,7 @@ class Records:
         whole = hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
         self._sets[whole] = members
         if self._glanced is not None:
-            self._glanced[what] = whole
+            self._glanced_sets.append((what, whole))
         return whole
 
     def _set_path(self, whole: str) -> Path:
@@ -182,11 +187,11 @@ class Records:
     @contextmanager
     def glance(self) -> Iterator[None]:
         """Look at each file once within the block: for many steps that read the same files, and nothing that writes."""
-        self._glanced = {}
+        self._glanced, self._glanced_sets = {}, []
         try:
             yield
         finally:
-            self._glanced = None
+            self._glanced, self._glanced_sets = None, []
 
     def save_hashes(self) -> None:
         """Keep the hashes for the next command. They are only a shortcut: losing them loses nothing."""
@@ -199,8 +204,9 @@ class Records:
             path.write_text(text)
 
     def _note(self, name: str, suffix: str) -> Path:
-        place = self.root if name.startswith(_ELSEWHERE) else self.root / "iterations"
-        return place / f"{name}.{suffix}"
+        if name.startswith(_ELSEWHERE):
+            return self.root.joinpath(f"{name}.{suffix}")
+        return self.root.joinpath("iterations", f"{name}.{suffix}")
 
     def record_path(self, name: str) -> Path:
         """Record of a step."""
@@ -233,7 +239,8 @@ class Records:
             else:
                 reasons.append(f"{self.relative(what)} {'changed' if old else 'is new'}")
         reasons += [f"{name} is no longer used" for name in record["inputs"] if name not in task.inputs]
-        reasons += _differences(record["settings"], _plain(task.settings))
+        if record["settings"] != task.settings:  # else they are plain already
+            reasons += _differences(record["settings"], _plain(task.settings))
         if record["code"] != task.code:
             reasons.append(f"the code changed from {record['code']} to {task.code}")
         return reasons + self.damage(record, fresh=fresh)

@@ -47,6 +47,16 @@ def test_help_imports_nothing_heavy():
     assert [name for name in HEAVY if name in loaded] == []
 
 
+def test_a_finished_iteration_is_told_without_what_computing_needs(done):
+    run = (
+        "from seisflow.cli import main\nsys.argv = ['seisflow', 'iterate', '-i', '1', '-p', sys.argv[1]]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code"
+    )
+    loaded = modules_after(run, done)
+    assert "seisflow.steps.pending" in loaded and "seisflow.workflows.iterate" not in loaded
+    assert [name for name in HEAVY if name in loaded] == ["numpy", "pydantic", "yaml"]
+
+
 def test_help_begins_with_an_example_and_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0

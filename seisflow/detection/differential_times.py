@@ -12,11 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.spatial import cKDTree
 
 from seisflow.domain import Detection, FloatArray
 from seisflow.errors import InputError
+from seisflow.fourier import irfft, next_fast_len, rfft
 
 __all__ = [
     "CorrelationConfig",
@@ -129,6 +128,8 @@ def neighbours(places: FloatArray, max_distance: float, max_neighbours: int) -> 
     count = min(max_neighbours + 1, len(places))
     if count < 2:
         return np.zeros((0, 2), dtype=np.int64)
+    from scipy.spatial import cKDTree  # imported late, see ``seisflow.fourier``
+
     limit = max_distance if np.isinf(max_distance) else np.nextafter(max_distance, np.inf)
     _, found = cKDTree(places).query(places, k=count, distance_upper_bound=limit)
     here = np.repeat(np.arange(len(places)), count)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import bsr_matrix, coo_matrix, csr_matrix
 
 from seisflow.detection.differential_times import DifferentialTimes
 from seisflow.domain import FloatArray
 from seisflow.errors import PhysicsError
+
+if TYPE_CHECKING:  # imported late, see ``seisflow.fourier``
+    from scipy.sparse import bsr_matrix, csr_matrix
 
 __all__ = ["ErrorConfig", "System", "covariances"]
 
@@ -79,6 +81,8 @@ class System:
         information : ndarray (links,)
         groups : ndarray of int (n,)
         """
+        from scipy.sparse import csr_matrix
+
         count = len(links)
         first = slopes[links.station, links.phase, links.first]
         second = slopes[links.station, links.phase, links.second]
@@ -124,6 +128,8 @@ class System:
         residuals : ndarray (links,)
             s.
         """
+        from scipy.sparse import csr_matrix
+
         known = np.zeros(shifts.shape, dtype=np.bool_)
         known[:, :3] = fixed
         values = np.where(known.ravel()[self.matrix.indices], 0.0, self.matrix.data)
@@ -229,6 +235,8 @@ def _noise(
     n (n - 1) / 2 differences of n onsets. Both variances follow from the sums over links and over onsets (method of
     moments), enlarged by the unknowns that were fitted and by what the weights took off.
     """
+    from scipy.sparse import coo_matrix
+
     rows = np.flatnonzero(links.correlated == kind)
     if not rows.size:
         return None
@@ -313,6 +321,8 @@ def covariances(
 
 def _dense(system: System, noises: list[_Noise], groups: IntArray, result: FloatArray) -> None:
     """Fill in the covariances of small groups."""
+    from scipy.sparse import csr_matrix
+
     weighted, normal = system.weighted, system.normal.tocsr()
     meat = csr_matrix(normal.shape)
     for noise in noises:

@@ -12,12 +12,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.ndimage import correlate1d
 
 from seisflow.detection.threshold import running_median_mad
 from seisflow.domain import Continuous, Features, FloatArray
 from seisflow.errors import InputError
+from seisflow.fourier import irfft, next_fast_len, rfft
 
 __all__ = [
     "FeatureConfig", "ahead_weights", "energy_ratio", "feature_factor", "kurtosis_rise", "make_features", "mixed",
@@ -231,6 +230,8 @@ def _power(traces: FloatArray, kind: Kind) -> FloatArray:
 
 def _ahead(values: FloatArray, length: int) -> FloatArray:
     """Mean over the samples ahead with weights that fall linearly to zero."""
+    from scipy.ndimage import correlate1d  # imported late, see ``seisflow.fourier``
+
     weights = np.zeros(2 * length - 1)
     weights[length - 1 :] = ahead_weights(length)
     result: FloatArray = correlate1d(values, weights, mode="constant")

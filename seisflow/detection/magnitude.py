@@ -8,12 +8,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import rfft
-from scipy.ndimage import uniform_filter1d
-from scipy.special import ndtr
 
 from seisflow.domain import Amplitudes, FloatArray, Magnitude
 from seisflow.errors import InputError
+from seisflow.fourier import rfft
 
 __all__ = [
     "LocalMagnitudeConfig",
@@ -210,6 +208,8 @@ def local_magnitude(
 
 def _median_with_hidden(values: FloatArray, limits: FloatArray, scatter: float) -> float:
     """Median of channels (ns, nc), of which some are only known to be below limits; each row has one vote."""
+    from scipy.special import ndtr  # imported late, see ``seisflow.fourier``
+
     seen, hidden = np.isfinite(values), np.isfinite(limits)
     votes = np.repeat(1 / np.maximum((seen | hidden).sum(axis=1), 1)[:, None], values.shape[1], axis=1)
     known, of_known, below, of_below = values[seen], votes[seen], limits[hidden], votes[hidden]
@@ -351,6 +351,8 @@ def _gains(
     windows: FloatArray, templates: FloatArray, live: BoolArray, noise: FloatArray
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.intp]]:
     """Gains of usable channels, their errors, and the numbers of their stations."""
+    from scipy.ndimage import uniform_filter1d  # imported late, see ``seisflow.fourier``
+
     finite = np.isfinite(windows).all(axis=2) & np.isfinite(templates).all(axis=2)
     usable = live & finite & np.any(windows != 0, axis=2) & np.any(templates != 0, axis=2)
     data, shape = windows[usable].astype(np.float64), templates[usable].astype(np.float64)

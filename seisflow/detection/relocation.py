@@ -14,8 +14,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from seisflow.detection.differential_times import DifferentialTimes
 from seisflow.detection.double_difference import ErrorConfig, System, covariances
@@ -416,6 +414,9 @@ def _paired(links: DifferentialTimes, weighted: BoolArray, least: int) -> BoolAr
 
 def _groups(links: DifferentialTimes, count: int) -> IntArray:
     """Number of the group of linked events, by its first event; -1 without links."""
+    from scipy.sparse import coo_matrix  # imported late, see ``seisflow.fourier``
+    from scipy.sparse.csgraph import connected_components
+
     ones = np.ones(len(links), dtype=np.int8)
     graph = coo_matrix((ones, (links.first, links.second)), shape=(count, count))
     _, labels = connected_components(graph, directed=False)

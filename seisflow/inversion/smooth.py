@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import dctn, idctn
 
 from seisflow.domain import FloatArray, Grid, Model
 from seisflow.errors import InputError
+from seisflow.fourier import dctn, idctn
 from seisflow.inversion.config import InversionConfig
 
 __all__ = ["Lengths", "gaussian_smooth", "gaussian_smooth_root", "smoothing_lengths"]

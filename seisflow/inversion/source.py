@@ -12,7 +12,6 @@ from dataclasses import astuple, dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize
 
 from seisflow.domain import FloatArray, MomentTensor
 from seisflow.domain.mechanism import NodalPlane, double_couple, nodal_planes
@@ -100,6 +99,8 @@ def solve(objective: Objective, linear: Linear, start: MomentTensor, mechanism: 
     mechanism : {"full", "deviatoric", "double-couple"}
         ``deviatoric``: no change of volume; ``double-couple``: slip on a plane.
     """
+    from scipy.optimize import minimize  # imported late, see ``seisflow.fourier``
+
     form = _Form(mechanism, start)
     count, scale = form.start.size, linear.bounds
     first = np.concatenate([form.start, np.zeros(scale.size)])

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import fft, ifft, next_fast_len
 
 from seisflow.domain import FloatArray
+from seisflow.fourier import fft, ifft, next_fast_len
 
 __all__ = ["ComplexArray", "Unit", "analytic", "analytic_back"]
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError, PhysicsError
+from seisflow.fourier import irfft, next_fast_len, rfft
 from seisflow.misfits.analytic import ComplexArray
 from seisflow.misfits.base import Band, Comparison, Cut, PerWindow, check_positive
 

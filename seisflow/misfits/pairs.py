@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError, PhysicsError
@@ -212,6 +211,8 @@ class PerPair(ABC):
 
     def _neighbours(self, degrees: FloatArray) -> list[tuple[int, int, float]]:
         """Numbers of two stations and their distance in m, through the Earth."""
+        from scipy.spatial import cKDTree  # imported late, see ``seisflow.fourier``
+
         latitude, longitude = np.radians(degrees.T)
         x = [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
         count = min(self.config.max_partners + 1, len(degrees))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
 
 from seisflow.domain import FloatArray
 from seisflow.errors import PhysicsError
+from seisflow.fourier import irfft, next_fast_len, rfft
 from seisflow.misfits.analytic import ComplexArray, Unit
 from seisflow.misfits.base import Band, Comparison, Cut, PerWindow, check_positive, check_taper
 from seisflow.misfits.phases import weighted_phase

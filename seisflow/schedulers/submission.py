@@ -29,6 +29,8 @@ STOPPED = 75
 """Exit code of a command that was told to stop, and goes on when it is run again."""
 _GONE = 60.0
 """s to wait until what is cancelled has ended."""
+_IDLE = 5
+"""Jobs of a driver in a row in which nothing was finished, although elements ran, before it gives up."""
 
 
 def batch_run(run: object) -> BatchRun:
@@ -179,7 +181,7 @@ def drive(root: Path) -> int:
     content = submission.content()
     if content is None:
         raise WorkError(f"{submission.folder}: nothing was submitted here")
-    out_of_time, before = False, _records(root)
+    out_of_time, before, idle = False, _records(root), int(submission.state().get("idle", 0))
     command = [sys.executable, "-m", "seisflow", *content["command"], "--project", str(root)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
@@ -196,14 +198,29 @@ def drive(root: Path) -> int:
     code = process.wait()
     cancelled = (submission.folder / "cancelled").exists()
     if code == STOPPED and out_of_time and not cancelled:
-        if _records(root) == before:
-            submission.note(state="failed", code=1, reason="nothing was finished within its time limit")
+        idle, reason = _idle(root, idle) if _records(root) == before else (0, "")
+        if reason:
+            submission.note(state="failed", code=1, reason=reason)
             return 1
-        submission.note(state="continues", code=code)
+        submission.note(state="continues", code=code, idle=idle)
         submission.send_next()
         return 0
     submission.note(state="cancelled" if cancelled else "done" if code == 0 else "ended", code=code)
     return code
+
+
+def _idle(root: Path, before: int) -> tuple[int, str]:
+    """How many jobs in a row finished nothing, this one too, and why the driver gives up; empty if it goes on.
+
+    What its events and days do in the queue meanwhile is not lost: the next job takes them over.
+    """
+    rounds = [_round(folder, root) for folder in job_folders(root)]
+    if not any(each["running"] for each in rounds):
+        if any(each["waiting"] for each in rounds):
+            return before, ""  # the queue is full, which says nothing against the time limits
+        return before + 1, "nothing was finished within its time limit, and nothing of it runs or waits"
+    count = before + 1
+    return count, f"nothing was finished in {count} jobs in a row" if count >= _IDLE else ""
 
 
 def _records(root: Path) -> set[tuple[str, int]]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from seisflow.domain import Amplitudes, FloatArray, TimeSpan
 from seisflow.errors import InputError
+from seisflow.fourier import irfft, next_fast_len, rfft, rfftfreq
 from seisflow.signal.config import SignalConfig
 from seisflow.signal.observed import described_by, epochs_of
 from seisflow.signal.recordings import Clipped, Recording, Unusable, channel_groups, cut, usable_stretch

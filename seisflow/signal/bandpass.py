@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from seisflow.domain import FloatArray
+from seisflow.fourier import irfft, next_fast_len, rfft, rfftfreq
 
 __all__ = ["BandPass"]
 

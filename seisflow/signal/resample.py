@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from seisflow.domain import FloatArray
 from seisflow.signal.config import TimeAxis
+
+if TYPE_CHECKING:  # imported late, see ``seisflow.fourier``
+    from scipy.sparse import csr_array
 
 __all__ = ["Resample"]
 
@@ -33,6 +36,8 @@ class Resample:
     """
 
     def __init__(self, given: TimeAxis, wanted: TimeAxis) -> None:
+        from scipy.sparse import csr_array
+
         self.given, self.wanted = given, wanted
         zero_crossing = max(given.interval, wanted.interval) / CUTOFF
         half = LOBES * zero_crossing
@@ -52,7 +57,8 @@ class Resample:
     @cached_property
     def back(self) -> csr_array:
         """The transpose, which adjoint sources need."""
-        return csr_array(self.matrix.T)
+        transposed: csr_array = self.matrix.T.tocsr()
+        return transposed
 
     def apply(self, data: FloatArray) -> FloatArray:
         """Values at the wanted times."""

@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from seisflow.domain import FloatArray
+from seisflow.fourier import irfft, next_fast_len, rfft, rfftfreq
 from seisflow.signal.config import SignalConfig
 from seisflow.signal.quantity import ORDER
 from seisflow.signal.recordings import Recording, Unusable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, next_fast_len, rfft
 
 from seisflow.domain import Event, FloatArray, Gather, TraceFit
+from seisflow.fourier import irfft, next_fast_len, rfft
 from seisflow.signal.alike import check_alike
 from seisflow.signal.rotate import Rotate, outward_azimuths
 

@@ -13,10 +13,9 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-from scipy.special import jv
 
 from seisflow.domain import FloatArray
+from seisflow.fourier import irfft, next_fast_len, rfft, rfftfreq
 
 __all__ = ["TimeDispersion"]
 
@@ -44,6 +43,8 @@ class TimeDispersion:
     """
 
     def __init__(self, times: FloatArray, highest: float, *, forward: bool, tail: int = 0) -> None:
+        from scipy.special import jv  # imported late, see ``seisflow.fourier``
+
         count, step = times.size, float(times[1] - times[0])
         self.count, self.length = count, next_fast_len(2 * count, real=True)
         wanted = 2 * np.pi * rfftfreq(self.length, step)
@@ -66,6 +67,8 @@ class TimeDispersion:
 
     @cached_property
     def _sum(self) -> list[tuple[FloatArray, npt.NDArray[np.complex128]]]:
+        from scipy.special import jv
+
         return [
             (
                 self.taper * np.cos(term * self.place),

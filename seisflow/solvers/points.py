@@ -15,7 +15,6 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import i0, i1
 
 from seisflow.domain import FloatArray
 from seisflow.native.elastic3d import FIELDS, Entries, level_weights
@@ -44,6 +43,8 @@ class Place:
 
 def _sinc(position: float) -> tuple[_Indices, FloatArray]:
     """Points and weights along one axis (Hicks 2002, eq. 9-11)."""
+    from scipy.special import i0  # imported late, see ``seisflow.fourier``
+
     nearest = round(position)
     if abs(position - nearest) < 1e-9:
         return np.array([nearest], dtype=np.int64), np.ones(1)
@@ -55,6 +56,8 @@ def _sinc(position: float) -> tuple[_Indices, FloatArray]:
 
 def _sinc_slope(position: float) -> tuple[_Indices, FloatArray]:
     """Derivatives of the weights of ``_sinc`` with respect to the position."""
+    from scipy.special import i0, i1
+
     nearest = round(position)
     position = nearest if abs(position - nearest) < 1e-9 else position
     points = np.arange(-RADIUS + 1, RADIUS + 1, dtype=np.int64) + int(np.floor(position))

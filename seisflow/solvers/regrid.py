@@ -11,15 +11,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from seisflow.domain import FloatArray, Grid, Kernel, Model
 from seisflow.errors import InputError
 from seisflow.native.elastic3d_slab import Slab
 from seisflow.ranks import Ranks
 from seisflow.solvers.attenuation import Attenuation
+
+if TYPE_CHECKING:  # imported late, see ``seisflow.fourier``
+    from scipy.sparse import csr_array
 
 __all__ = ["Layout", "Regrid", "averages"]
 
@@ -78,6 +81,8 @@ def averages(nodes: FloatArray, low: FloatArray, high: FloatArray) -> csr_array:
     sparse array (n, m)
         Rows sum to 1.
     """
+    from scipy.sparse import csr_array
+
     width = nodes[1] - nodes[0]
 
     def integral(ends: FloatArray) -> FloatArray:
@@ -158,7 +163,7 @@ class Regrid:
         """Planes of the model that this rank needs, and averages from them to its points."""
         slab = self.slab or Slab.whole(self.layout.shape[0])
         nodes = self.nodes(slab)
-        along_x = csr_array(self.matrices[0][slab.first : slab.first + slab.count, nodes])
+        along_x = self.matrices[0][slab.first : slab.first + slab.count, nodes]
         return nodes, (along_x, *self.matrices[1:])
 
     def material(self, model: Model) -> tuple[FloatArray, FloatArray, FloatArray]:

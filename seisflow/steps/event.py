@@ -50,6 +50,7 @@ from seisflow.weights import QualityConfig
 __all__ = ["EventStep", "Stage", "run_event"]
 
 _LOG = logging.getLogger(__name__)
+_PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
 
 Stage = Callable[[str, Callable[[], None]], None]
 """Runs one named part of a step; a flow makes a task of its own of it."""
@@ -148,7 +149,7 @@ class EventStep:
                 of_band["weight"] = band.weight
             settings |= of_band if len(bands) == 1 else {f"band {band.number + 1}": of_band}
         name = f"{iteration_name(self.iteration)}/{step_name(self.step)}/{self.event}"
-        return Task(name, inputs, TypeAdapter(Any).dump_python(settings, mode="json"), code)
+        return Task(name, inputs, _PLAIN.dump_python(settings, mode="json"), code)
 
     def _corrections(self) -> dict[str, Any]:
         named = corrections_of(self.project, self.event)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import irfft, rfft
 
 from seisflow.domain import FloatArray
+from seisflow.fourier import irfft, rfft
 from seisflow.windows.config import WindowConfig
 from seisflow.windows.ledger import IntArray
 

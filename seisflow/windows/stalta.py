@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import irfft, next_fast_len, rfft
 
 from seisflow.domain import FloatArray
+from seisflow.fourier import irfft, next_fast_len, rfft
 
 __all__ = ["envelope", "extrema", "short_over_long"]
 

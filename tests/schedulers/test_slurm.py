@@ -182,8 +182,9 @@ def test_a_submitted_driver_is_followed_from_another_shell_and_ends_in_the_same_
 
 
 def test_a_driver_goes_on_in_the_next_job_after_its_time_limit(project, done):
+    # a job works for 40 s; each element waits 5 s before it begins, so one of them is never enough
     limits = {"time": 100, "cores": 1, "memory": "400 MB"}
-    run = {"warning": 85, "resources": limits | {"event": {"time": 600}}}
+    run = {"warning": 60, "setup": ["sleep 5"], "resources": limits | {"event": {"time": 600}}}
     found = tiny.seisflow("submit", "iterate", "-i", 1, "-p", with_run(project, **run))
     assert found.returncode == 0, found.stderr
     submission = Submission(project)
