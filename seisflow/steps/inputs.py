@@ -105,7 +105,13 @@ def _time_function(project: Project, event: Event) -> SourceTimeFunction:
 
 @lru_cache(maxsize=4)
 def _stations(stamps: tuple[tuple[str, int, int], ...]) -> tuple[Station, ...]:
-    return tuple(sorted(read_stationxml([Path(path) for path, _, _ in stamps])))
+    found = tuple(sorted(read_stationxml([Path(path) for path, _, _ in stamps])))
+    for station in found:  # files are named by it
+        if "/" in station.id or "\0" in station.id:
+            raise InputError(
+                f"stations/: station {station.id!r}: the codes of a station may hold letters, digits, `_` and `-` only"
+            )
+    return found
 
 
 def stations_of(project: Project) -> tuple[Station, ...]:
@@ -115,6 +121,8 @@ def stations_of(project: Project) -> tuple[Station, ...]:
     ------
     MissingError
         If there are none.
+    InputError
+        If the name of one could be that of a file elsewhere.
     """
     files = project.station_files()
     if not files:

@@ -16,7 +16,9 @@ from seisflow.workflows.gain import gain
 
 from seisflow import records
 from seisflow.detection.matches import MatchConfig
-from seisflow.domain import Rejection
+from seisflow.domain import Rejection, Station
+from seisflow.errors import InputError
+from seisflow.io.stations import write_stationxml
 from seisflow.project import Project
 from seisflow.records import Task, code_version
 from seisflow.signal.continuous_config import ContinuousConfig
@@ -29,6 +31,7 @@ from seisflow.steps.direction import direction_task, trials_made
 from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import _listen
 from seisflow.steps.importing import import_files
+from seisflow.steps.inputs import stations_of
 from seisflow.steps.pictures import misfit_rows
 from seisflow.steps.status import verify
 from seisflow.steps.update import _simulations
@@ -230,3 +233,11 @@ def test_a_damaged_start_model_does_not_keep_recordings_out(project, tmp_path):
     found = import_files(Project.open(project), [tmp_path / "layers.txt", recordings])
     assert any("m00.nc" in text for text in found.problems)
     assert (project / "observed" / "a1.h5").is_file()
+
+
+def test_a_station_that_was_put_there_by_hand_names_no_file_elsewhere(tmp_path):
+    """Tables of travel times and pictures are named by stations; an import refuses such a one."""
+    project = empty(tmp_path)
+    write_stationxml(tmp_path / "stations" / "XX.xml", [Station("XX", "/../../../x", 38.0, 22.0)], ("HHZ",))
+    with pytest.raises(InputError, match="may hold letters, digits"):
+        stations_of(project)
