@@ -21,7 +21,7 @@ from seisflow.io.asdf_reading import read_source
 from seisflow.io.contents import recorded_ids
 from seisflow.io.events import read_quakeml
 from seisflow.io.models import read_model
-from seisflow.io.stations import read_stationxml
+from seisflow.io.stations import inventory_stations, read_inventory, read_stationxml
 from seisflow.io.time_functions import read_time_function
 from seisflow.project import CONFIG_NAME, Project
 from seisflow.solvers import Plan, Simulation, SolverConfig, create
@@ -33,6 +33,7 @@ __all__ = [
     "corrections_of",
     "epicentres",
     "event_of",
+    "files_of_stations",
     "model_of",
     "plan_of",
     "recording_stations",
@@ -104,14 +105,24 @@ def _time_function(project: Project, event: Event) -> SourceTimeFunction:
 
 
 @lru_cache(maxsize=4)
-def _stations(stamps: tuple[tuple[str, int, int], ...]) -> tuple[Station, ...]:
-    found = tuple(sorted(read_stationxml([Path(path) for path, _, _ in stamps])))
+def _stations(
+    stamps: tuple[tuple[str, int, int], ...],
+) -> tuple[tuple[Station, ...], dict[str, frozenset[str]]]:
+    """All stations, and by file which ones it describes."""
+    inventories = [(path, read_inventory(path)) for path, _, _ in stamps]
+    found, problems = inventory_stations(inventories)
+    if problems:
+        raise InputError("\n".join(problems))
     for station in found:  # files are named by it
         if "/" in station.id or "\0" in station.id:
             raise InputError(
                 f"stations/: station {station.id!r}: the codes of a station may hold letters, digits, `_` and `-` only"
             )
-    return found
+    described = {
+        path: frozenset(f"{network.code}.{station.code}" for network in inventory for station in network)
+        for path, inventory in inventories
+    }
+    return tuple(sorted(found)), described
 
 
 def stations_of(project: Project) -> tuple[Station, ...]:
@@ -129,8 +140,19 @@ def stations_of(project: Project) -> tuple[Station, ...]:
         raise MissingError(
             f"{project.stations_folder}: no StationXML there; `seisflow import FILES` brings it in"
         )
+    return _stations(_stamps(files))[0]
+
+
+def _stamps(files: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
     stats = [(path, path.stat()) for path in files]
-    return _stations(tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+
+
+def files_of_stations(project: Project, stations: Sequence[Station]) -> tuple[Path, ...]:
+    """The StationXML files that describe some stations, sorted."""
+    files, wanted = project.station_files(), {station.id for station in stations}
+    described = _stations(_stamps(files))[1]
+    return tuple(path for path in files if described[str(path)] & wanted)
 
 
 @lru_cache(maxsize=3)

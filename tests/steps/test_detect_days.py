@@ -11,16 +11,20 @@ import pytest
 import tiny
 import tiny_network as tn
 
-from seisflow.domain import Arrival, Detection, Event, Gather, MomentTensor
+from seisflow.domain import Arrival, Detection, Event, Gather, MomentTensor, Station
 from seisflow.errors import InputError
 from seisflow.io.archive_index import Span
 from seisflow.io.catalog_files import load_catalog
 from seisflow.io.catalog_table import write_csv
 from seisflow.io.event_file import EventFile, write_event
 from seisflow.io.provenance import Provenance
+from seisflow.io.stations import write_stationxml
 from seisflow.io.template_files import read_templates
+from seisflow.project import Project
 from seisflow.steps.detect.days import EVERYTHING, Recorded, day_parts, joined
+from seisflow.steps.detect.pending import _tasks
 from seisflow.steps.detect.sources import picked
+from seisflow.steps.detect.survey import Survey
 
 FIRST, SECOND = "2026-02-28", "2026-03-01"
 RESULTS = ("catalog.h5", "catalog.csv", "catalog.xml", "catalog.parquet", "templates.h5")
@@ -162,6 +166,28 @@ def test_amplitudes_and_magnitudes_leave_beam_and_templates(run, network_done):
     after = stamps(network_done)
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {"catalog.h5", f"{FIRST}/sized.h5", f"{SECOND}/sized.h5"}
+
+
+def test_a_new_station_that_recorded_nothing_makes_no_day_anew(network_done):
+    """Years of days were searched again when a network grew; a day depends on what describes its own stations."""
+    path = network_done / "stations" / "YY.xml"
+
+    def reasons():
+        project = Project.open(network_done)
+        found = {name: project.why(task()) for name, task in _tasks(Survey.open(project)).items()}
+        assert len(found) == 10
+        return {reason for every in found.values() for reason in every}
+
+    low, high = (Station("YY", "NEW", 38.0, 22.0, elevation=elevation) for elevation in (0.0, 5000.0))
+    assert reasons() == set()
+    write_stationxml(path, [low], tn.CHANNELS)
+    assert reasons() == set()
+    write_stationxml(path, [high], tn.CHANNELS)  # the grid of travel times reaches up to it
+    assert {reason.partition(" changed")[0] for reason in reasons()} == {"setting travel"}
+    path.unlink()
+    with (network_done / "stations" / "XX.xml").open("a") as file:
+        file.write("<!-- changed -->")
+    assert reasons() == {"stations/XX.xml changed"}
 
 
 # --- which days

@@ -65,6 +65,7 @@ def beam_task(survey: Survey, day: Day) -> Task:
         "region": asdict_of(survey.project.config.region),
         "stations": [each.id for each in survey.stations],
         "detection": digest(replace(config, **_LATER)),
+        "travel": survey.travel,
     }
     files = survey.files(*_read_span(survey, day))
     return Task(f"detection/{day_name(day)}/beam", {**survey.inputs(), **files}, settings, survey.code)

@@ -39,7 +39,7 @@ from seisflow.signal.continuous_config import ContinuousConfig
 from seisflow.signal.pickers import PickAxis, load_picker
 from seisflow.steps.detect.days import EVERYTHING, Recorded, Spans, asked, day_name, day_parts, joined
 from seisflow.steps.detect.sources import source_days
-from seisflow.steps.inputs import model_of, stations_of
+from seisflow.steps.inputs import files_of_stations, model_of, stations_of
 
 __all__ = ["Survey", "day_name", "parts_of", "reading_lock", "spans_of"]
 
@@ -296,10 +296,12 @@ class Survey:
 
     @property
     def travel(self) -> str:
-        """Hash of the settings that travel times depend on, beside model and stations."""
+        """Hash of what travel times depend on beside model and stations; their grid ends at the highest of all."""
         config = self.config
         region = self.project.config.region
-        return digest(region, config.search, config.travel_times, config.interval, self.phases)
+        return digest(
+            region, config.search, config.travel_times, config.interval, self.phases, self.table.grid
+        )
 
     def probabilities(self, axis: PickAxis) -> FloatArray:
         """What the picker of the configuration says, (ns, np, nt); NaN where it says nothing."""
@@ -319,7 +321,8 @@ class Survey:
 
     def inputs(self) -> dict[str, Input]:
         """Files that every step of detection depends on."""
-        found: dict[str, Input] = {"model": self.model_path, "stations": self.project.station_files()}
+        files = files_of_stations(self.project, self.stations)  # others recorded nothing
+        found: dict[str, Input] = {"model": self.model_path, "stations": files}
         if self.config.picker is not None and self.config.picker.path is not None:
             path = self.project.root / f"{self.config.picker.path}.pt"
             found["picker"] = path
