@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from seisflow.io.atomic import publish
+from seisflow.io.parquet import write_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,14 +130,10 @@ def write_measurement_table(path: str | os.PathLike[str], rows: Iterable[Mapping
         If the disk is full; the old file stays.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema, left, count = measurement_schema(), iter(rows), 0
-    with publish(path) as temporary, pq.ParquetWriter(str(temporary), schema) as writer:
-        while batch := list(islice(left, _ROWS)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            count += len(batch)
-    return count
+    schema, left = measurement_schema(), iter(rows)
+    batches = iter(lambda: list(islice(left, _ROWS)), [])
+    return write_parts(path, schema, (pa.Table.from_pylist(batch, schema=schema) for batch in batches))
 
 
 def write_candidate_table(path: str | os.PathLike[str], parts: Iterable[pa.Table]) -> int:
@@ -159,11 +155,5 @@ def write_candidate_table(path: str | os.PathLike[str], parts: Iterable[pa.Table
     WorkError
         If the disk is full; the old file stays.
     """
-    import pyarrow.parquet as pq
-
-    schema, count = candidate_schema(), 0
-    with publish(path) as temporary, pq.ParquetWriter(str(temporary), schema, compression="zstd") as writer:
-        for part in parts:
-            writer.write_table(part.cast(schema))
-            count += part.num_rows
-    return count
+    schema = candidate_schema()
+    return write_parts(path, schema, (part.cast(schema) for part in parts))

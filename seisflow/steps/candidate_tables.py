@@ -15,6 +15,7 @@ from seisflow.io.measurement_table import write_candidate_table
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Task
 from seisflow.steps.measured import band_names, is_measured
+from seisflow.steps.tables import tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,28 +31,23 @@ def candidate_tables(project: Project) -> list[Path]:
     list of Path
         In the order of the iterations.
     """
-    found = []
-    for iteration in range(1, project.iterations + 1):
-        task = _task(project, iteration)
-        if project.windows_iteration(iteration) != iteration or not task.inputs:
-            continue
-        path = project.candidates_path(iteration)
-        if project.why(task):
-            begun = project.begin(task)
-            count = write_candidate_table(path, _parts(project, iteration))
-            project.record(task, [path], {"rows": count}, begun)
-        found.append(path)
-    project.save_hashes()
-    return found
+    return tables(
+        project,
+        _task,
+        project.candidates_path,
+        lambda path, iteration: write_candidate_table(path, _parts(project, iteration)),
+    )
 
 
-def _task(project: Project, iteration: int) -> Task:
-    """What decides the table: the records of the events."""
+def _task(project: Project, iteration: int) -> Task | None:
+    """What decides the table: the records of the events; None where no windows were selected."""
     name = iteration_name(iteration)
     paths = {
         f"event {event}": project.record_path(f"{name}/{step_name(0)}/{event}") for event in project.event_ids
     }
     there = {key: path for key, path in paths.items() if path.is_file()}
+    if project.windows_iteration(iteration) != iteration or not there:
+        return None
     return Task(f"{name}/candidates", there, {"bands": list(band_names(project, iteration))})
 
 

@@ -13,8 +13,9 @@ from seisflow.io.measurement_table import write_measurement_table
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.records import Task
 from seisflow.steps.measured import accepted_trial, after, band_names, is_measured
+from seisflow.steps.tables import tables
 
-__all__ = ["measurement_rows", "measurement_tables", "table_task"]
+__all__ = ["measurement_rows", "measurement_tables"]
 
 
 def measurement_tables(project: Project) -> list[Path]:
@@ -25,23 +26,19 @@ def measurement_tables(project: Project) -> list[Path]:
     list of Path
         In the order of the iterations.
     """
-    found = []
-    for iteration in range(1, project.iterations + 1):
-        task = table_task(project, iteration)
-        if not any(name.startswith("event ") for name in task.inputs):
-            continue
-        path = project.measurements_path(iteration)
-        if project.why(task):
-            begun = project.begin(task)
-            count = write_measurement_table(path, measurement_rows(project, iteration))
-            project.record(task, [path], {"rows": count}, begun)
-        found.append(path)
-    project.save_hashes()
-    return found
+    return tables(
+        project,
+        _task,
+        project.measurements_path,
+        lambda path, iteration: write_measurement_table(path, measurement_rows(project, iteration)),
+    )
 
 
-def table_task(project: Project, iteration: int) -> Task:
-    """What decides the table of an iteration: the records of its events, which name all that they read and wrote."""
+def _task(project: Project, iteration: int) -> Task | None:
+    """What decides the table of an iteration: the records of its events, which name all that they read and wrote.
+
+    None where nothing was measured.
+    """
     name, stage = iteration_name(iteration), project.config.stages[project.stage_of(iteration)[0]]
     inputs = {"model": project.model_path(iteration - 1), "update": project.record_path(f"{name}/update")}
     trial = accepted_trial(project, iteration)
@@ -55,6 +52,8 @@ def table_task(project: Project, iteration: int) -> Task:
         "hold_out": sorted(project.config.hold_out),
     }
     there = {name: path for name, path in inputs.items() if path.is_file()}
+    if not any(name.startswith("event ") for name in there):
+        return None
     return Task(f"{name}/measurements", there, settings)
 
 

@@ -6,18 +6,17 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seisflow.domain import MomentTensor
 from seisflow.errors import InputError, MissingError
-from seisflow.io.atomic import publish
 from seisflow.io.measurement_table import (
     CANDIDATE_COLUMNS,
     COLUMNS,
     candidate_schema,
     measurement_schema,
 )
+from seisflow.io.parquet import write_parts
 from seisflow.project import Project
 from seisflow.steps.candidate_tables import candidate_tables
 from seisflow.steps.inputs import event_of, stations_of
@@ -272,13 +271,4 @@ def write_answer(answer: pa.RecordBatchReader, path: str | os.PathLike[str], kin
     WorkError
         If the disk is full; the old file stays.
     """
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    make = pyarrow.csv.CSVWriter if kind == "csv" else pyarrow.parquet.ParquetWriter
-    count = 0
-    with publish(Path(path)) as temporary, make(str(temporary), answer.schema) as writer:
-        for batch in answer:
-            writer.write_batch(batch)
-            count += batch.num_rows
-    return count
+    return write_parts(path, answer.schema, answer, kind)
