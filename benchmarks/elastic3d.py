@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from seisflow import native
-from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.points import Place, entries
 
@@ -34,7 +34,9 @@ def problem(points, steps, order=4, cells=0, threads=1, dtype=np.float32):
     grid = Elastic3DGrid(shape, dtype, order=order, cells=cells, profiles=layers, threads=threads)
     full = np.ones(shape)
     mu = RHO * VS**2
-    grid.set_material(RHO * full, (RHO * VP**2 - 2 * mu) * full, mu * full, STEP / SPACING)
+    grid.set_material(
+        Material.isotropic(RHO * full, (RHO * VP**2 - 2 * mu) * full, mu * full), STEP / SPACING
+    )
     middle = points // 2
     parts = [
         entries(name, Place(middle, middle, middle), 0, source=True, order=order)

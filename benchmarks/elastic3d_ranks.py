@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material
 from seisflow.ranks import world
 from seisflow.solvers.absorb import profiles
 from seisflow.solvers.decomposition import SharedGrid, Shares
@@ -48,7 +48,7 @@ def run(shape: tuple[int, int, int], order: int, steps: int, threads: int) -> No
         )
     rng = np.random.default_rng(1)
     values = 1 + 0.1 * rng.random(grid.shape)
-    grid.set_material(2700 * values, 3e10 * values, 3e10 * values, 1e-4)
+    grid.set_material(Material.isotropic(2700 * values, 3e10 * values, 3e10 * values), 1e-4)
     none, samples, out = Entries.join([]), np.zeros((96 + steps, 1)), np.zeros((96 + steps, 0))
     driven = (
         grid.sources(none, samples),

@@ -28,7 +28,7 @@ from seisflow.native.cuda_beam import CudaBeam  # noqa: E402
 from seisflow.native.cuda_elastic3d import CudaElastic3D  # noqa: E402
 from seisflow.native.cuda_matched_filter import CudaFilter  # noqa: E402
 from seisflow.native.cuda_signal import Band, RawPiece, RawStation, RawUploads, band_passed  # noqa: E402
-from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots  # noqa: E402
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material, Snapshots  # noqa: E402
 from seisflow.native.matched_filter import FilterBank  # noqa: E402
 from seisflow.signal.continuous_config import ContinuousConfig  # noqa: E402
 from seisflow.signal.polyphase import interpolation  # noqa: E402
@@ -166,7 +166,7 @@ def waves(device, shape, order, events=1, cells=10):
             layer[0::2, edge] = -0.05
     grid = Elastic3DGrid(shape, np.float32, cells=cells, profiles=layers, order=order)
     mu = (1 + 0.1 * rng.random(shape)).astype(np.float32)
-    grid.set_material(mu, mu, mu, 0.2)
+    grid.set_material(Material.isotropic(mu, mu, mu), 0.2)
     return CudaElastic3D(device, grid, events)
 
 

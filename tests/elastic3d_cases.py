@@ -2,16 +2,23 @@
 
 import numpy as np
 
-from seisflow.native.elastic3d import Elastic3DGrid, Entries, Relaxation
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material, Relaxation
 from tests.reference.elastic3d_twin import NAMES, POSITION
 
 RATIO = 0.27
 
 
-def medium(shape, seed=1):
+def medium(shape, seed=1, isotropic=False):
+    """A rough transversely isotropic material, stable everywhere, or an isotropic one."""
     rng = np.random.default_rng(seed)
     rho, mu = 0.8 + 0.4 * rng.random(shape), 0.6 + 0.4 * rng.random(shape)
-    return rho, 0.5 + 0.5 * rng.random(shape), mu
+    lam = 0.5 + 0.5 * rng.random(shape)
+    if isotropic:
+        return Material.isotropic(rho, lam, mu)
+    ratio, c33 = 0.2 + 0.3 * rng.random(shape), 1.2 + 0.8 * rng.random(shape)
+    return Material(
+        rho, 0.3 + 0.3 * rng.random(shape), ratio * c33, c33, mu, 1 / (0.5 + 0.4 * rng.random(shape))
+    )
 
 
 def relaxation():
@@ -67,7 +74,7 @@ def compiled(
 ):
     layers = profiles(shape, cells)
     grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=layers, tiles=(block, sweep), **choices)
-    grid.set_material(*medium(shape), RATIO)
+    grid.set_material(medium(shape, isotropic=loss), RATIO)
     if loss:
         grid.attenuate(relaxation(), *strength(shape))
     for name, values in initial(shape).items():

@@ -132,11 +132,11 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t f
              : d
 #define CLOSE(d, field, which) d = c.top ? AT(close)(d, field, i, &l->top->which) : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
-#define SHEAR(s, r, a, b, compliance, strain)                                                                \
-    t = (real)(4 * (ELASTIC3D_C1)) / (compliance);                                                           \
+#define SHEAR(s, r, a, b, count, compliance, strain)                                                         \
+    t = (real)((count) * (ELASTIC3D_C1)) / (compliance);                                                     \
     if (c.loss) {                                                                                            \
-        x = t * (strain);                                                                                    \
-        AT(relax)(s, r, x, AT(edge)(qm + i, a, b) * x, decay, gain);                                         \
+        const vec change = t * (strain);                                                                     \
+        AT(relax)(s, r, change, AT(edge)(qm + i, a, b) * change, decay, gain);                               \
     } else                                                                                                   \
         AT(add_product)(s, t, strain)
 #define ADD(s, r, x, y) (c.loss ? AT(relax)(s, r, x, y, decay, gain) : AT(add)(s, x))
@@ -190,10 +190,14 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     const int64_t sx = l->plane, row = l->row, sf = l->array, ahead = (2 * R + 2) * sx + R * row;
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     real *xx = l->f + 3 * sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf;
-    const real *lam = yz + 2 * sf, *mu2 = lam + sf, *im = mu2 + sf;
-    FETCH(lam + i + sx);
+    const real *c12 = yz + 2 * sf, *c13 = c12 + sf, *c33 = c13 + sf, *mu2 = c33 + sf, *ixy = mu2 + sf,
+               *ixz = ixy + sf;
+    FETCH(c12 + i + sx);
+    FETCH(c13 + i + sx);
+    FETCH(c33 + i + sx);
     FETCH(mu2 + i + sx);
-    FETCH(im + i + 2 * sx);
+    FETCH(ixy + i + 2 * sx);
+    FETCH(ixz + i + 2 * sx);
     FETCH(xx + i + ahead);
     FETCH(xy + i + ahead - sx);
     FETCH(xz + i + ahead - sx);
@@ -206,36 +210,43 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     const real *ql = l->q, *qm = ql + sf;
     real *rxx = l->q + RXX * sf, *rxy = rxx + 3 * sf;
     vec decay = {0}, gain = {0}, q = {0};
-    vec t = SPLAT((real)ELASTIC3D_C1) * (dx + dy + dz), m = SPLAT((real)ELASTIC3D_C1) * AT(load)(mu2 + i);
-    vec x = AT(load)(lam + i) * t;
+    dx = SPLAT((real)ELASTIC3D_C1) * dx, dy = SPLAT((real)ELASTIC3D_C1) * dy,
+    dz = SPLAT((real)ELASTIC3D_C1) * dz;
+    const vec flat = dx + dy, k13 = AT(load)(c13 + i), m = AT(load)(mu2 + i);
+    const vec both = AT(fma)(AT(load)(c12 + i), flat, k13 * dz);
+    const vec x = AT(fma)(m, dx, both), y = AT(fma)(m, dy, both),
+              z = AT(fma)(AT(load)(c33 + i), dz, k13 * flat);
+    vec t = {0};
     if (c.loss) {
         FETCH(ql + i + sx);
         FETCH(qm + i + 2 * sx);
         for (int k = 0; k < 6; k++)
             FETCH(rxx + k * sf + i + sx);
         decay = AT(load)(l->relax), gain = AT(load)(l->relax + ELASTIC3D_ALIGN);
-        t = AT(load)(ql + i) * t, q = AT(load)(qm + i);
+        t = AT(load)(ql + i) * (flat + dz), q = AT(load)(qm + i);
     }
-    ADD(xx + i, rxx + i, AT(fma)(m, dx, x), AT(fma)(q, m * dx, t));
-    ADD(yy + i, rxx + sf + i, AT(fma)(m, dy, x), AT(fma)(q, m * dy, t));
-    ADD(zz + i, rxx + 2 * sf + i, AT(fma)(m, dz, x), AT(fma)(q, m * dz, t));
+    ADD(xx + i, rxx + i, x, AT(fma)(q, x, t));
+    ADD(yy + i, rxx + sf + i, y, AT(fma)(q, y, t));
+    ADD(zz + i, rxx + 2 * sf + i, z, AT(fma)(q, z, t));
     gain = (real)0.25 * gain;
-    vec m0 = AT(load)(im + i), mx = m0 + AT(load)(im + i + sx), my = AT(load)(im + i + row),
-        mz = AT(load)(im + i + 1);
     dx = AT(derivative)(vy + i, sx, 1), dy = AT(derivative)(vx + i, row, 1);
     ABSORB_X(dx, 4, h);
     ABSORB_Y(dy, 4, h);
-    SHEAR(xy + i, rxy + i, sx, row, mx + (my + AT(load)(im + i + sx + row)), dx + dy);
+    SHEAR(xy + i, rxy + i, sx, row, 4,
+          (AT(load)(ixy + i) + AT(load)(ixy + i + sx)) +
+              (AT(load)(ixy + i + row) + AT(load)(ixy + i + sx + row)),
+          dx + dy);
+    const vec here = AT(load)(ixz + i);
     dx = AT(derivative)(vz + i, sx, 1), dz = AT(along)(vx + i, 1, w, 0);
     CLOSE(dz, vx, velocity_half);
     ABSORB_X(dx, 5, h);
     ABSORB_Z(dz, 4, h);
-    SHEAR(xz + i, rxy + sf + i, sx, 1, mx + (mz + AT(load)(im + i + sx + 1)), dx + dz);
+    SHEAR(xz + i, rxy + sf + i, sx, 1, 2, here + AT(load)(ixz + i + sx), dx + dz);
     dy = AT(derivative)(vz + i, row, 1), dz = AT(along)(vy + i, 1, w, 1);
     CLOSE(dz, vy, velocity_half);
     ABSORB_Y(dy, 5, h);
     ABSORB_Z(dz, 5, h);
-    SHEAR(yz + i, rxy + 2 * sf + i, row, 1, (m0 + my) + (mz + AT(load)(im + i + row + 1)), dy + dz);
+    SHEAR(yz + i, rxy + 2 * sf + i, row, 1, 2, here + AT(load)(ixz + i + row), dy + dz);
 }
 
 #undef SPLAT

@@ -30,7 +30,7 @@ typedef struct {
     int64_t cells, bottom, depth;                /* likewise */
     int64_t state, psi_wide, psi_tall, psi_deep; /* elements of the fields and memory variables of an event */
     real *fields;                                /* (events, FIELDS arrays) */
-    const real *material;                        /* RHO, LAM, MU2, IMU */
+    const real *material;                        /* RHO to IXZ of elastic3d.h */
     real *psi_x, *psi_y, *psi_z;                 /* (events, ...) as in elastic3d_grid */
     const real *pml_x, *pml_y, *pml_z;           /* likewise */
     int64_t *step;                               /* number of the time step */
@@ -210,11 +210,12 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
         return;
     const int64_t sx = p.plane, sy = p.row, n = p.array;
     const real *vx = a.f + VX * n, *vy = a.f + VY * n, *vz = a.f + VZ * n;
-    const real lam = a.m[n], mu2 = a.m[2 * n], *im = a.m + 3 * n;
+    const real *ixy = a.m + (IXY - RHO) * n, *ixz = a.m + (IXZ - RHO) * n;
     real dx = ABSORB_X(derivative(vx, sx, 0), 3, 0);
     real dy = ABSORB_Y(derivative(vy, sy, 0), 3, 0);
     real dz = ABSORB_Z(down(vz, a.k, surface.velocity_node, 0), 3, 0);
-    const real t = lam * (dx + dy + dz);
+    const real c13 = a.m[(C13 - RHO) * n], mu2 = a.m[(MU2 - RHO) * n];
+    const real both = a.m[(C12 - RHO) * n] * (dx + dy) + c13 * dz;
     relaxing w = {};
 #if LOSS
     const real *relax = p.relax + ((a.x & 1) * 2 + (a.y & 1)) * 2 * ELASTIC3D_ALIGN + a.k % ELASTIC3D_ALIGN;
@@ -225,24 +226,24 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
 #else
     const real *strong = 0, q = 0, loss = 0;
 #endif
-    const real change_x = t + mu2 * dx, change_y = t + mu2 * dy, change_z = t + mu2 * dz;
-    add(a.f + XX * n, w, 0, change_x, loss + q * (mu2 * dx));
-    add(a.f + YY * n, w, n, change_y, loss + q * (mu2 * dy));
+    const real change_x = both + mu2 * dx, change_y = both + mu2 * dy;
+    const real change_z = a.m[(C33 - RHO) * n] * dz + c13 * (dx + dy);
+    add(a.f + XX * n, w, 0, change_x, loss + q * change_x);
+    add(a.f + YY * n, w, n, change_y, loss + q * change_y);
     if (a.k > 0) /* szz is zero at the surface */
-        add(a.f + ZZ * n, w, 2 * n, change_z, loss + q * (mu2 * dz));
+        add(a.f + ZZ * n, w, 2 * n, change_z, loss + q * change_z);
     w.gain *= (real)0.25;
-    const real m0 = im[0], mx = m0 + im[sx], my = im[sy], mz = im[1];
     dx = ABSORB_X(derivative(vy, sx, 1), 4, 2);
     dy = ABSORB_Y(derivative(vx, sy, 1), 4, 2);
-    const real change_xy = (real)4 / (mx + (my + im[sx + sy])) * (dx + dy);
+    const real change_xy = (real)4 / ((ixy[0] + ixy[sx]) + (ixy[sy] + ixy[sx + sy])) * (dx + dy);
     add(a.f + XY * n, w, 3 * n, change_xy, edge(strong, sx, sy) * change_xy);
     dx = ABSORB_X(derivative(vz, sx, 1), 5, 2);
     dz = ABSORB_Z(down(vx, a.k, surface.velocity_half, 1), 4, 2);
-    const real change_xz = (real)4 / (mx + (mz + im[sx + 1])) * (dx + dz);
+    const real change_xz = (real)2 / (ixz[0] + ixz[sx]) * (dx + dz);
     add(a.f + XZ * n, w, 4 * n, change_xz, edge(strong, sx, 1) * change_xz);
     dy = ABSORB_Y(derivative(vz, sy, 1), 5, 2);
     dz = ABSORB_Z(down(vy, a.k, surface.velocity_half, 1), 5, 2);
-    const real change_yz = (real)4 / ((m0 + my) + (mz + im[sy + 1])) * (dy + dz);
+    const real change_yz = (real)2 / (ixz[0] + ixz[sy]) * (dy + dz);
     add(a.f + YZ * n, w, 5 * n, change_yz, edge(strong, sy, 1) * change_yz);
 }
 
@@ -335,17 +336,19 @@ KERNEL __launch_bounds__(256) elastic_correlate(const elastic_work p) {
     const real gxy = derivative(v, sx, 1) + derivative(u, sy, 1);
     const real gxz = derivative(w, sx, 1) + down(u, k, surface.velocity_half, 1);
     const real gyz = derivative(w, sy, 1) + down(v, k, surface.velocity_half, 1);
-    const real lam = m[n], mu2 = m[2 * n], *im = m + 3 * n;
-    const real xx = f[XX * n], yy = f[YY * n], zz = f[ZZ * n];
-    const real trace = (xx + yy + zz) / ((real)(k == 0 ? 2 : 3) * lam + mu2);
-    const real qxx = (xx - lam * trace) / mu2, qyy = (yy - lam * trace) / mu2;
-    const real qzz = k == 0 ? (real)0 : (zz - lam * trace) / mu2;
-    const real m0 = im[0], mx = m0 + im[fx], my = im[fy], mz = im[1];
-    const real qxy = f[XY * n] * (real)0.25 * (mx + (my + im[fx + fy]));
-    const real qxz = f[XZ * n] * (real)0.25 * (mx + (mz + im[fx + 1]));
-    const real qyz = f[YZ * n] * (real)0.25 * ((m0 + my) + (mz + im[fy + 1]));
-    s[SUM_LAM * size] += hi * (qxx + qyy + qzz) * (exx + eyy + ezz);
-    s[SUM_MU * size] += hi * 2 * (qxx * exx + qyy * eyy + qzz * ezz);
+    const real c12 = m[(C12 - RHO) * n], c13 = m[(C13 - RHO) * n], c33 = m[(C33 - RHO) * n];
+    const real mu2 = m[(MU2 - RHO) * n], *ixy = m + (IXY - RHO) * n, *ixz = m + (IXZ - RHO) * n;
+    const real xx = f[XX * n], yy = f[YY * n], zz = f[ZZ * n], wide = 2 * c12 + mu2;
+    const real one = 1 / (wide * c33 - 2 * c13 * c13), apart = (xx - yy) / mu2;
+    const real flat = (c33 * (xx + yy) - 2 * c13 * zz) * one, qzz = (wide * zz - c13 * (xx + yy)) * one;
+    const real qxx = (real)0.5 * (flat + apart), qyy = (real)0.5 * (flat - apart);
+    const real qxy = f[XY * n] * (real)0.25 * ((ixy[0] + ixy[fx]) + (ixy[fy] + ixy[fx + fy]));
+    const real qxz = f[XZ * n] * (real)0.5 * (ixz[0] + ixz[fx]);
+    const real qyz = f[YZ * n] * (real)0.5 * (ixz[0] + ixz[fy]);
+    s[SUM_C12 * size] += hi * flat * (exx + eyy);
+    s[SUM_C13 * size] += hi * (flat * ezz + qzz * (exx + eyy));
+    s[SUM_C33 * size] += hi * qzz * ezz;
+    s[SUM_C66 * size] += hi * 2 * (qxx * exx + qyy * eyy);
     s[SUM_XY * size] += right * back * hi * qxy * gxy;
     s[SUM_XZ * size] += below * right * hh * qxz * gxz;
     s[SUM_YZ * size] += below * back * hh * qyz * gyz;

@@ -1,4 +1,4 @@
-/* The 3D isotropic elastic wave equation on a velocity-stress staggered grid: what C and CUDA share.
+/* The 3D elastic wave equation on a velocity-stress staggered grid: what C and CUDA share.
  *
  *   node I = (i, j, k); x east, y north, z down; k = 0 lies on the free surface
  *
@@ -19,7 +19,11 @@
  * so that the discrete operator is skew-symmetric in the product of those weights and the scheme, its reverse
  * in time, is its own adjoint. At k = 0 szz is zero and the moduli are those of plane stress.
  *
- * The field outside the grid is zero, density and 1/mu are infinite there: nothing moves.
+ * Media are transversely isotropic with a vertical axis, for thin layers within a cell are: the nodes have
+ * c12, c13, c33 and c66 (c11 = c12 + 2 c66), 1/c66 of sxy is the mean over four nodes, and 1/c44, which is
+ * given at half levels (i, j, k+1/2), that over the two of an edge.
+ *
+ * The field outside the grid is zero, density, 1/c66 and 1/c44 are infinite there: nothing moves.
  *
  * Attenuation: each point has one mechanism of relaxation, that of its parity (i, j, k modulo 2, so that
  * eight mechanisms share a cell of 2 x 2 x 2 points; Day 1998), and one memory variable r for each stress.
@@ -30,9 +34,9 @@
  *   decay = (1 - w dt/2) / (1 + w dt/2)  gain = w dt/2 / (1 + w dt/2)
  *
  * r is w dt/2 times the stress of a Maxwell body of modulus y C, advanced by the trapezoidal rule. y is the
- * share of the mechanism times a strength phi of the point, one for the bulk and one for the shear modulus;
- * at k = 0 that of shear is used for all. On an edge phi is the mean over its four nodes. y does not depend
- * on C, so that a gradient with respect to C needs only s.
+ * share of the mechanism times a strength phi of the point, one for the bulk and one for the shear modulus
+ * (nodes are isotropic then); at k = 0 that of shear is used for all. On an edge phi is the mean over its
+ * four nodes. y does not depend on C, so that a gradient with respect to C needs only s.
  */
 #ifndef SEISFLOW_ELASTIC3D_H
 #define SEISFLOW_ELASTIC3D_H
@@ -64,13 +68,14 @@ typedef long long int64_t;
 #define ELASTIC3D_SWEEP 8  /* time steps of one passage through the grid, at most */
 #define ELASTIC3D_ALIGN 16 /* elements; rows start on multiples of it */
 
-/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, lam and mu2
- * (twice mu) are dt/h times the moduli, imu is h/(dt mu); lam holds 2 lambda mu / (lambda + 2 mu) at k = 0.
+/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, c12, c13, c33
+ * and mu2 (twice c66) are dt/h times the moduli, ixy is h/(dt c66), ixz is h/(dt c44) at half levels,
+ * infinite at the last one. At k = 0 c12 holds c12 - c13 c13 / c33, and c13 zero.
  */
-enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, LAM, MU2, IMU, ARRAYS };
+enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, C12, C13, C33, MU2, IXY, IXZ, ARRAYS };
 
-/* The arrays of attenuation, as long as those of the arena: dt/h (phi_bulk kappa - 2/3 phi_shear mu), at k =
- * 0 phi_shear lam; phi_shear; the memory variables of the stresses. */
+/* The arrays of attenuation, as long as those of the arena: dt/h (phi_bulk - phi_shear) kappa, at k = 0 zero;
+ * phi_shear; the memory variables of the stresses. */
 enum { PHI_LAM, PHI_MU, RXX, RYY, RZZ, RXY, RXZ, RYZ, LOSSES };
 
 typedef struct {
@@ -134,7 +139,7 @@ typedef struct {
 } elastic3d_snapshots;
 
 /* Sums over snapshots on nodes x0 <= x < x1, y0 <= y < y1, z < z1, each [x1 - x0][y1 - y0][z1]. */
-enum { SUM_LAM, SUM_MU, SUM_XY, SUM_XZ, SUM_YZ, SUM_RHO, SUM_FORWARD, SUM_ADJOINT, SUMS };
+enum { SUM_C12, SUM_C13, SUM_C33, SUM_C66, SUM_XY, SUM_XZ, SUM_YZ, SUM_RHO, SUM_FORWARD, SUM_ADJOINT, SUMS };
 
 typedef struct {
     int64_t x0, x1, y0, y1, z1;

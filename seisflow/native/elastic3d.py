@@ -6,7 +6,7 @@ The scheme is drawn in ``kernels/include/elastic3d.h``; positions are in grid un
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from seisflow.domain import FloatArray
 from seisflow.errors import InputError
 from seisflow.native.elastic3d_entries import COLUMNS, Entries, pieces
+from seisflow.native.elastic3d_material import Material
 from seisflow.native.elastic3d_memory import (
     ALIGN,
     ARRAYS,
@@ -49,13 +50,14 @@ __all__ = [
     "SUMS",
     "Entries",
     "Elastic3DGrid",
+    "Material",
     "Relaxation",
     "Snapshots",
     "memory",
     "state_memory",
 ]
 
-SUMS = ("lam", "mu", "xy", "xz", "yz", "rho", "forward", "adjoint")
+SUMS = ("c12", "c13", "c33", "c66", "xy", "xz", "yz", "rho", "forward", "adjoint")
 ORDERS = (4, 8)
 MOST_STEPS = 8
 SWEEP = 4
@@ -184,8 +186,8 @@ class Elastic3DGrid:
         self._relax: npt.NDArray[Any] | None = None
         self._psi = [arena(sizes[name], self.dtype) for name in ("psi_x", "psi_y", "psi_z")]
         self._pml = self._padded_profiles(profiles)
-        self._raw("rho")[...] = np.inf
-        self._raw("imu")[...] = np.inf
+        for name in ("rho", "ixy", "ixz"):
+            self._raw(name)[...] = np.inf
         self._grid = GridStruct(
             *shape, sizes["row"], sizes["plane"], sizes["array"], self._origin, cells, sizes["bottom"],
             sizes["depth"], block,
@@ -228,28 +230,31 @@ class Elastic3DGrid:
             strides=(self._sizes["plane"] * size, self._sizes["row"] * size, size),
         )
 
-    def set_material(self, rho: FloatArray, lam: FloatArray, mu: FloatArray, ratio: float) -> None:
-        """Set density and Lame moduli at the nodes.
+    def set_material(self, material: Material, ratio: float) -> None:
+        """Set density and moduli.
 
         Parameters
         ----------
-        rho, lam, mu : ndarray (nx, ny, nz)
-            kg/m3 and Pa.
+        material : Material
         ratio : float
             Time step over grid spacing, s/m.
         """
-        for name, values in (("rho", rho), ("lam", lam), ("mu", mu)):
-            if values.shape != self.shape:
-                raise InputError(f"{name} has shape {values.shape}, the simulation grid {self.shape}")
-        self.view("rho")[...] = rho / ratio
-        self.view("lam")[...] = ratio * lam
-        top, bottom = lam[:, :, 0], mu[:, :, 0]
-        self.view("lam")[:, :, 0] = ratio * 2 * top * bottom / (top + 2 * bottom)
-        self.view("mu2")[...] = 2 * ratio * mu
-        self.view("imu")[...] = 1 / (ratio * mu)
+        for each in fields(material):
+            found = getattr(material, each.name).shape
+            if found != self.shape:
+                raise InputError(f"{each.name} has shape {found}, the simulation grid {self.shape}")
+        self.view("rho")[...] = material.rho / ratio
+        for name in ("c12", "c13", "c33"):
+            self.view(name)[...] = ratio * getattr(material, name)
+        self.view("c12")[:, :, 0] = ratio * material[..., :1].flat[..., 0]
+        self.view("c13")[:, :, 0] = 0
+        self.view("mu2")[...] = 2 * ratio * material.c66
+        self.view("ixy")[...] = 1 / (ratio * material.c66)
+        self.view("ixz")[...] = material.across / ratio
+        self.view("ixz")[:, :, -1] = np.inf
 
     def attenuate(self, relaxation: Relaxation, bulk: FloatArray, shear: FloatArray) -> None:
-        """Let the moduli relax; ``set_material`` comes before, with the unrelaxed ones.
+        """Let the moduli relax; ``set_material`` comes before, with the unrelaxed ones, isotropic at the nodes.
 
         Parameters
         ----------
@@ -262,10 +267,9 @@ class Elastic3DGrid:
         self._losses = loss_arena(self._sizes["array"], self.dtype)
         self._relax = relaxation.table(self.dtype)
         self._grid.losses, self._grid.relax = self._losses.ctypes.data, self._relax.ctypes.data
-        lam, mu2 = self.view("lam"), self.view("mu2")
         self.view("phi_mu")[...] = shear
-        self.view("phi_lam")[...] = bulk * (lam + mu2 / 3) - shear * mu2 / 3
-        self.view("phi_lam")[:, :, 0] = shear[:, :, 0] * lam[:, :, 0]
+        self.view("phi_lam")[...] = (bulk - shear) * (self.view("c13") + self.view("mu2") / 3)
+        self.view("phi_lam")[:, :, 0] = 0
 
     @property
     def attenuated(self) -> bool:
@@ -495,7 +499,7 @@ class Elastic3DGrid:
         snapshots
             Of the method of that name.
         slot : int
-        sums : ndarray (8, bx, by, bz)
+        sums : ndarray (10, bx, by, bz)
             In the order of ``SUMS``; see ``kernels/c/elastic3d_gradient.h``.
         after : bool
             False before the adjoint step, True after it.

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material
 from seisflow.solvers.absorb import profiles
 
 __all__ = ["updates_a_second"]
@@ -37,7 +37,7 @@ def updates_a_second(shape: tuple[int, int, int], cells: int, order: int, dtype:
     layers = profiles((nx, ny, nz), cells, 0.4, 0.01, 0.5)
     grid = Elastic3DGrid((nx, ny, nz), dtype, cells=cells, profiles=layers, threads=threads, order=order)
     rest = np.full((nx, ny, nz), 3e10)
-    grid.set_material(np.full(rest.shape, 2700.0), rest, rest, 1e-4)
+    grid.set_material(Material.isotropic(np.full(rest.shape, 2700.0), rest, rest), 1e-4)
     none, samples, out = Entries.join([]), np.zeros((10**5, 1)), np.zeros((10**5, 0))
     driven = (
         grid.sources(none, samples),

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from seisflow.domain import FloatArray, Kernel
-from seisflow.native.elastic3d import SUMS, Entries, level_weights
+from seisflow.native.elastic3d import SUMS, Entries, Material, level_weights
 from seisflow.ranks import Ranks
 from seisflow.solvers.regrid import Regrid
-from seisflow.solvers.setup import Material, Setup, moment_rate
+from seisflow.solvers.setup import Setup, moment_rate
 
 __all__ = ["elastic_part", "model_kernel", "stress_records", "surface_terms"]
 
@@ -77,39 +77,41 @@ def surface_terms(
     """
     # step m of the adjoint run meets step steps - 1 - m of the forward run, with its stress before the step
     rate = moment_rate(setup)[::-1][1:]
-    lam, mu = (m[dipole.x, dipole.y, 0] for m in material[1:])
-    plane = 2 * lam * mu / (lam + 2 * mu)
-    strain = (rate @ records[:-1]) / (2 * plane + 2 * mu)
+    top = material[dipole.x, dipole.y, 0]
+    strain = (rate @ records[:-1]) / (2 * top.flat + 2 * top.c66)
     return dipole, -level_weights(dipole.z, half=False, order=setup.order) * dipole.weight * strain
 
 
-def _add_edges(
-    d_mu: FloatArray,
-    setup: Setup,
-    factor: float,
-    mu: FloatArray,
-    sums: dict[str, FloatArray],
-    ranks: Ranks | None,
-) -> None:
-    """Add what the shear moduli of edges give to the nodes: 1/mu of an edge is the mean over its four nodes."""
+def _edges(
+    setup: Setup, material: Material, sums: dict[str, FloatArray], ranks: Ranks | None
+) -> tuple[FloatArray, FloatArray]:
+    """Derivatives with respect to 1/c66 at nodes and 1/c44 below them, from those with respect to moduli of edges."""
     own, along_y, along_z = setup.inside
     first, last = setup.slab.first + own.start, setup.slab.first + own.stop
     before, after = int(first > setup.layout.cells), int(last < setup.slab.total - setup.layout.cells)
     if first == last:
-        return
-    mu = np.ascontiguousarray(mu[own.start - before : own.stop + after, along_y, along_z])
+        return np.zeros(sums["xy"].shape), np.zeros(sums["xy"].shape)
+    wide = (slice(own.start - before, own.stop + after), along_y, along_z)
+    flat, across = 1 / material.c66[wide], np.ascontiguousarray(material.across[wide])
     last_planes = np.stack([sums["xy"][-1], sums["xz"][-1]])
     neighbour = dict(zip(("xy", "xz"), _of_neighbour(last_planes, before, after, ranks), strict=False))
-    for name, one, other in (("xy", 0, 1), ("xz", 0, 2), ("yz", 1, 2)):
-        total = np.zeros_like(mu)
+    result = [np.zeros_like(flat), np.zeros_like(flat)]
+    for name, number, compliance, axes in (
+        ("xy", 0, flat, (0, 1)), ("xz", 1, across, (0,)), ("yz", 1, across, (1,)),
+    ):  # fmt: skip
+        total = np.zeros_like(flat)
         total[before : before + last - first] = sums[name]
         if before and name in neighbour:
             total[0] = neighbour[name]
-        edge = np.zeros_like(mu)
-        inner = tuple(slice(0, -1) if axis in (one, other) else slice(None) for axis in range(3))
-        edge[inner] = 1 / _averaged(_averaged(1 / mu, one), other)
-        added = _spread(_spread(factor * edge**2 * total, one), other) / mu**2
-        d_mu += added[before : before + last - first]
+        edge, inner = compliance, [slice(None)] * 3
+        for axis in axes:
+            edge, inner[axis] = _averaged(edge, axis), slice(0, -1)
+        total[tuple(inner)] *= -1 / edge**2
+        for axis in axes:
+            total = _spread(total, axis)
+        result[number] += total
+    flat, across = (each[before : before + last - first] for each in result)
+    return flat, across
 
 
 def _of_neighbour(planes: FloatArray, before: int, after: int, ranks: Ranks | None) -> FloatArray:
@@ -138,23 +140,25 @@ def model_kernel(
     On ranks other than the first None.
     """
     plan, inside = setup.plan, setup.inside
-    rho, lam, mu = (np.ascontiguousarray(m[inside]) for m in material)
+    here = material[inside]
     factor = -plan.snapshot_every * scale
     elastic = factor * (plan.time_step / plan.spacing) ** 2
     total = dict(zip(SUMS, sums, strict=True))
-    d_lam, d_mu = elastic * total["lam"].astype(np.float64), elastic * total["mu"].astype(np.float64)
-    _add_edges(d_mu, setup, elastic, material[2], total, ranks)
-    top_lam, top_mu, plane = lam[:, :, 0], mu[:, :, 0], d_lam[:, :, 0].copy()
-    d_mu[:, :, 0] += plane * 2 * top_lam**2 / (top_lam + 2 * top_mu) ** 2
-    d_lam[:, :, 0] = plane * 4 * top_mu**2 / (top_lam + 2 * top_mu) ** 2
+    d12, d13, d33, d66 = (elastic * total[name].astype(np.float64) for name in ("c12", "c13", "c33", "c66"))
+    d_flat, across = (elastic * each for each in _edges(setup, material, total, ranks))
+    d66 -= d_flat / here.c66**2
+    # the surface has the c12 of plane stress alone, and sources and stations there the ratio c13 / c33
+    top, plane = here[..., 0], d12[:, :, 0]
+    ratio = top.c13 / top.c33
+    d13[:, :, 0], d33[:, :, 0] = -2 * ratio * plane, ratio**2 * plane
     for points, values in surface:
         place = (points.x - inside[0].start, points.y - setup.layout.cells, points.z)
-        stiff = (lam[place] + 2 * mu[place]) ** 2
-        np.add.at(d_lam, place, values * 2 * mu[place] / stiff)
-        np.add.at(d_mu, place, -values * 2 * lam[place] / stiff)
+        part = here[place]
+        np.add.at(d13, place, values / part.c33)
+        np.add.at(d33, place, -values * part.c13 / part.c33**2)
     d_rho = factor * total["rho"].astype(np.float64)
     regrid = Regrid(setup.simulation.model.grid, setup.layout, setup.slab, ranks, setup.attenuation)
-    kernel = regrid.gradient(setup.simulation.model, (rho, lam, mu), (d_rho, d_lam, d_mu))
+    kernel = regrid.gradient(setup.simulation.model, here, Material(d_rho, d12, d13, d33, d66, across))
     light = np.sqrt(total["forward"].astype(np.float64)) * np.sqrt(total["adjoint"].astype(np.float64))
     light *= scale * plan.snapshot_every
     illumination = regrid.mean(light)

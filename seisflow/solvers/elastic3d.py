@@ -18,7 +18,7 @@ from seisflow.domain import FloatArray, Gather, Kernel
 from seisflow.errors import InputError, PhysicsError
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.device import Device
-from seisflow.native.elastic3d import Elastic3DGrid, Entries, Snapshots
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material, Snapshots
 from seisflow.ranks import Ranks
 from seisflow.solvers import surface
 from seisflow.solvers.absorb import profiles
@@ -32,7 +32,6 @@ from seisflow.solvers.passes import AdjointPass, Elastic3DForward, ForwardPass, 
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.run import Drive, Run
 from seisflow.solvers.setup import (
-    Material,
     Setup,
     box,
     moment_rate,
@@ -410,7 +409,7 @@ class Elastic3D:
             )
 
     def _grid(self, setup: Setup) -> tuple[Elastic3DGrid | CudaElastic3D, Material]:
-        """Fields and material in memory, or on the GPU; and density, lambda and mu on the simulation grid."""
+        """Fields and material in memory, or on the GPU; and the material of the simulation grid."""
         if self.device is None:
             return self._host_grid(setup)
         grid, material = self._known_grid(setup, self.device)
@@ -429,7 +428,7 @@ class Elastic3D:
         return made
 
     def _host_grid(self, setup: Setup) -> tuple[Elastic3DGrid, Material]:
-        """Fields and material in memory; and density, lambda and mu on the simulation grid."""
+        """Fields and material in memory; and the material of the simulation grid."""
         layout, plan = setup.layout, setup.plan
         ratio = plan.time_step / plan.spacing
         layers = profiles(
@@ -449,7 +448,7 @@ class Elastic3D:
         model, attenuation = setup.simulation.model, setup.attenuation
         regrid = Regrid(model.grid, layout, setup.slab, self.ranks, attenuation)
         material = regrid.material(model)
-        grid.set_material(*material, ratio)
+        grid.set_material(material, ratio)
         if attenuation is not None and attenuation.relaxing:
             bulk, shear = (attenuation.strength(loss) for loss in regrid.losses(model))
             grid.attenuate(attenuation.relaxation(plan.time_step), bulk, shear)

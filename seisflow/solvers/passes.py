@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from seisflow.domain import FloatArray, Force, Gather
-from seisflow.native.elastic3d import Entries
+from seisflow.native.elastic3d import Entries, Material
 from seisflow.ranks import Ranks
 from seisflow.solvers import surface
 from seisflow.solvers.derivatives import elastic_part, stress_records, surface_terms
 from seisflow.solvers.run import Drive, gather_of
 from seisflow.solvers.setup import (
-    Material,
     Setup,
     local,
     receiver_entries,
@@ -125,7 +124,7 @@ class AdjointPass:
         setup = held.setup
         data = data if setup.seismograms is None else setup.seismograms.transpose(data)
         samples = local(setup, data)
-        forces = receiver_forces(setup, material[0], surface.ratios(setup, material, ranks))
+        forces = receiver_forces(setup, material.rho, surface.ratios(setup, material, ranks))
         drive, scale = Drive(forces, Entries.join([]), samples[::-1]).scaled(ranks)
         dipole = surface_dipole(setup)
         recorded = Entries.join([stress_records(dipole), surface.force_records(setup)])

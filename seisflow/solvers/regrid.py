@@ -1,9 +1,11 @@
 """From the grid of the model to the grid of the simulation, and gradients back.
 
-One linear operator, the cell average over a simulation cell of the piecewise-linear interpolant on the model
-nodes (constant beyond the edges), applied to density and to the reciprocals of bulk and shear modulus:
-arithmetic density and harmonic moduli (Moczo et al. 2002). Its exact transpose, with the chain rule at the
-nodes, takes gradients back.
+Averages are those over a simulation cell of piecewise-linear interpolants on the model nodes (constant beyond the
+edges): of density, and of what horizontal layers within a cell need to be replaced by one transversely isotropic medium
+(Backus 1962): of mu, 1/mu, lambda/M, 1/M and mu (3 lambda + 2 mu)/M along z, with M = lambda + 2 mu. The columns of a
+cell, side by side, are averaged by their compliances (Moczo et al. 2002): of 1/c66, 1/c44, and, with
+p = (c11 + c12)/2 - c13^2/c33, of 1/p, c13/(c33 p) and 1/c33 + (c13/c33)^2/p. 1/c44 is averaged over cells half a cell
+below. The exact transpose, with the chain rule between the averages, takes gradients back.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Grid, Kernel, Model
 from seisflow.errors import InputError
+from seisflow.native.elastic3d_material import Material
 from seisflow.native.elastic3d_slab import Slab
 from seisflow.ranks import Ranks
 from seisflow.solvers.attenuation import Attenuation
@@ -114,6 +117,95 @@ def _along(matrix: csr_array, values: FloatArray, axis: int) -> FloatArray:
     return result
 
 
+def _moduli(
+    rho: FloatArray, vp: FloatArray, vs: FloatArray, stiffness: tuple[FloatArray, FloatArray] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Lambda and mu, with factors of bulk and shear modulus."""
+    mu = rho * vs**2
+    if stiffness is None:
+        return rho * vp**2 - 2 * mu, mu
+    kappa = stiffness[0] * (rho * vp**2 - 4.0 / 3.0 * mu)
+    mu = stiffness[1] * mu
+    return kappa - 2.0 / 3.0 * mu, mu
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Columns of a cell: c66, 1/c44, c13/c33, 1/c33, (c11 + c12)/2 - c13^2/c33 of their layers."""
+
+    c66: FloatArray
+    across: FloatArray
+    ratio: FloatArray
+    soft: FloatArray
+    plane: FloatArray
+
+    @classmethod
+    def of(cls, moduli: tuple[FloatArray, FloatArray], along_z: csr_array, half: csr_array) -> _Columns:
+        lam, mu = moduli
+        m = lam + 2 * mu
+        means = [_along(along_z, each, 2) for each in (mu, lam / m, 1 / m, mu * (3 * lam + 2 * mu) / m)]
+        return cls(means[0], _along(half, 1 / mu, 2), *means[1:])
+
+    @property
+    def compliances(self) -> list[FloatArray]:
+        """What is averaged laterally."""
+        part = self.ratio / self.plane
+        return [1 / self.c66, self.across, 1 / self.plane, part, self.soft + self.ratio * part]
+
+    def back(
+        self,
+        level: list[FloatArray],
+        moduli: tuple[FloatArray, FloatArray],
+        along_z: csr_array,
+        half: csr_array,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Derivatives with respect to lambda and mu at the nodes from those with respect to ``compliances``."""
+        lam, mu = moduli
+        m = lam + 2 * mu
+        by_c66, by_across, by_plane, by_part, by_soft = level
+        ratio, plane = self.ratio, self.plane
+        down = along_z.T.tocsr()
+        d_c66 = _along(down, -by_c66 / self.c66**2, 2)
+        d_ratio = _along(down, (by_part + 2 * ratio * by_soft) / plane, 2)
+        d_soft = _along(down, by_soft, 2)
+        d_plane = _along(down, -(by_plane + ratio * by_part + ratio**2 * by_soft) / plane**2, 2)
+        d_across = _along(half.T.tocsr(), by_across, 2)
+        d_lam = (2 * mu * d_ratio - d_soft + 4 * mu**2 * d_plane) / m**2
+        d_mu = (-2 * lam * d_ratio - 2 * d_soft + (3 * lam**2 + 4 * lam * mu + 4 * mu**2) * d_plane) / m**2
+        return d_lam, d_mu + d_c66 - d_across / mu**2
+
+
+def _joined(rho: FloatArray, compliances: list[FloatArray], isotropic: bool) -> Material:
+    """The material of lateral means of ``_Columns.compliances``."""
+    by_c66, across, by_plane, part, soft = compliances
+    c66, plane, ratio = 1 / by_c66, 1 / by_plane, part / by_plane
+    if isotropic:  # of the same c66 and the same plane stress
+        young = plane + c66
+        lam = 2 * c66 * (young - 2 * c66) / (4 * c66 - young)
+        return Material(rho, lam, lam, lam + 2 * c66, c66, across)
+    c33 = 1 / (soft - ratio * part)
+    c13 = ratio * c33
+    return Material(rho, plane - c66 + ratio * c13, c13, c33, c66, across)
+
+
+def _joined_back(material: Material, d: Material, isotropic: bool) -> list[FloatArray]:
+    """Derivatives with respect to ``_Columns.compliances`` from those with respect to the material."""
+    c33, c66 = material.c33, material.c66
+    ratio, plane = material.c13 / c33, material.c12 + c66 - material.c13**2 / c33
+    if isotropic:
+        young = plane + c66
+        d_lam, soft = d.c12 + d.c13 + d.c33, (4 * c66 - young) ** 2
+        d_plane = d_lam * 4 * c66**2 / soft
+        d_c66 = d.c66 + 2 * d.c33 + d_plane - d_lam * (2 + 8 * c66 * (young - 2 * c66) / soft)
+        none = np.zeros_like(c66)
+        return [-(c66**2) * d_c66, d.across, -(plane**2) * d_plane, none, none]
+    d_ratio = c33 * (d.c13 + 2 * ratio * d.c12)
+    by_soft = -(c33**2) * (d.c33 + ratio * d.c13 + ratio**2 * d.c12)
+    by_part = plane * d_ratio - 2 * ratio * by_soft
+    by_plane = -(plane**2) * d.c12 - plane * ratio * d_ratio + ratio**2 * by_soft
+    return [-(c66**2) * (d.c66 - d.c12), d.across, by_plane, by_part, by_soft]
+
+
 @dataclass(frozen=True)
 class Regrid:
     """The linear operator from a model grid to a simulation grid.
@@ -149,6 +241,12 @@ class Regrid:
         return result[0], result[1], result[2]
 
     @cached_property
+    def half(self) -> csr_array:
+        """Averages along z between levels."""
+        levels = self.layout.axis(2)
+        return averages(self.grid.axis(2), levels, levels + self.layout.spacing)
+
+    @cached_property
     def _inner(self) -> tuple[csr_array, csr_array, csr_array]:
         a, b, c = (m[s, :] for m, s in zip(self.matrices, self.layout.inside, strict=True))
         return a, b, c
@@ -166,22 +264,27 @@ class Regrid:
         along_x = self.matrices[0][slab.first : slab.first + slab.count, nodes]
         return nodes, (along_x, *self.matrices[1:])
 
-    def material(self, model: Model) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Density, lambda and mu on the simulation grid (kg/m3, Pa); the model is needed on the first rank alone.
+    def material(self, model: Model) -> Material:
+        """The material on the simulation grid; the model is needed on the first rank alone.
 
-        With attenuation the moduli are unrelaxed.
+        With attenuation the moduli are unrelaxed, and isotropic at the nodes where they relax.
         """
-        nodes, matrices = self._here
-        rho, vp, vs = (self._planes(values, nodes) for values in (model.rho, model.vp, model.vs))
-        mu = rho * vs**2
-        kappa = rho * vp**2 - 4.0 / 3.0 * mu
-        dense = _apply(matrices, np.asarray(rho, dtype=np.float64))
-        shear = 1 / _apply(matrices, 1 / np.asarray(mu, dtype=np.float64))
-        bulk = 1 / _apply(matrices, 1 / np.asarray(kappa, dtype=np.float64))
-        if self.attenuation is not None:
-            stiff_bulk, stiff_shear = self._stiffness(model)
-            bulk, shear = stiff_bulk * bulk, stiff_shear * shear
-        return dense, bulk - 2.0 / 3.0 * shear, shear
+        nodes, (along_x, along_y, along_z) = self._here
+        rho, vp, vs = (
+            np.asarray(self._planes(v, nodes), np.float64) for v in (model.rho, model.vp, model.vs)
+        )
+        stiffness = self._stiffness(model, nodes)
+        columns = _Columns.of(_moduli(rho, vp, vs, stiffness), along_z, self.half)
+
+        def level(values: FloatArray) -> FloatArray:
+            return np.ascontiguousarray(_along(along_x, _along(along_y, values, 1), 0))
+
+        dense = level(_along(along_z, rho, 2))
+        return _joined(dense, [level(each) for each in columns.compliances], self._isotropic)
+
+    @property
+    def _isotropic(self) -> bool:
+        return self.attenuation is not None and self.attenuation.relaxing
 
     def _planes(self, values: FloatArray, nodes: slice) -> FloatArray:
         """Planes of the model that this rank needs; the first rank hands them out."""
@@ -201,53 +304,51 @@ class Regrid:
         losses = [1 / np.asarray(self._planes(q, nodes), np.float64) for q in (model.qkappa, model.qmu)]
         return _apply(matrices, losses[0]), _apply(matrices, losses[1])
 
-    def _stiffness(self, model: Model) -> tuple[FloatArray, FloatArray]:
-        """What bulk and shear modulus are multiplied by, from the reference frequency to the simulation."""
-        if self.attenuation is None:
-            raise InputError("there is no attenuation")
-        bulk, shear = self.losses(model)
-        return self.attenuation.stiffness(bulk), self.attenuation.stiffness(shear)
+    def _stiffness(self, model: Model, nodes: slice | None) -> tuple[FloatArray, FloatArray] | None:
+        """What bulk and shear modulus of the model are multiplied by, from the reference frequency to the simulation.
 
-    def gradient(
-        self,
-        model: Model,
-        material: tuple[FloatArray, FloatArray, FloatArray],
-        derivatives: tuple[FloatArray, FloatArray, FloatArray],
-    ) -> Kernel | None:
+        At planes of the model that all ranks ask for, or at all of them on this rank.
+        """
+        if self.attenuation is None or model.qkappa is None or model.qmu is None:
+            return None
+        bulk, shear = (
+            self.attenuation.stiffness(
+                1 / np.asarray(q if nodes is None else self._planes(q, nodes), np.float64)
+            )
+            for q in (model.qkappa, model.qmu)
+        )
+        return bulk, shear
+
+    def gradient(self, model: Model, material: Material, derivatives: Material) -> Kernel | None:
         """Take derivatives on the simulation grid back to vp, vs and rho at the model nodes.
 
         Parameters
         ----------
         model : Model
-        material : tuple of 3 ndarray
-            Density, lambda and mu on the points outside the absorbing layers.
-        derivatives : tuple of 3 ndarray
-            dJ/d(density), dJ/d(lambda), dJ/d(mu) there.
+        material : Material
+            On the points outside the absorbing layers.
+        derivatives : Material
+            Derivatives with respect to it there.
 
         Returns
         -------
         Kernel
             dJ/d(node value) of the model; None on ranks other than the first.
         """
-        _, lam, mu = material
-        d_rho, d_lam, d_mu = derivatives
-        kappa = lam + 2.0 / 3.0 * mu
-        to_bulk, to_shear = kappa**2, mu**2
-        if self.attenuation is not None:
-            own = (self.slab or Slab.whole(self.layout.shape[0])).inside(self.layout.cells)
-            inside = (own, *self.layout.inside[1:])
-            stiff_bulk, stiff_shear = (each[inside] for each in self._stiffness(model))
-            to_bulk, to_shear = to_bulk / stiff_bulk, to_shear / stiff_shear
-        # lambda = kappa - 2/3 mu; the averages act on 1/kappa and 1/mu
-        node_shear = self.to_nodes(-to_shear * (d_mu - 2.0 / 3.0 * d_lam))
-        node_bulk = self.to_nodes(-to_bulk * d_lam)
-        node_rho = self.to_nodes(d_rho)
-        if node_shear is None or node_bulk is None or node_rho is None:
+        level = [self._to_columns(each) for each in _joined_back(material, derivatives, self._isotropic)]
+        node_rho = self.to_nodes(derivatives.rho)
+        if node_rho is None:
             return None
         rho, vp, vs = (np.asarray(a, dtype=np.float64) for a in (model.rho, model.vp, model.vs))
-        shear = rho * vs**2
-        bulk = rho * vp**2 - 4.0 / 3.0 * shear
-        k_kappa, k_mu = -node_bulk / bulk**2, -node_shear / shear**2
+        stiffness = self._stiffness(model, None)
+        lam, mu = _moduli(rho, vp, vs, stiffness)
+        inner = self.layout.inside[2]
+        along_z, half = self._inner[2], csr_array(self.half[inner, :])
+        columns = _Columns.of((lam, mu), along_z, half)
+        d_lam, d_mu = columns.back([each for each in level if each is not None], (lam, mu), along_z, half)
+        k_kappa, k_mu = d_lam, d_mu - 2.0 / 3.0 * d_lam
+        if stiffness is not None:
+            k_kappa, k_mu = stiffness[0] * k_kappa, stiffness[1] * k_mu
         k_mu_vs = k_mu - 4.0 / 3.0 * k_kappa
         return Kernel(
             self.grid,
@@ -261,16 +362,20 @@ class Regrid:
 
         Its result is on the first rank; None on others.
         """
-        along_x, *others = self._inner
+        along_z = self._inner[2]
+        columns = self._to_columns(values)
+        return None if columns is None else np.ascontiguousarray(_along(along_z.T.tocsr(), columns, 2))
+
+    def _to_columns(self, values: FloatArray) -> FloatArray | None:
+        """The transpose along x and y: to the columns of the model, at the levels of the simulation."""
+        along_x, along_y, along_z = self._inner
         own = (self.slab or Slab.whole(self.layout.shape[0])).inside(self.layout.cells)
-        expected = (own.stop - own.start, *(m.shape[0] for m in others))
+        expected = (own.stop - own.start, along_y.shape[0], along_z.shape[0])
         if values.shape != expected:
             raise InputError(
                 f"values have shape {values.shape}, not {expected} as outside the absorbing layers"
             )
-        b, c = (m.T.tocsr() for m in others)
-        values = _along(c, np.asarray(values, dtype=np.float64), 2)
-        values = np.ascontiguousarray(_along(b, values, 1))
+        values = np.ascontiguousarray(_along(along_y.T.tocsr(), np.asarray(values, dtype=np.float64), 1))
         if self.ranks is not None:
             parts = list(self.ranks.collect(values))
             if not parts:

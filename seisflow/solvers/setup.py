@@ -10,7 +10,7 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Force, MomentTensor
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import Entries, level_weights
+from seisflow.native.elastic3d import Entries, Material, level_weights
 from seisflow.native.elastic3d_slab import Slab
 from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.base import Plan, Simulation
@@ -26,8 +26,6 @@ __all__ = [
     "station_places", "surface_dipole",
 ]  # fmt: skip
 
-Material = tuple[FloatArray, FloatArray, FloatArray]
-"""Density, lambda and mu on the simulation grid."""
 _LEVELS = 16
 """Levels that the compiled kernel wants above the absorbing layer."""
 _VELOCITIES = ("vx", "vy", "vz")
@@ -234,7 +232,7 @@ def source_entries(
         moment = moment_entries(setup, tensor, place, material)
         return Entries.join([]), moment, moment_rate(setup)[:, None]
     samples = setup.rate(-0.5 * plan.time_step)[:, None]
-    force = _force_entries(setup, turn.T @ force_vector(source), place, material[0], ratios[-1])
+    force = _force_entries(setup, turn.T @ force_vector(source), place, material.rho, ratios[-1])
     return force, Entries.join([]), samples
 
 
@@ -278,9 +276,9 @@ def moment_entries(
 
 
 def plane_ratio(material: Material, points: Entries) -> FloatArray:
-    """Lambda / (lambda + 2 mu) at surface nodes."""
-    lam, mu = (m[points.x, points.y, 0] for m in material[1:])
-    result: FloatArray = lam / (lam + 2 * mu)
+    """c13 / c33, lambda / (lambda + 2 mu) where isotropic, at surface nodes."""
+    place = points.x, points.y, 0
+    result: FloatArray = material.c13[place] / material.c33[place]
     return result
 
 

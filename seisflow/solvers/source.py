@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from seisflow.domain import FloatArray, MomentTensor, SourceDerivatives
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import FIELDS, Entries, level_weights, stencils
+from seisflow.native.elastic3d import FIELDS, Entries, Material, level_weights, stencils
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Simulation
 from seisflow.solvers.setup import (
-    Material,
     Setup,
     moment_entries,
     moment_parts,

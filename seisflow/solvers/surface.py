@@ -12,11 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from seisflow.domain import FloatArray, Force
-from seisflow.native.elastic3d import Entries
+from seisflow.native.elastic3d import Entries, Material
 from seisflow.ranks import Ranks
 from seisflow.solvers.points import Place, strain_entries
 from seisflow.solvers.setup import (
-    Material,
     Setup,
     by_plane,
     force_vector,

@@ -22,12 +22,12 @@ from seisflow.domain import FloatArray, Kernel
 from seisflow.errors import PhysicsError, SeisflowError
 from seisflow.native.cuda_elastic3d import CudaElastic3D
 from seisflow.native.device import Device, DeviceMemoryError
-from seisflow.native.elastic3d import Entries, Snapshots
+from seisflow.native.elastic3d import Entries, Material, Snapshots
 from seisflow.solvers.base import Progress
 from seisflow.solvers.derivatives import model_kernel
 from seisflow.solvers.passes import AdjointPass, Elastic3DForward, ForwardPass, Held
 from seisflow.solvers.run import Drive, piecewise
-from seisflow.solvers.setup import Material, Setup
+from seisflow.solvers.setup import Setup
 from seisflow.solvers.stored import Stored, segments
 
 __all__ = [

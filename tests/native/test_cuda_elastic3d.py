@@ -17,7 +17,7 @@ SHAPES = {"small": ((14, 13, 25), 3), "bare": ((5, 9, 33), 0), "uneven": ((13, 1
 
 def grid_of(shape, dtype, cells, order):
     grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=profiles(shape, cells), order=order)
-    grid.set_material(*medium(shape), RATIO)
+    grid.set_material(medium(shape), RATIO)
     return grid
 
 
@@ -99,7 +99,7 @@ def test_transpose_passes_the_dot_product_test(loss, order, device):
     shape, cells, steps = (15, 14, 28), 0, 40  # an absorbing layer is no transpose of itself
     host = attenuated(shape, np.float64, cells, order) if loss else grid_of(shape, np.float64, cells, order)
     grid, rng = CudaElastic3D(device, host), np.random.default_rng(9)
-    rho, axes = medium(shape)[0], np.eye(3, dtype=int)
+    rho, axes = medium(shape).rho, np.eye(3, dtype=int)
 
     def points(count):
         """Components of velocity deeper than the closure, where a force is over the density of its point."""

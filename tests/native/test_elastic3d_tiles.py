@@ -52,14 +52,15 @@ def test_a_field_that_is_not_finite_ends_the_trials():
 
 
 def test_bits_do_not_depend_on_what_is_found(monkeypatch):
-    from seisflow.native.elastic3d import FIELDS, Elastic3DGrid, Entries
+    from seisflow.native.elastic3d import FIELDS, Elastic3DGrid, Entries, Material
     from seisflow.solvers.points import Place, entries
 
     def fields(candidates):
         monkeypatch.setattr(elastic3d_tiles, "_FOUND", {})
         monkeypatch.setattr(elastic3d_tiles, "_CANDIDATES", candidates)
         grid = Elastic3DGrid((24, 40, 32))
-        grid.set_material(*(np.full((24, 40, 32), value) for value in (2500.0, 2e10, 2e10)), 1e-4)
+        material = Material.isotropic(*(np.full((24, 40, 32), value) for value in (2500.0, 2e10, 2e10)))
+        grid.set_material(material, 1e-4)
         moment = entries("sxx", Place(12.3, 20.1, 9.0), 0, source=True)
         driven = (
             grid.sources(Entries.join([]), np.zeros((100, 1))),

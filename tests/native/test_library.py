@@ -9,7 +9,7 @@ import pytest
 
 from seisflow import native
 from seisflow.errors import InputError, MissingError
-from seisflow.native.elastic3d import Elastic3DGrid, Entries
+from seisflow.native.elastic3d import Elastic3DGrid, Entries, Material
 
 module = importlib.import_module("seisflow.native.library")
 
@@ -69,4 +69,4 @@ def test_grids_and_points_that_cannot_be_are_refused():
     with pytest.raises(InputError, match="signal"):
         grid.sources(Entries(one, one, one, one, np.ones(1), one + 1), np.zeros((5, 1)))
     with pytest.raises(InputError, match="shape"):
-        grid.set_material(np.ones((2, 2, 2)), np.ones((20,) * 3), np.ones((20,) * 3), 1.0)
+        grid.set_material(Material.isotropic(*[np.ones((20, 20, 19))] * 3), 1.0)

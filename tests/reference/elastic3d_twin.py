@@ -41,18 +41,27 @@ def apply(matrix, array, axis):
 class Twin:
     """profiles[axis] is (4, n): a, b at nodes, a, b at half nodes; material in scaled units (dt/h included)."""
 
-    def __init__(self, rho, lam, mu, ratio, profiles, order=4, relaxation=None, strength=None):
+    def __init__(self, material, ratio, profiles, order=4, relaxation=None, strength=None):
+        rho = material.rho
         self.shape = rho.shape
         self.m = [matrices(n, axis == 2, order) for axis, n in enumerate(self.shape)]
         self.profiles = profiles
         self.fields = {name: np.zeros(self.shape) for name in NAMES}
         self.psi = {}
         self.ratio = ratio
-        lam = lam.copy()
-        lam[:, :, 0] = 2 * lam[:, :, 0] * mu[:, :, 0] / (lam[:, :, 0] + 2 * mu[:, :, 0])
-        self.lam, self.mu = lam, mu
+        self.stiffness = np.zeros((3, 3, *self.shape))  # of exx, eyy, ezz
+        for row in range(3):
+            for column in range(3):
+                name = "c33" if row == column == 2 else "c13" if 2 in (row, column) else "c12"
+                self.stiffness[row, column] = getattr(material, name)
+                if row == column != 2:
+                    self.stiffness[row, column] += 2 * material.c66
+        top = self.stiffness[..., 0]  # szz is zero there
+        top[...] = top - top[:, 2:] * top[2:, :] / top[2, 2]
+        self.bulk = material.c13 + 2 / 3 * material.c66
         pad = lambda a: np.pad(a, ((0, 1),) * 3, constant_values=np.inf)  # noqa: E731
-        r, c = pad(rho), pad(1 / mu)
+        r, c, across = pad(rho), pad(1 / material.c66), pad(material.across)
+        across[:, :, -2] = np.inf
         inner = (slice(0, -1),) * 3
 
         def moved(a, *axes):
@@ -60,8 +69,9 @@ class Twin:
 
         self.buoyancy = [2 / (r[inner] + moved(r, axis)) for axis in range(3)]
         self.shear = {
-            name: 4 / (c[inner] + moved(c, a) + moved(c, b) + moved(c, a, b))
-            for name, a, b in (("sxy", 0, 1), ("sxz", 0, 2), ("syz", 1, 2))
+            "sxy": 4 / (c[inner] + moved(c, 0) + moved(c, 1) + moved(c, 0, 1)),
+            "sxz": 2 / (across[inner] + moved(across, 0)),
+            "syz": 2 / (across[inner] + moved(across, 1)),
         }
 
         self.memory = None if relaxation is None else {name: np.zeros(self.shape) for name in NAMES[3:]}
@@ -123,12 +133,12 @@ class Twin:
         gxz = d("x5", 0, "vz", 0, True) + d("z4", 0, "vx", 2, True)
         gyz = d("y5", 0, "vz", 1, True) + d("z5", 0, "vy", 2, True)
         trace = q * (exx + eyy + ezz)
-        for name, e in (("sxx", exx), ("syy", eyy), ("szz", ezz)):
-            shear, relaxing = q * 2 * self.mu * e, None
+        change = q * np.einsum("ab...,b...->a...", self.stiffness, np.stack([exx, eyy, ezz]))
+        for name, x in zip(("sxx", "syy", "szz"), change, strict=True):
+            relaxing = None
             if self.memory is not None:
-                bulk = self.bulk_share * (self.lam + 2 / 3 * self.mu) - 2 / 3 * self.shear_share * self.mu
-                relaxing = bulk * trace + self.shear_share * shear
-            self.relax(name, self.lam * trace + shear, relaxing)
+                relaxing = self.shear_share * x + (self.bulk_share - self.shear_share) * self.bulk * trace
+            self.relax(name, x, relaxing)
         s["szz"][:, :, 0] = 0
         for name, g in (("sxy", gxy), ("sxz", gxz), ("syz", gyz)):
             change = q * self.shear[name] * g
@@ -167,12 +177,13 @@ class Twin:
                 self.weights(name)
                 * np.where(b > 0, previous[name] * self.fields[name] / np.where(b > 0, b, 1), 0)
             )
-        s, lam, mu = self.fields, self.lam, self.mu
-        bulk = 3 * lam + 2 * mu
-        bulk[:, :, 0] = 2 * lam[:, :, 0] + 2 * mu[:, :, 0]
-        trace = (s["sxx"] + s["syy"] + s["szz"]) / bulk
-        for name in ("sxx", "syy", "szz"):
-            total += 0.5 * np.sum(self.weights(name) * s[name] * (s[name] - lam * trace) / (2 * mu))
+        s = self.fields
+        normal = np.stack([s[name] for name in ("sxx", "syy", "szz")])
+        strain = np.einsum(
+            "xyzab,bxyz->axyz", np.linalg.pinv(np.moveaxis(self.stiffness, (0, 1), (3, 4))), normal
+        )
+        for name, stress, e in zip(("sxx", "syy", "szz"), normal, strain, strict=True):
+            total += 0.5 * np.sum(self.weights(name) * stress * e)
         for name in ("sxy", "sxz", "syz"):
             m = self.shear[name]
             total += 0.5 * np.sum(

@@ -26,7 +26,7 @@ def test_compiled_agrees_with_the_twin(shape, cells, order, loss):
     steps = 40
     grid, out, f, m = compiled(shape, np.float64, cells, steps, block=7, order=order, loss=loss)
     with_loss = (relaxation(), strength(shape)) if loss else ()
-    twin = Twin(*medium(shape), RATIO, profiles(shape, cells), order, *with_loss)
+    twin = Twin(medium(shape, isotropic=loss), RATIO, profiles(shape, cells), order, *with_loss)
     twin.fields = {name: values.copy() for name, values in initial(shape).items()}
     expected = twin.run(
         steps, entries(shape, [0, 1, 2], 3, 11), f, entries(shape, [3, 4, 6, 7, 8], 2, 12), m,
@@ -128,8 +128,8 @@ def test_snapshots_without_absorbing_layers_hold_zeros_around_the_grid(threads, 
 def test_energy_is_conserved_without_absorbing_layers(order):
     shape, steps = (12, 13, 18), 200
     grid = Elastic3DGrid(shape, np.float64, order=order)
-    twin = Twin(*medium(shape), RATIO, profiles(shape, 0), order)
-    grid.set_material(*medium(shape), RATIO)
+    twin = Twin(medium(shape), RATIO, profiles(shape, 0), order)
+    grid.set_material(medium(shape), RATIO)
     for name, values in initial(shape).items():
         grid.view(name)[...] = values
     none = Entries.join([])
@@ -147,8 +147,7 @@ def test_energy_is_conserved_without_absorbing_layers(order):
 
 def test_a_field_that_overflows_is_reported_with_its_step():
     grid = Elastic3DGrid((20, 20, 20), np.float32)
-    rho, lam, mu = medium(grid.shape)
-    grid.set_material(rho, lam, mu, 1.2)  # far beyond the stable step
+    grid.set_material(medium(grid.shape), 1.2)  # far beyond the stable step
     grid.view("vx")[10, 10, 10] = 1
     none = Entries.join([])
     forces, out = grid.sources(none, np.zeros((400, 1))), np.zeros((400, 0))
@@ -198,11 +197,12 @@ def test_closure_holds_no_trapped_waves(order, points):
 def test_the_kernel_is_its_own_adjoint(dtype, limit, order, loss):
     """Forces through the kernel to receivers, and records back to the sources, reversed in time."""
     shape, cells, steps = (30, 28, 33), 5, 120
-    rho, lam, mu = medium(shape)
+    material = medium(shape, isotropic=loss)
+    rho = material.rho
     rng = np.random.default_rng(3)
     layers = damping_profiles(shape, cells, 0.5, 1.0, 0.02)
     grid = Elastic3DGrid(shape, dtype, cells=cells, profiles=layers, order=order)
-    grid.set_material(rho, lam, mu, RATIO)
+    grid.set_material(material, RATIO)
     if loss:
         grid.attenuate(relaxation(), *strength(shape))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import erf
-from simulations import model
+from simulations import lossy, model
 
 from seisflow.domain import SourceTimeFunction
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import level_weights
+from seisflow.native.elastic3d import Material, level_weights
+from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.points import Place, entries, strain_entries
 from seisflow.solvers.regrid import Layout, Regrid, averages
 from seisflow.solvers.time_function import SampledSource, sample_source
@@ -40,26 +41,31 @@ def test_transpose_passes_the_dot_product_test():
     rng = np.random.default_rng(0)
     rho, values = rng.standard_normal(m.grid.shape), rng.standard_normal((20, 19, 13))
     forward = (
-        regrid.material(m.with_fields(rho=3000 + rho))[0]
-        - regrid.material(m.with_fields(rho=3000 + 0 * rho))[0]
+        regrid.material(m.with_fields(rho=3000 + rho)).rho
+        - regrid.material(m.with_fields(rho=3000 + 0 * rho)).rho
     )
     left = np.sum(forward[regrid.layout.inside] * values)
     assert left == pytest.approx(np.sum(rho * regrid.transpose(values)), rel=1e-10)
 
 
+@pytest.mark.parametrize("loss", [None, False, True])
 @pytest.mark.parametrize("name", ["vp", "vs", "rho"])
-def test_gradient_is_the_derivative_of_the_material(name):
-    m = model()
-    regrid = Regrid(m.grid, layout(m))
+def test_gradient_is_the_derivative_of_the_material(name, loss):
+    m = model(rough=0.3)
+    attenuation = None
+    if loss is not None:
+        m, attenuation = lossy(m), Attenuation(0.5, 1.0, relaxing=loss)
+    regrid = Regrid(m.grid, layout(m), attenuation=attenuation)
     inside = regrid.layout.inside
     rng = np.random.default_rng(1)
-    weights = [rng.standard_normal((20, 19, 13)) * scale for scale in (1e-3, 1e-11, 1e-11)]
+    names = ("rho", "c12", "c13", "c33", "c66", "across")
+    weights = [rng.standard_normal((20, 19, 13)) * scale for scale in (1e-3, *[1e-11] * 4, 1e9)]
 
     def value(candidate):
-        return sum(np.sum(w * a[inside]) for w, a in zip(weights, regrid.material(candidate), strict=True))
+        found = regrid.material(candidate)
+        return sum(np.sum(w * getattr(found, n)[inside]) for w, n in zip(weights, names, strict=True))
 
-    material = tuple(a[inside] for a in regrid.material(m))
-    kernel = regrid.gradient(m, material, tuple(weights))
+    kernel = regrid.gradient(m, regrid.material(m)[inside], Material(*weights))
     step = 1e-5 * rng.standard_normal(m.grid.shape) * getattr(m, name)
     both = [value(m.with_fields(**{name: getattr(m, name) + sign * step})) for sign in (1, -1)]
     assert (both[0] - both[1]) / 2 == pytest.approx(np.sum(getattr(kernel, name) * step), rel=1e-6)
@@ -68,10 +74,13 @@ def test_gradient_is_the_derivative_of_the_material(name):
 def test_a_uniform_model_stays_uniform_and_means_keep_constants():
     m = model(rough=0.0)
     regrid = Regrid(m.grid, layout(m))
-    rho, lam, mu = regrid.material(m)
-    assert np.allclose(rho, 2700.0)
-    assert np.allclose(mu, 2700.0 * 3000.0**2)
-    assert np.allclose(lam, 2700.0 * (1.75**2 - 2) * 3000.0**2)
+    found = regrid.material(m)
+    assert np.allclose(found.rho, 2700.0)
+    assert np.allclose(found.c66, 2700.0 * 3000.0**2)
+    assert np.allclose(found.across, 1 / (2700.0 * 3000.0**2))
+    assert np.allclose(found.c33, 2700.0 * 1.75**2 * 3000.0**2)
+    for lam in (found.c12, found.c13):
+        assert np.allclose(lam, 2700.0 * (1.75**2 - 2) * 3000.0**2)
     assert np.allclose(regrid.mean(np.full((20, 19, 13), 7.0)), 7.0)
 
 

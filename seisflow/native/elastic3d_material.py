@@ -1,0 +1,49 @@
+"""The material of the compiled 3D elastic kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from seisflow.domain import FloatArray
+
+__all__ = ["Material"]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Density and the moduli of a transversely isotropic medium with a vertical axis, each (nx, ny, nz).
+
+    Parameters
+    ----------
+    rho : ndarray
+        Density at the nodes in kg/m3.
+    c12, c13, c33, c66 : ndarray
+        Moduli at the nodes in Pa; c11 is c12 + 2 c66.
+    across : ndarray
+        1/c44 half a cell below the nodes in 1/Pa; not used at the last level.
+    """
+
+    rho: FloatArray
+    c12: FloatArray
+    c13: FloatArray
+    c33: FloatArray
+    c66: FloatArray
+    across: FloatArray
+
+    @classmethod
+    def isotropic(cls, rho: FloatArray, lam: FloatArray, mu: FloatArray) -> Material:
+        """Of density and Lame moduli at the nodes; half way between levels 1/mu is the mean of both."""
+        across = 1 / mu
+        across[..., :-1] = 0.5 * (across[..., :-1] + across[..., 1:])
+        return cls(rho, lam, lam, lam + 2 * mu, mu, across)
+
+    def __getitem__(self, place: tuple[slice | FloatArray | int, ...]) -> Material:
+        """A part of it, contiguous."""
+        return Material(*(np.ascontiguousarray(getattr(self, f.name)[place]) for f in fields(self)))
+
+    @property
+    def flat(self) -> FloatArray:
+        """The c12 of plane stress, c12 - c13^2 / c33."""
+        return self.c12 - self.c13**2 / self.c33
