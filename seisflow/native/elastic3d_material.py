@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -39,9 +40,9 @@ class Material:
         across[..., :-1] = 0.5 * (across[..., :-1] + across[..., 1:])
         return cls(rho, lam, lam, lam + 2 * mu, mu, across)
 
-    def __getitem__(self, place: tuple[slice | FloatArray | int, ...]) -> Material:
+    def __getitem__(self, place: Any) -> Material:
         """A part of it, contiguous."""
-        return Material(*(np.ascontiguousarray(getattr(self, f.name)[place]) for f in fields(self)))
+        return Material(*(np.ascontiguousarray(getattr(self, each.name)[place]) for each in fields(self)))
 
     @property
     def flat(self) -> FloatArray:

@@ -92,26 +92,24 @@ def _edges(
     if first == last:
         return np.zeros(sums["xy"].shape), np.zeros(sums["xy"].shape)
     wide = (slice(own.start - before, own.stop + after), along_y, along_z)
-    flat, across = 1 / material.c66[wide], np.ascontiguousarray(material.across[wide])
+    compliances = 1 / material.c66[wide], np.ascontiguousarray(material.across[wide])
     last_planes = np.stack([sums["xy"][-1], sums["xz"][-1]])
     neighbour = dict(zip(("xy", "xz"), _of_neighbour(last_planes, before, after, ranks), strict=False))
-    result = [np.zeros_like(flat), np.zeros_like(flat)]
-    for name, number, compliance, axes in (
-        ("xy", 0, flat, (0, 1)), ("xz", 1, across, (0,)), ("yz", 1, across, (1,)),
-    ):  # fmt: skip
-        total = np.zeros_like(flat)
+    result = [np.zeros_like(each) for each in compliances]
+    for name, number, axes in (("xy", 0, (0, 1)), ("xz", 1, (0,)), ("yz", 1, (1,))):
+        edge, inner = compliances[number], [slice(None)] * 3
+        total = np.zeros_like(edge)
         total[before : before + last - first] = sums[name]
         if before and name in neighbour:
             total[0] = neighbour[name]
-        edge, inner = compliance, [slice(None)] * 3
         for axis in axes:
             edge, inner[axis] = _averaged(edge, axis), slice(0, -1)
         total[tuple(inner)] *= -1 / edge**2
         for axis in axes:
             total = _spread(total, axis)
         result[number] += total
-    flat, across = (each[before : before + last - first] for each in result)
-    return flat, across
+    mine = slice(before, before + last - first)
+    return result[0][mine], result[1][mine]
 
 
 def _of_neighbour(planes: FloatArray, before: int, after: int, ranks: Ranks | None) -> FloatArray:

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from seisflow.domain import FloatArray, Grid, Kernel, Model
 from seisflow.errors import InputError
@@ -175,35 +176,48 @@ class _Columns:
         return d_lam, d_mu + d_c66 - d_across / mu**2
 
 
-def _joined(rho: FloatArray, compliances: list[FloatArray], isotropic: bool) -> Material:
-    """The material of lateral means of ``_Columns.compliances``."""
+def _joined(
+    rho: FloatArray, compliances: list[FloatArray], isotropic: npt.NDArray[np.bool_] | None
+) -> Material:
+    """The material of lateral means of ``_Columns.compliances``; where isotropic, of the same c66 and plane stress."""
     by_c66, across, by_plane, part, soft = compliances
     c66, plane, ratio = 1 / by_c66, 1 / by_plane, part / by_plane
-    if isotropic:  # of the same c66 and the same plane stress
-        young = plane + c66
-        lam = 2 * c66 * (young - 2 * c66) / (4 * c66 - young)
-        return Material(rho, lam, lam, lam + 2 * c66, c66, across)
     c33 = 1 / (soft - ratio * part)
     c13 = ratio * c33
-    return Material(rho, plane - c66 + ratio * c13, c13, c33, c66, across)
+    c12 = plane - c66 + ratio * c13
+    if isotropic is not None:
+        young = plane + c66
+        lam = 2 * c66 * (young - 2 * c66) / (4 * c66 - young)
+        c12, c13, c33 = (
+            np.where(isotropic, one, other) for one, other in ((lam, c12), (lam, c13), (lam + 2 * c66, c33))
+        )
+    return Material(rho, c12, c13, c33, c66, across)
 
 
-def _joined_back(material: Material, d: Material, isotropic: bool) -> list[FloatArray]:
+def _joined_back(
+    material: Material, d: Material, isotropic: npt.NDArray[np.bool_] | None
+) -> list[FloatArray]:
     """Derivatives with respect to ``_Columns.compliances`` from those with respect to the material."""
     c33, c66 = material.c33, material.c66
     ratio, plane = material.c13 / c33, material.c12 + c66 - material.c13**2 / c33
-    if isotropic:
+    d_ratio = c33 * (d.c13 + 2 * ratio * d.c12)
+    by_soft = -(c33**2) * (d.c33 + ratio * d.c13 + ratio**2 * d.c12)
+    by_part = plane * d_ratio - 2 * ratio * by_soft
+    by_plane = -(plane**2) * d.c12 - plane * ratio * d_ratio + ratio**2 * by_soft
+    by_c66 = -(c66**2) * (d.c66 - d.c12)
+    if isotropic is not None:
         young = plane + c66
         d_lam, soft = d.c12 + d.c13 + d.c33, (4 * c66 - young) ** 2
         d_plane = d_lam * 4 * c66**2 / soft
         d_c66 = d.c66 + 2 * d.c33 + d_plane - d_lam * (2 + 8 * c66 * (young - 2 * c66) / soft)
         none = np.zeros_like(c66)
-        return [-(c66**2) * d_c66, d.across, -(plane**2) * d_plane, none, none]
-    d_ratio = c33 * (d.c13 + 2 * ratio * d.c12)
-    by_soft = -(c33**2) * (d.c33 + ratio * d.c13 + ratio**2 * d.c12)
-    by_part = plane * d_ratio - 2 * ratio * by_soft
-    by_plane = -(plane**2) * d.c12 - plane * ratio * d_ratio + ratio**2 * by_soft
-    return [-(c66**2) * (d.c66 - d.c12), d.across, by_plane, by_part, by_soft]
+        by_c66, by_plane, by_part, by_soft = (
+            np.where(isotropic, one, other)
+            for one, other in (
+                (-(c66**2) * d_c66, by_c66), (-(plane**2) * d_plane, by_plane), (none, by_part), (none, by_soft),
+            )
+        )  # fmt: skip
+    return [by_c66, d.across, by_plane, by_part, by_soft]
 
 
 @dataclass(frozen=True)
@@ -267,7 +281,7 @@ class Regrid:
     def material(self, model: Model) -> Material:
         """The material on the simulation grid; the model is needed on the first rank alone.
 
-        With attenuation the moduli are unrelaxed, and isotropic at the nodes where they relax.
+        With attenuation the moduli are unrelaxed, and isotropic where bulk and shear modulus relax differently.
         """
         nodes, (along_x, along_y, along_z) = self._here
         rho, vp, vs = (
@@ -280,11 +294,15 @@ class Regrid:
             return np.ascontiguousarray(_along(along_x, _along(along_y, values, 1), 0))
 
         dense = level(_along(along_z, rho, 2))
-        return _joined(dense, [level(each) for each in columns.compliances], self._isotropic)
+        return _joined(dense, [level(each) for each in columns.compliances], self._isotropic(model))
 
-    @property
-    def _isotropic(self) -> bool:
-        return self.attenuation is not None and self.attenuation.relaxing
+    def _isotropic(self, model: Model) -> npt.NDArray[np.bool_] | None:
+        """Where bulk and shear modulus relax differently; all ranks call it."""
+        if self.attenuation is None or not self.attenuation.relaxing:
+            return None
+        bulk, shear = self.losses(model)
+        result: npt.NDArray[np.bool_] = bulk != shear
+        return result
 
     def _planes(self, values: FloatArray, nodes: slice) -> FloatArray:
         """Planes of the model that this rank needs; the first rank hands them out."""
@@ -335,7 +353,11 @@ class Regrid:
         Kernel
             dJ/d(node value) of the model; None on ranks other than the first.
         """
-        level = [self._to_columns(each) for each in _joined_back(material, derivatives, self._isotropic)]
+        isotropic = self._isotropic(model)
+        if isotropic is not None:
+            own = (self.slab or Slab.whole(self.layout.shape[0])).inside(self.layout.cells)
+            isotropic = isotropic[own, *self.layout.inside[1:]]
+        level = [self._to_columns(each) for each in _joined_back(material, derivatives, isotropic)]
         node_rho = self.to_nodes(derivatives.rho)
         if node_rho is None:
             return None
