@@ -102,6 +102,8 @@ def _edges(
         total[before : before + last - first] = sums[name]
         if before and name in neighbour:
             total[0] = neighbour[name]
+        if number:
+            total[..., -1] = 0  # below the last level is no edge; without absorbing layers the sums there are not finite
         for axis in axes:
             edge, inner[axis] = _averaged(edge, axis), slice(0, -1)
         total[tuple(inner)] *= -1 / edge**2
