@@ -16,9 +16,7 @@ def medium(shape, seed=1, isotropic=False):
     if isotropic:
         return Material.isotropic(rho, lam, mu)
     ratio, c33 = 0.2 + 0.3 * rng.random(shape), 1.2 + 0.8 * rng.random(shape)
-    return Material(
-        rho, 0.3 + 0.3 * rng.random(shape), ratio * c33, c33, mu, 1 / (0.5 + 0.4 * rng.random(shape))
-    )
+    return Material(rho, ratio, c33, mu, 1 / (0.5 + 0.4 * rng.random(shape)))
 
 
 def relaxation():

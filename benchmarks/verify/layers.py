@@ -1,10 +1,10 @@
 """Half-space and layer over half-space to ten wavelengths, against pyprop8.
 
 General moment tensor, all components, absolute amplitudes. pyprop8 (Valentine & Sambridge 2021) integrates over
-wavenumbers in a layered half-space. The interface lies half way between two levels of the grid, or on one. On one
-it is a node whose bulk and shear modulus are harmonic means: right for stress across the interface, too soft for
-shear along it (an anisotropic mean would be needed), so guided waves are slow. Half way no node is mixed, and what
-is left is of second order in the spacing at either order: in layers order 8 needs nearly the points of order 4.
+wavenumbers in a layered half-space. The interface lies half way between two levels of the grid, or on one. A cell that
+it cuts is replaced by one transversely isotropic medium (Backus 1962; see `docs/solver.md`), so that it hardly matters
+which. What is left is of second order in the spacing at either order: in layers order 8 needs nearly the points of
+order 4.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
  * without the filters of the absorbing layer, E = S q (plane stress at k = 0) and W the z-weight of each
  * field's own level:
  *
- *   SUM_C12 += W (Exx + Eyy) (exx + eyy)   SUM_C13 += W ((Exx + Eyy) ezz + Ezz (exx + eyy))
- *   SUM_C33 += W Ezz ezz                   SUM_C66 += W 2 (Exx exx + Eyy eyy)
+ *   SUM_C33 += W (Ezz + R F) (ezz + R f)    SUM_C66 += W 2 (Exx exx + Eyy eyy + R F f)
+ *   SUM_RATIO += W (c33 (F (ezz + R f) + f (Ezz + R F)) + 2 c66 F f),  F = Exx + Eyy, f = exx + eyy
  *   SUM_XY  += W Exy gxy (xz, yz alike)    SUM_RHO += W (p after - p before) v, half of it to each of two
  * nodes
  *
@@ -42,7 +42,7 @@ typedef struct {
     const real *f;                 /* adjoint field VX at the row */
     const real *v[3];              /* stored velocity at the row */
     int64_t sx, sy;                /* strides of the stored velocity */
-    real *sum;                     /* SUM_C12 of the row */
+    real *sum;                     /* SUM_RATIO of the row */
     int64_t size;                  /* elements of a sum */
     int64_t last;                  /* levels of the box */
     real left, right, front, back; /* 0 where the half node on that side lies outside the box */
@@ -56,12 +56,10 @@ INLINE void stress_pair(const pair *c, int64_t k, const real hi, const real hh, 
     const real gxy = d_point(vy, sx, 1) + d_point(vx, sy, 1);
     const real gxz = d_point(vz, sx, 1) + dz_point(c->v[0], k, &c->top->velocity_half, 1, near);
     const real gyz = d_point(vz, sy, 1) + dz_point(c->v[1], k, &c->top->velocity_half, 1, near);
-    const real c12 = f[C12 * sf], c13 = f[C13 * sf], c33 = f[C33 * sf], mu2 = f[MU2 * sf];
+    const real ratio = f[RATIO * sf], c33 = f[C33 * sf], mu2 = f[MU2 * sf];
     const real *ixy = f + IXY * sf, *ixz = f + IXZ * sf;
-    /* at the surface c13 and szz are zero, and so is qzz */
-    const real sum = f[XX * sf] + f[YY * sf], zz = f[ZZ * sf], wide = 2 * c12 + mu2;
-    const real one = 1 / (wide * c33 - 2 * c13 * c13);
-    const real flat = (c33 * sum - 2 * c13 * zz) * one, qzz = (wide * zz - c13 * sum) * one;
+    const real zz = f[ZZ * sf], more = exx + eyy, down = ezz + ratio * more;
+    const real flat = (f[XX * sf] + f[YY * sf] - 2 * ratio * zz) / (mu2 * (1 + 2 * ratio));
     const real apart = (f[XX * sf] - f[YY * sf]) / mu2;
     const real qxx = (real)0.5 * (flat + apart), qyy = (real)0.5 * (flat - apart);
     const real qxy = f[XY * sf] * (real)0.25 * ((ixy[0] + ixy[plane]) + (ixy[row] + ixy[plane + row])),
@@ -69,10 +67,9 @@ INLINE void stress_pair(const pair *c, int64_t k, const real hi, const real hh, 
                qyz = f[YZ * sf] * (real)0.5 * (ixz[0] + ixz[row]);
     real *s = c->sum + k;
     const real below = k < c->last - 1 ? 1 : 0;
-    s[SUM_C12 * c->size] += hi * flat * (exx + eyy);
-    s[SUM_C13 * c->size] += hi * (flat * ezz + qzz * (exx + eyy));
-    s[SUM_C33 * c->size] += hi * qzz * ezz;
-    s[SUM_C66 * c->size] += hi * 2 * (qxx * exx + qyy * eyy);
+    s[SUM_RATIO * c->size] += hi * (flat * (c33 * down + mu2 * more) + zz * more);
+    s[SUM_C33 * c->size] += hi * (near && k == 0 ? 0 : zz / c33 * down);
+    s[SUM_C66 * c->size] += hi * 2 * (qxx * exx + qyy * eyy + ratio * flat * more);
     s[SUM_XY * c->size] += c->right * c->back * hi * qxy * gxy;
     s[SUM_XZ * c->size] += below * c->right * hh * qxz * gxz;
     s[SUM_YZ * c->size] += below * c->back * hh * qyz * gyz;

@@ -11,7 +11,7 @@
 
 #define SPLAT(c) ((vec){0} + (c))
 #define TWICE ((real)(2 * (ELASTIC3D_C1)))
-#define RATIO(k) ((real)(ELASTIC3D_C##k / (ELASTIC3D_C1)))
+#define WEIGHT(k) ((real)(ELASTIC3D_C##k / (ELASTIC3D_C1)))
 
 typedef real vec __attribute__((vector_size(LANES * sizeof(real))));
 typedef real loose __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
@@ -53,10 +53,10 @@ INLINE void AT(prefetch)(const real *p, int64_t i) {
 INLINE vec AT(difference)(const vec *w) {
     vec d = w[R] - w[R - 1];
 #if ELASTIC3D_ORDER == 8
-    d = AT(fma)(SPLAT(RATIO(4)), w[R + 3] - w[R - 4], d);
-    d = AT(fma)(SPLAT(RATIO(3)), w[R + 2] - w[R - 3], d);
+    d = AT(fma)(SPLAT(WEIGHT(4)), w[R + 3] - w[R - 4], d);
+    d = AT(fma)(SPLAT(WEIGHT(3)), w[R + 2] - w[R - 3], d);
 #endif
-    return AT(fma)(SPLAT(RATIO(2)), w[R + 1] - w[R - 2], d);
+    return AT(fma)(SPLAT(WEIGHT(2)), w[R + 1] - w[R - 2], d);
 }
 
 INLINE vec AT(derivative)(const real *f, int64_t stride, const int half) {
@@ -190,10 +190,8 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     const int64_t sx = l->plane, row = l->row, sf = l->array, ahead = (2 * R + 2) * sx + R * row;
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     real *xx = l->f + 3 * sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf;
-    const real *c12 = yz + 2 * sf, *c13 = c12 + sf, *c33 = c13 + sf, *mu2 = c33 + sf, *ixy = mu2 + sf,
-               *ixz = ixy + sf;
-    FETCH(c12 + i + sx);
-    FETCH(c13 + i + sx);
+    const real *ratio = yz + 2 * sf, *c33 = ratio + sf, *mu2 = c33 + sf, *ixy = mu2 + sf, *ixz = ixy + sf;
+    FETCH(ratio + i + sx);
     FETCH(c33 + i + sx);
     FETCH(mu2 + i + sx);
     FETCH(ixy + i + 2 * sx);
@@ -212,10 +210,9 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     vec decay = {0}, gain = {0}, q = {0};
     dx = SPLAT((real)ELASTIC3D_C1) * dx, dy = SPLAT((real)ELASTIC3D_C1) * dy,
     dz = SPLAT((real)ELASTIC3D_C1) * dz;
-    const vec flat = dx + dy, k13 = AT(load)(c13 + i), m = AT(load)(mu2 + i);
-    const vec both = AT(fma)(AT(load)(c12 + i), flat, k13 * dz);
-    const vec x = AT(fma)(m, dx, both), y = AT(fma)(m, dy, both),
-              z = AT(fma)(AT(load)(c33 + i), dz, k13 * flat);
+    const vec flat = dx + dy, share = AT(load)(ratio + i), m = AT(load)(mu2 + i);
+    const vec z = AT(load)(c33 + i) * AT(fma)(share, flat, dz), both = share * AT(fma)(m, flat, z);
+    const vec x = AT(fma)(m, dx, both), y = AT(fma)(m, dy, both);
     vec t = {0};
     if (c.loss) {
         FETCH(ql + i + sx);
@@ -258,7 +255,7 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
 #undef CLOSE
 #undef SHEAR
 #undef TWICE
-#undef RATIO
+#undef WEIGHT
 #undef FULL
 #undef vec
 #undef loose

@@ -214,8 +214,9 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
     real dx = ABSORB_X(derivative(vx, sx, 0), 3, 0);
     real dy = ABSORB_Y(derivative(vy, sy, 0), 3, 0);
     real dz = ABSORB_Z(down(vz, a.k, surface.velocity_node, 0), 3, 0);
-    const real c13 = a.m[(C13 - RHO) * n], mu2 = a.m[(MU2 - RHO) * n];
-    const real both = a.m[(C12 - RHO) * n] * (dx + dy) + c13 * dz;
+    const real ratio = a.m[(RATIO - RHO) * n], mu2 = a.m[(MU2 - RHO) * n];
+    const real change_z = a.m[(C33 - RHO) * n] * (dz + ratio * (dx + dy));
+    const real both = ratio * (change_z + mu2 * (dx + dy));
     relaxing w = {};
 #if LOSS
     const real *relax = p.relax + ((a.x & 1) * 2 + (a.y & 1)) * 2 * ELASTIC3D_ALIGN + a.k % ELASTIC3D_ALIGN;
@@ -227,7 +228,6 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
     const real *strong = 0, q = 0, loss = 0;
 #endif
     const real change_x = both + mu2 * dx, change_y = both + mu2 * dy;
-    const real change_z = a.m[(C33 - RHO) * n] * dz + c13 * (dx + dy);
     add(a.f + XX * n, w, 0, change_x, loss + q * change_x);
     add(a.f + YY * n, w, n, change_y, loss + q * change_y);
     if (a.k > 0) /* szz is zero at the surface */
@@ -336,19 +336,18 @@ KERNEL __launch_bounds__(256) elastic_correlate(const elastic_work p) {
     const real gxy = derivative(v, sx, 1) + derivative(u, sy, 1);
     const real gxz = derivative(w, sx, 1) + down(u, k, surface.velocity_half, 1);
     const real gyz = derivative(w, sy, 1) + down(v, k, surface.velocity_half, 1);
-    const real c12 = m[(C12 - RHO) * n], c13 = m[(C13 - RHO) * n], c33 = m[(C33 - RHO) * n];
-    const real mu2 = m[(MU2 - RHO) * n], *ixy = m + (IXY - RHO) * n, *ixz = m + (IXZ - RHO) * n;
-    const real xx = f[XX * n], yy = f[YY * n], zz = f[ZZ * n], wide = 2 * c12 + mu2;
-    const real one = 1 / (wide * c33 - 2 * c13 * c13), apart = (xx - yy) / mu2;
-    const real flat = (c33 * (xx + yy) - 2 * c13 * zz) * one, qzz = (wide * zz - c13 * (xx + yy)) * one;
+    const real ratio = m[(RATIO - RHO) * n], c33 = m[(C33 - RHO) * n], mu2 = m[(MU2 - RHO) * n];
+    const real *ixy = m + (IXY - RHO) * n, *ixz = m + (IXZ - RHO) * n;
+    const real xx = f[XX * n], yy = f[YY * n], zz = f[ZZ * n], apart = (xx - yy) / mu2;
+    const real more = exx + eyy, deep = ezz + ratio * more;
+    const real flat = (xx + yy - 2 * ratio * zz) / (mu2 * (1 + 2 * ratio));
     const real qxx = (real)0.5 * (flat + apart), qyy = (real)0.5 * (flat - apart);
     const real qxy = f[XY * n] * (real)0.25 * ((ixy[0] + ixy[fx]) + (ixy[fy] + ixy[fx + fy]));
     const real qxz = f[XZ * n] * (real)0.5 * (ixz[0] + ixz[fx]);
     const real qyz = f[YZ * n] * (real)0.5 * (ixz[0] + ixz[fy]);
-    s[SUM_C12 * size] += hi * flat * (exx + eyy);
-    s[SUM_C13 * size] += hi * (flat * ezz + qzz * (exx + eyy));
-    s[SUM_C33 * size] += hi * qzz * ezz;
-    s[SUM_C66 * size] += hi * 2 * (qxx * exx + qyy * eyy);
+    s[SUM_RATIO * size] += hi * (flat * (c33 * deep + mu2 * more) + zz * more);
+    s[SUM_C33 * size] += hi * (k == 0 ? (real)0 : zz / c33 * deep);
+    s[SUM_C66 * size] += hi * 2 * (qxx * exx + qyy * eyy + ratio * flat * more);
     s[SUM_XY * size] += right * back * hi * qxy * gxy;
     s[SUM_XZ * size] += below * right * hh * qxz * gxz;
     s[SUM_YZ * size] += below * back * hh * qyz * gyz;

@@ -19,9 +19,10 @@
  * so that the discrete operator is skew-symmetric in the product of those weights and the scheme, its reverse
  * in time, is its own adjoint. At k = 0 szz is zero and the moduli are those of plane stress.
  *
- * Media are transversely isotropic with a vertical axis, for thin layers within a cell are: the nodes have
- * c12, c13, c33 and c66 (c11 = c12 + 2 c66), 1/c66 of sxy is the mean over four nodes, and 1/c44, which is
- * given at half levels (i, j, k+1/2), that over the two of an edge.
+ * Media are transversely isotropic with a vertical axis, for thin layers within a cell are (Backus 1962): the
+ * nodes have c66, c33 and R = c13 / c33, with c12 = R (2 c66 + c13) and c11 = c12 + 2 c66. 1/c66 of sxy is
+ * the mean over four nodes, and 1/c44, which is given at half levels (i, j, k+1/2), that over the two of an
+ * edge.
  *
  * The field outside the grid is zero, density, 1/c66 and 1/c44 are infinite there: nothing moves.
  *
@@ -68,11 +69,11 @@ typedef long long int64_t;
 #define ELASTIC3D_SWEEP 8  /* time steps of one passage through the grid, at most */
 #define ELASTIC3D_ALIGN 16 /* elements; rows start on multiples of it */
 
-/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, c12, c13, c33
- * and mu2 (twice c66) are dt/h times the moduli, ixy is h/(dt c66), ixz is h/(dt c44) at half levels,
- * infinite at the last one. At k = 0 c12 holds c12 - c13 c13 / c33, and c13 zero.
+/* The arrays of the arena, in this order; all hold nx ny nz points. rho is h/dt times density, c33 and mu2
+ * (twice c66) are dt/h times the moduli, ixy is h/(dt c66), ixz is h/(dt c44) at half levels, infinite at the
+ * last one. At k = 0 c33 is zero, which is plane stress.
  */
-enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, C12, C13, C33, MU2, IXY, IXZ, ARRAYS };
+enum { VX, VY, VZ, XX, YY, ZZ, XY, XZ, YZ, FIELDS, RHO = FIELDS, RATIO, C33, MU2, IXY, IXZ, ARRAYS };
 
 /* The arrays of attenuation, as long as those of the arena: dt/h (phi_bulk - phi_shear) kappa, at k = 0 zero;
  * phi_shear; the memory variables of the stresses. */
@@ -139,7 +140,7 @@ typedef struct {
 } elastic3d_snapshots;
 
 /* Sums over snapshots on nodes x0 <= x < x1, y0 <= y < y1, z < z1, each [x1 - x0][y1 - y0][z1]. */
-enum { SUM_C12, SUM_C13, SUM_C33, SUM_C66, SUM_XY, SUM_XZ, SUM_YZ, SUM_RHO, SUM_FORWARD, SUM_ADJOINT, SUMS };
+enum { SUM_RATIO, SUM_C33, SUM_C66, SUM_XY, SUM_XZ, SUM_YZ, SUM_RHO, SUM_FORWARD, SUM_ADJOINT, SUMS };
 
 typedef struct {
     int64_t x0, x1, y0, y1, z1;

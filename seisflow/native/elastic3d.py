@@ -57,7 +57,7 @@ __all__ = [
     "state_memory",
 ]
 
-SUMS = ("c12", "c13", "c33", "c66", "xy", "xz", "yz", "rho", "forward", "adjoint")
+SUMS = ("ratio", "c33", "c66", "xy", "xz", "yz", "rho", "forward", "adjoint")
 ORDERS = (4, 8)
 MOST_STEPS = 8
 SWEEP = 4
@@ -244,10 +244,9 @@ class Elastic3DGrid:
             if found != self.shape:
                 raise InputError(f"{each.name} has shape {found}, the simulation grid {self.shape}")
         self.view("rho")[...] = material.rho / ratio
-        for name in ("c12", "c13", "c33"):
-            self.view(name)[...] = ratio * getattr(material, name)
-        self.view("c12")[:, :, 0] = ratio * material[..., :1].flat[..., 0]
-        self.view("c13")[:, :, 0] = 0
+        self.view("ratio")[...] = material.ratio
+        self.view("c33")[...] = ratio * material.c33
+        self.view("c33")[:, :, 0] = 0
         self.view("mu2")[...] = 2 * ratio * material.c66
         self.view("ixy")[...] = 1 / (ratio * material.c66)
         self.view("ixz")[...] = material.across / ratio
@@ -268,7 +267,7 @@ class Elastic3DGrid:
         self._relax = relaxation.table(self.dtype)
         self._grid.losses, self._grid.relax = self._losses.ctypes.data, self._relax.ctypes.data
         self.view("phi_mu")[...] = shear
-        self.view("phi_lam")[...] = (bulk - shear) * (self.view("c13") + self.view("mu2") / 3)
+        self.view("phi_lam")[...] = (bulk - shear) * (self.view("c33") - 2 / 3 * self.view("mu2"))
         self.view("phi_lam")[:, :, 0] = 0
 
     @property
@@ -499,7 +498,7 @@ class Elastic3DGrid:
         snapshots
             Of the method of that name.
         slot : int
-        sums : ndarray (10, bx, by, bz)
+        sums : ndarray (9, bx, by, bz)
             In the order of ``SUMS``; see ``kernels/c/elastic3d_gradient.h``.
         after : bool
             False before the adjoint step, True after it.

@@ -14,21 +14,24 @@ __all__ = ["Material"]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Density and the moduli of a transversely isotropic medium with a vertical axis, each (nx, ny, nz).
+    """Density and moduli of layers that are thin within a cell (Backus 1962), each (nx, ny, nz).
+
+    A transversely isotropic medium with a vertical axis, of four moduli: c12 = ratio (2 c66 + c13), c11 = c12 + 2 c66.
 
     Parameters
     ----------
     rho : ndarray
         Density at the nodes in kg/m3.
-    c12, c13, c33, c66 : ndarray
-        Moduli at the nodes in Pa; c11 is c12 + 2 c66.
+    ratio : ndarray
+        c13 / c33 at the nodes; lambda / (lambda + 2 mu) where isotropic.
+    c33, c66 : ndarray
+        Moduli at the nodes in Pa.
     across : ndarray
         1/c44 half a cell below the nodes in 1/Pa; not used at the last level.
     """
 
     rho: FloatArray
-    c12: FloatArray
-    c13: FloatArray
+    ratio: FloatArray
     c33: FloatArray
     c66: FloatArray
     across: FloatArray
@@ -38,13 +41,8 @@ class Material:
         """Of density and Lame moduli at the nodes; half way between levels 1/mu is the mean of both."""
         across = 1 / mu
         across[..., :-1] = 0.5 * (across[..., :-1] + across[..., 1:])
-        return cls(rho, lam, lam, lam + 2 * mu, mu, across)
+        return cls(rho, lam / (lam + 2 * mu), lam + 2 * mu, mu, across)
 
     def __getitem__(self, place: Any) -> Material:
         """A part of it, contiguous."""
         return Material(*(np.ascontiguousarray(getattr(self, each.name)[place]) for each in fields(self)))
-
-    @property
-    def flat(self) -> FloatArray:
-        """The c12 of plane stress, c12 - c13^2 / c33."""
-        return self.c12 - self.c13**2 / self.c33

@@ -78,7 +78,7 @@ def surface_terms(
     # step m of the adjoint run meets step steps - 1 - m of the forward run, with its stress before the step
     rate = moment_rate(setup)[::-1][1:]
     top = material[dipole.x, dipole.y, 0]
-    strain = (rate @ records[:-1]) / (2 * top.flat + 2 * top.c66)
+    strain = (rate @ records[:-1]) / (2 * top.c66 * (1 + 2 * top.ratio))
     return dipole, -level_weights(dipole.z, half=False, order=setup.order) * dipole.weight * strain
 
 
@@ -103,7 +103,9 @@ def _edges(
         if before and name in neighbour:
             total[0] = neighbour[name]
         if number:
-            total[..., -1] = 0  # below the last level is no edge; without absorbing layers the sums there are not finite
+            total[..., -1] = (
+                0  # below the last level is no edge; without absorbing layers the sums there are not finite
+            )
         for axis in axes:
             edge, inner[axis] = _averaged(edge, axis), slice(0, -1)
         total[tuple(inner)] *= -1 / edge**2
@@ -144,21 +146,15 @@ def model_kernel(
     factor = -plan.snapshot_every * scale
     elastic = factor * (plan.time_step / plan.spacing) ** 2
     total = dict(zip(SUMS, sums, strict=True))
-    d12, d13, d33, d66 = (elastic * total[name].astype(np.float64) for name in ("c12", "c13", "c33", "c66"))
+    d_ratio, d33, d66 = (elastic * total[name].astype(np.float64) for name in ("ratio", "c33", "c66"))
     d_flat, across = (elastic * each for each in _edges(setup, material, total, ranks))
     d66 -= d_flat / here.c66**2
-    # the surface has the c12 of plane stress alone, and sources and stations there the ratio c13 / c33
-    top, plane = here[..., 0], d12[:, :, 0]
-    ratio = top.c13 / top.c33
-    d13[:, :, 0], d33[:, :, 0] = -2 * ratio * plane, ratio**2 * plane
     for points, values in surface:
         place = (points.x - inside[0].start, points.y - setup.layout.cells, points.z)
-        part = here[place]
-        np.add.at(d13, place, values / part.c33)
-        np.add.at(d33, place, -values * part.c13 / part.c33**2)
+        np.add.at(d_ratio, place, values)
     d_rho = factor * total["rho"].astype(np.float64)
     regrid = Regrid(setup.simulation.model.grid, setup.layout, setup.slab, ranks, setup.attenuation)
-    kernel = regrid.gradient(setup.simulation.model, here, Material(d_rho, d12, d13, d33, d66, across))
+    kernel = regrid.gradient(setup.simulation.model, here, Material(d_rho, d_ratio, d33, d66, across))
     light = np.sqrt(total["forward"].astype(np.float64)) * np.sqrt(total["adjoint"].astype(np.float64))
     light *= scale * plan.snapshot_every
     illumination = regrid.mean(light)

@@ -1,11 +1,11 @@
 """From the grid of the model to the grid of the simulation, and gradients back.
 
 Averages are those over a simulation cell of piecewise-linear interpolants on the model nodes (constant beyond the
-edges): of density, and of what horizontal layers within a cell need to be replaced by one transversely isotropic medium
-(Backus 1962): of mu, 1/mu, lambda/M, 1/M and mu (3 lambda + 2 mu)/M along z, with M = lambda + 2 mu. The columns of a
-cell, side by side, are averaged by their compliances (Moczo et al. 2002): of 1/c66, 1/c44, and, with
-p = (c11 + c12)/2 - c13^2/c33, of 1/p, c13/(c33 p) and 1/c33 + (c13/c33)^2/p. 1/c44 is averaged over cells half a cell
-below. The exact transpose, with the chain rule between the averages, takes gradients back.
+edges): of density, of 1/M and lambda/M, M = lambda + 2 mu, and of 1/mu in cells half a cell below. So horizontal layers
+within a cell act on stress across them as they should: c33 = 1/<1/M>, c13/c33 = <lambda/M>, c44 = 1/<1/mu> (Backus
+1962). For shear along them c66 is the mean of mu along z; such columns, side by side, are averaged by 1/c66 (Moczo et al.
+2002). c12 follows (``Material``) as if mu and lambda/M of the layers had nothing to do with each other. The exact
+transpose, with the chain rule at the nodes, takes gradients back.
 """
 
 from __future__ import annotations
@@ -130,96 +130,6 @@ def _moduli(
     return kappa - 2.0 / 3.0 * mu, mu
 
 
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Columns of a cell: c66, 1/c44, c13/c33, 1/c33, (c11 + c12)/2 - c13^2/c33 of their layers."""
-
-    c66: FloatArray
-    across: FloatArray
-    ratio: FloatArray
-    soft: FloatArray
-    plane: FloatArray
-
-    @classmethod
-    def of(cls, moduli: tuple[FloatArray, FloatArray], along_z: csr_array, half: csr_array) -> _Columns:
-        lam, mu = moduli
-        m = lam + 2 * mu
-        means = [_along(along_z, each, 2) for each in (mu, lam / m, 1 / m, mu * (3 * lam + 2 * mu) / m)]
-        return cls(means[0], _along(half, 1 / mu, 2), *means[1:])
-
-    @property
-    def compliances(self) -> list[FloatArray]:
-        """What is averaged laterally."""
-        part = self.ratio / self.plane
-        return [1 / self.c66, self.across, 1 / self.plane, part, self.soft + self.ratio * part]
-
-    def back(
-        self,
-        level: list[FloatArray],
-        moduli: tuple[FloatArray, FloatArray],
-        along_z: csr_array,
-        half: csr_array,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Derivatives with respect to lambda and mu at the nodes from those with respect to ``compliances``."""
-        lam, mu = moduli
-        m = lam + 2 * mu
-        by_c66, by_across, by_plane, by_part, by_soft = level
-        ratio, plane = self.ratio, self.plane
-        down = along_z.T.tocsr()
-        d_c66 = _along(down, -by_c66 / self.c66**2, 2)
-        d_ratio = _along(down, (by_part + 2 * ratio * by_soft) / plane, 2)
-        d_soft = _along(down, by_soft, 2)
-        d_plane = _along(down, -(by_plane + ratio * by_part + ratio**2 * by_soft) / plane**2, 2)
-        d_across = _along(half.T.tocsr(), by_across, 2)
-        d_lam = (2 * mu * d_ratio - d_soft + 4 * mu**2 * d_plane) / m**2
-        d_mu = (-2 * lam * d_ratio - 2 * d_soft + (3 * lam**2 + 4 * lam * mu + 4 * mu**2) * d_plane) / m**2
-        return d_lam, d_mu + d_c66 - d_across / mu**2
-
-
-def _joined(
-    rho: FloatArray, compliances: list[FloatArray], isotropic: npt.NDArray[np.bool_] | None
-) -> Material:
-    """The material of lateral means of ``_Columns.compliances``; where isotropic, of the same c66 and plane stress."""
-    by_c66, across, by_plane, part, soft = compliances
-    c66, plane, ratio = 1 / by_c66, 1 / by_plane, part / by_plane
-    c33 = 1 / (soft - ratio * part)
-    c13 = ratio * c33
-    c12 = plane - c66 + ratio * c13
-    if isotropic is not None:
-        young = plane + c66
-        lam = 2 * c66 * (young - 2 * c66) / (4 * c66 - young)
-        c12, c13, c33 = (
-            np.where(isotropic, one, other) for one, other in ((lam, c12), (lam, c13), (lam + 2 * c66, c33))
-        )
-    return Material(rho, c12, c13, c33, c66, across)
-
-
-def _joined_back(
-    material: Material, d: Material, isotropic: npt.NDArray[np.bool_] | None
-) -> list[FloatArray]:
-    """Derivatives with respect to ``_Columns.compliances`` from those with respect to the material."""
-    c33, c66 = material.c33, material.c66
-    ratio, plane = material.c13 / c33, material.c12 + c66 - material.c13**2 / c33
-    d_ratio = c33 * (d.c13 + 2 * ratio * d.c12)
-    by_soft = -(c33**2) * (d.c33 + ratio * d.c13 + ratio**2 * d.c12)
-    by_part = plane * d_ratio - 2 * ratio * by_soft
-    by_plane = -(plane**2) * d.c12 - plane * ratio * d_ratio + ratio**2 * by_soft
-    by_c66 = -(c66**2) * (d.c66 - d.c12)
-    if isotropic is not None:
-        young = plane + c66
-        d_lam, soft = d.c12 + d.c13 + d.c33, (4 * c66 - young) ** 2
-        d_plane = d_lam * 4 * c66**2 / soft
-        d_c66 = d.c66 + 2 * d.c33 + d_plane - d_lam * (2 + 8 * c66 * (young - 2 * c66) / soft)
-        none = np.zeros_like(c66)
-        by_c66, by_plane, by_part, by_soft = (
-            np.where(isotropic, one, other)
-            for one, other in (
-                (-(c66**2) * d_c66, by_c66), (-(plane**2) * d_plane, by_plane), (none, by_part), (none, by_soft),
-            )
-        )  # fmt: skip
-    return [by_c66, d.across, by_plane, by_part, by_soft]
-
-
 @dataclass(frozen=True)
 class Regrid:
     """The linear operator from a model grid to a simulation grid.
@@ -288,13 +198,18 @@ class Regrid:
             np.asarray(self._planes(v, nodes), np.float64) for v in (model.rho, model.vp, model.vs)
         )
         stiffness = self._stiffness(model, nodes)
-        columns = _Columns.of(_moduli(rho, vp, vs, stiffness), along_z, self.half)
+        lam, mu = _moduli(rho, vp, vs, stiffness)
+        m = lam + 2 * mu
 
         def level(values: FloatArray) -> FloatArray:
             return np.ascontiguousarray(_along(along_x, _along(along_y, values, 1), 0))
 
-        dense = level(_along(along_z, rho, 2))
-        return _joined(dense, [level(each) for each in columns.compliances], self._isotropic(model))
+        dense, ratio, soft = (level(_along(along_z, each, 2)) for each in (rho, lam / m, 1 / m))
+        c66, across = 1 / level(1 / _along(along_z, mu, 2)), level(_along(self.half, 1 / mu, 2))
+        c33, isotropic = 1 / soft, self._isotropic(model)
+        if isotropic is not None:
+            c33 = np.where(isotropic, 2 * c66 / (1 - ratio), c33)
+        return Material(dense, ratio, c33, c66, across)
 
     def _isotropic(self, model: Model) -> npt.NDArray[np.bool_] | None:
         """Where bulk and shear modulus relax differently; all ranks call it."""
@@ -353,21 +268,29 @@ class Regrid:
         Kernel
             dJ/d(node value) of the model; None on ranks other than the first.
         """
+        d_ratio, d_c33, d_c66 = derivatives.ratio, derivatives.c33, derivatives.c66
         isotropic = self._isotropic(model)
         if isotropic is not None:
             own = (self.slab or Slab.whole(self.layout.shape[0])).inside(self.layout.cells)
             isotropic = isotropic[own, *self.layout.inside[1:]]
-        level = [self._to_columns(each) for each in _joined_back(material, derivatives, isotropic)]
-        node_rho = self.to_nodes(derivatives.rho)
-        if node_rho is None:
+            through = np.where(isotropic, d_c33 / (1 - material.ratio), 0)
+            d_c66 = d_c66 + 2 * through
+            d_ratio = d_ratio + through * material.c33
+            d_c33 = np.where(isotropic, 0, d_c33)
+        node_ratio, node_rho = self.to_nodes(d_ratio), self.to_nodes(derivatives.rho)
+        node_soft = self.to_nodes(-(material.c33**2) * d_c33)
+        flat, across = (self._to_columns(each) for each in (-(material.c66**2) * d_c66, derivatives.across))
+        if node_rho is None or node_ratio is None or node_soft is None or flat is None or across is None:
             return None
         rho, vp, vs = (np.asarray(a, dtype=np.float64) for a in (model.rho, model.vp, model.vs))
         stiffness = self._stiffness(model, None)
         lam, mu = _moduli(rho, vp, vs, stiffness)
-        inner = self.layout.inside[2]
-        along_z, half = self._inner[2], csr_array(self.half[inner, :])
-        columns = _Columns.of((lam, mu), along_z, half)
-        d_lam, d_mu = columns.back([each for each in level if each is not None], (lam, mu), along_z, half)
+        m = lam + 2 * mu
+        along_z, half = self._inner[2], csr_array(self.half[self.layout.inside[2], :])
+        node_c66 = _along(along_z.T.tocsr(), -flat / _along(along_z, mu, 2) ** 2, 2)
+        d_lam = (2 * mu * node_ratio - node_soft) / m**2
+        d_mu = node_c66 - _along(half.T.tocsr(), across, 2) / mu**2
+        d_mu -= 2 * (lam * node_ratio + node_soft) / m**2
         k_kappa, k_mu = d_lam, d_mu - 2.0 / 3.0 * d_lam
         if stiffness is not None:
             k_kappa, k_mu = stiffness[0] * k_kappa, stiffness[1] * k_mu

@@ -277,8 +277,7 @@ def moment_entries(
 
 def plane_ratio(material: Material, points: Entries) -> FloatArray:
     """c13 / c33, lambda / (lambda + 2 mu) where isotropic, at surface nodes."""
-    place = points.x, points.y, 0
-    result: FloatArray = material.c13[place] / material.c33[place]
+    result: FloatArray = material.ratio[points.x, points.y, 0]
     return result
 
 

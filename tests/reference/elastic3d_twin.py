@@ -50,15 +50,17 @@ class Twin:
         self.psi = {}
         self.ratio = ratio
         self.stiffness = np.zeros((3, 3, *self.shape))  # of exx, eyy, ezz
+        c13 = material.ratio * material.c33
         for row in range(3):
             for column in range(3):
-                name = "c33" if row == column == 2 else "c13" if 2 in (row, column) else "c12"
-                self.stiffness[row, column] = getattr(material, name)
-                if row == column != 2:
-                    self.stiffness[row, column] += 2 * material.c66
+                if 2 in (row, column):
+                    self.stiffness[row, column] = material.c33 if row == column else c13
+                else:
+                    self.stiffness[row, column] = material.ratio * (2 * material.c66 + c13)
+                    self.stiffness[row, column] += 2 * material.c66 * (row == column)
         top = self.stiffness[..., 0]  # szz is zero there
         top[...] = top - top[:, 2:] * top[2:, :] / top[2, 2]
-        self.bulk = material.c13 + 2 / 3 * material.c66
+        self.bulk = material.c33 - 4 / 3 * material.c66
         pad = lambda a: np.pad(a, ((0, 1),) * 3, constant_values=np.inf)  # noqa: E731
         r, c, across = pad(rho), pad(1 / material.c66), pad(material.across)
         across[:, :, -2] = np.inf

@@ -58,8 +58,8 @@ def test_gradient_is_the_derivative_of_the_material(name, loss):
     regrid = Regrid(m.grid, layout(m), attenuation=attenuation)
     inside = regrid.layout.inside
     rng = np.random.default_rng(1)
-    names = ("rho", "c12", "c13", "c33", "c66", "across")
-    weights = [rng.standard_normal((20, 19, 13)) * scale for scale in (1e-3, *[1e-11] * 4, 1e9)]
+    names = ("rho", "ratio", "c33", "c66", "across")
+    weights = [rng.standard_normal((20, 19, 13)) * scale for scale in (1e-3, 1.0, 1e-11, 1e-11, 1e9)]
 
     def value(candidate):
         found = regrid.material(candidate)
@@ -79,8 +79,7 @@ def test_a_uniform_model_stays_uniform_and_means_keep_constants():
     assert np.allclose(found.c66, 2700.0 * 3000.0**2)
     assert np.allclose(found.across, 1 / (2700.0 * 3000.0**2))
     assert np.allclose(found.c33, 2700.0 * 1.75**2 * 3000.0**2)
-    for lam in (found.c12, found.c13):
-        assert np.allclose(lam, 2700.0 * (1.75**2 - 2) * 3000.0**2)
+    assert np.allclose(found.ratio, 1 - 2 / 1.75**2)
     assert np.allclose(regrid.mean(np.full((20, 19, 13), 7.0)), 7.0)
 
 
