@@ -9,8 +9,8 @@
  *   SUM_XY  += W Exy gxy (xz, yz alike)    SUM_RHO += W (p after - p before) v, half of it to each of two
  * nodes
  *
- * in the units of the scaled arrays: the strain sums lack the factor (dt/h)^2, and all lack the minus sign of
- * the gradient. Included by elastic3d.c.
+ * in the units of the scaled arrays: the strain sums lack the factor (dt/h)^2, that of R dt/h, and all lack
+ * the minus sign of the gradient. Included by elastic3d.c.
  */
 #ifndef SEISFLOW_ELASTIC3D_GRADIENT_H
 #define SEISFLOW_ELASTIC3D_GRADIENT_H

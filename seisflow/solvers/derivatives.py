@@ -144,9 +144,11 @@ def model_kernel(
     plan, inside = setup.plan, setup.inside
     here = material[inside]
     factor = -plan.snapshot_every * scale
-    elastic = factor * (plan.time_step / plan.spacing) ** 2
+    step = plan.time_step / plan.spacing
+    elastic = factor * step**2
     total = dict(zip(SUMS, sums, strict=True))
-    d_ratio, d33, d66 = (elastic * total[name].astype(np.float64) for name in ("ratio", "c33", "c66"))
+    d33, d66 = (elastic * total[name].astype(np.float64) for name in ("c33", "c66"))
+    d_ratio = factor * step * total["ratio"].astype(np.float64)  # holds a modulus in the units of the arrays
     d_flat, across = (elastic * each for each in _edges(setup, material, total, ranks))
     d66 -= d_flat / here.c66**2
     for points, values in surface:
