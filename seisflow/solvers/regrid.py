@@ -1,11 +1,11 @@
 """From the grid of the model to the grid of the simulation, and gradients back.
 
 Averages are those over a simulation cell of piecewise-linear interpolants on the model nodes (constant beyond the
-edges): of density, of 1/M and lambda/M, M = lambda + 2 mu, and of 1/mu in cells half a cell below. So horizontal layers
-within a cell act on stress across them as they should: c33 = 1/<1/M>, c13/c33 = <lambda/M>, c44 = 1/<1/mu> (Backus
-1962). For shear along them c66 is the mean of mu along z; such columns, side by side, are averaged by 1/c66 (Moczo et al.
-2002). c12 follows (``Material``) as if mu and lambda/M of the layers had nothing to do with each other. The exact
-transpose, with the chain rule at the nodes, takes gradients back.
+edges): of density, of 1/M and lambda/M, M = lambda + 2 mu, and of 1/mu in cells half a cell below. So horizontal
+layers within a cell act on stress across them as they should: c33 = 1/<1/M>, c13/c33 = <lambda/M>, c44 = 1/<1/mu>
+(Backus 1962). For shear along them c66 is the mean of mu along z; such columns, side by side, are averaged by 1/c66
+(Moczo et al. 2002). c12 follows (``Material``) as if mu and lambda/M of the layers had nothing to do with each other.
+The exact transpose, with the chain rule at the nodes, takes gradients back.
 """
 
 from __future__ import annotations
