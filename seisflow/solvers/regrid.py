@@ -286,7 +286,7 @@ class Regrid:
         stiffness = self._stiffness(model, None)
         lam, mu = _moduli(rho, vp, vs, stiffness)
         m = lam + 2 * mu
-        along_z, half = self._inner[2], csr_array(self.half[self.layout.inside[2], :])
+        along_z, half = self._inner[2], self.half[self.layout.inside[2], :]
         node_c66 = _along(along_z.T.tocsr(), -flat / _along(along_z, mu, 2) ** 2, 2)
         d_lam = (2 * mu * node_ratio - node_soft) / m**2
         d_mu = node_c66 - _along(half.T.tocsr(), across, 2) / mu**2
