@@ -210,13 +210,11 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
         return;
     const int64_t sx = p.plane, sy = p.row, n = p.array;
     const real *vx = a.f + VX * n, *vy = a.f + VY * n, *vz = a.f + VZ * n;
-    const real *ixy = a.m + (IXY - RHO) * n, *ixz = a.m + (IXZ - RHO) * n;
     real dx = ABSORB_X(derivative(vx, sx, 0), 3, 0);
     real dy = ABSORB_Y(derivative(vy, sy, 0), 3, 0);
     real dz = ABSORB_Z(down(vz, a.k, surface.velocity_node, 0), 3, 0);
     const real ratio = a.m[(RATIO - RHO) * n], mu2 = a.m[(MU2 - RHO) * n];
     const real change_z = a.m[(C33 - RHO) * n] * (dz + ratio * (dx + dy));
-    const real both = ratio * (change_z + mu2 * (dx + dy));
     relaxing w = {};
 #if LOSS
     const real *relax = p.relax + ((a.x & 1) * 2 + (a.y & 1)) * 2 * ELASTIC3D_ALIGN + a.k % ELASTIC3D_ALIGN;
@@ -227,11 +225,13 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
 #else
     const real *strong = 0, q = 0, loss = 0;
 #endif
+    if (a.k > 0) /* szz is zero at the surface */
+        add(a.f + ZZ * n, w, 2 * n, change_z, loss + q * change_z);
+    const real both = ratio * (change_z + mu2 * (dx + dy));
     const real change_x = both + mu2 * dx, change_y = both + mu2 * dy;
     add(a.f + XX * n, w, 0, change_x, loss + q * change_x);
     add(a.f + YY * n, w, n, change_y, loss + q * change_y);
-    if (a.k > 0) /* szz is zero at the surface */
-        add(a.f + ZZ * n, w, 2 * n, change_z, loss + q * change_z);
+    const real *ixy = a.m + (IXY - RHO) * n, *ixz = a.m + (IXZ - RHO) * n;
     w.gain *= (real)0.25;
     dx = ABSORB_X(derivative(vy, sx, 1), 4, 2);
     dy = ABSORB_Y(derivative(vx, sy, 1), 4, 2);
