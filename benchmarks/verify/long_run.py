@@ -8,7 +8,7 @@ the waves have left, what is left must not grow; it does not fall below the roun
 Contrasts of 2 to 3 from cell to cell are beyond what absorbing layers bear: laminae of such contrast are strongly
 anisotropic, and perfectly matched layers are not stable in media whose slowness and group velocity may point to
 opposite sides of a layer (Becache et al. 2003). That is so at any time step; the run is stopped where the wave field
-is no longer finite. The table says how fast it grows there.
+is no longer finite.
 """
 
 from __future__ import annotations
