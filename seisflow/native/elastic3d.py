@@ -42,9 +42,6 @@ from seisflow.native.library import library, pointer
 
 __all__ = [
     "ORDERS",
-    "level_weights",
-    "stencils",
-    "Stencils",
     "ARRAYS",
     "FIELDS",
     "SUMS",
@@ -63,7 +60,6 @@ MOST_STEPS = 8
 SWEEP = 4
 """Time steps of one passage through the grid; at most MOST_STEPS, a divisor of 48."""
 _Integer = ctypes.c_int64
-_Pointer = ctypes.c_void_p
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,41 +80,6 @@ class Snapshots:
     phase: int
     data: FloatArray
     first: int = 0
-
-
-def level_weights(levels: npt.NDArray[np.int64], *, half: bool, order: int) -> FloatArray:
-    """Weights of the summation-by-parts rule at integer levels, or at half levels; 1 below the closure."""
-    tables = np.ones((2, ALIGN))
-    find = getattr(library(), f"elastic3d_weights_o{order}_f64")
-    find(_Pointer(tables[0].ctypes.data), _Pointer(tables[1].ctypes.data))
-    result: FloatArray = tables[int(half)][np.minimum(levels, ALIGN - 1)]
-    return result
-
-
-@dataclass(frozen=True, eq=False)
-class Stencils:
-    """Derivatives of velocity, by grid unit.
-
-    Parameters
-    ----------
-    interior : ndarray (order / 2,)
-        Coefficients of the pairs of points around the place, the nearest first.
-    half, node : ndarray (rows, ALIGN)
-        Along z near the surface: at half levels of vx and vy, at integer levels of vz; row k has the weights of levels.
-    """
-
-    interior: FloatArray
-    half: FloatArray
-    node: FloatArray
-
-
-def stencils(order: int) -> Stencils:
-    """The stencils that compiled code has."""
-    tables, interior = np.zeros((2, ALIGN, ALIGN)), np.zeros(order // 2)
-    find = getattr(library(), f"elastic3d_stencils_o{order}_f64")
-    find.restype = _Integer
-    rows = find(*(_Pointer(table.ctypes.data) for table in (*tables, interior)))
-    return Stencils(interior, tables[0, :rows], tables[1, :rows])
 
 
 class Elastic3DGrid:

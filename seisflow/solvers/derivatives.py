@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from seisflow.domain import FloatArray, Kernel
-from seisflow.native.elastic3d import SUMS, Entries, Material, level_weights
+from seisflow.native.elastic3d import SUMS, Entries, Material
+from seisflow.native.elastic3d_stencils import level_weights
 from seisflow.ranks import Ranks
 from seisflow.solvers.regrid import Regrid
 from seisflow.solvers.setup import Setup, moment_rate

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seisflow.domain import FloatArray
-from seisflow.native.elastic3d import FIELDS, Entries, level_weights
+from seisflow.native.elastic3d import FIELDS, Entries
+from seisflow.native.elastic3d_stencils import level_weights
 
 __all__ = ["RADIUS", "Place", "entries", "strain_entries"]
 

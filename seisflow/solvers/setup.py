@@ -10,8 +10,9 @@ import numpy as np
 
 from seisflow.domain import FloatArray, Force, MomentTensor
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import Entries, Material, level_weights
+from seisflow.native.elastic3d import Entries, Material
 from seisflow.native.elastic3d_slab import Slab
+from seisflow.native.elastic3d_stencils import level_weights
 from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.base import Plan, Simulation
 from seisflow.solvers.decomposition import Shares

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from seisflow.domain import FloatArray, MomentTensor, SourceDerivatives
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import FIELDS, Entries, Material, level_weights, stencils
+from seisflow.native.elastic3d import FIELDS, Entries, Material
+from seisflow.native.elastic3d_stencils import level_weights, stencils
 from seisflow.ranks import Ranks
 from seisflow.solvers.base import Simulation
 from seisflow.solvers.setup import (

@@ -7,7 +7,8 @@ import pytest
 from elastic3d_twin import NAMES, STENCILS, Twin, matrices
 
 from seisflow import native
-from seisflow.native.elastic3d import ORDERS, Elastic3DGrid, Entries, Snapshots, level_weights
+from seisflow.native.elastic3d import ORDERS, Elastic3DGrid, Entries, Snapshots
+from seisflow.native.elastic3d_stencils import level_weights
 from seisflow.solvers.absorb import profiles as damping_profiles
 from tests.elastic3d_cases import RATIO, compiled, entries, initial, medium, profiles, relaxation, strength
 

@@ -9,7 +9,8 @@ from simulations import lossy, model
 
 from seisflow.domain import SourceTimeFunction
 from seisflow.errors import InputError
-from seisflow.native.elastic3d import Material, level_weights
+from seisflow.native.elastic3d import Material
+from seisflow.native.elastic3d_stencils import level_weights
 from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.points import Place, entries, strain_entries
 from seisflow.solvers.regrid import Layout, Regrid, averages
