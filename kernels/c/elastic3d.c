@@ -2,7 +2,7 @@
  *
  * What makes it fast: several time steps in one sweep over x (each stage, velocity and stress by turns,
  * follows the one before a few planes behind, in y the blocks are skewed by a few rows, so the update stays
- * in place), prefetch of the next plane (thirteen streams are too many for the hardware), averages of the
+ * in place), prefetch of the next plane (fifteen streams are too many for the hardware), averages of the
  * material on the fly, explicit vectors. Threads share the rows of each plane. The bits do not depend on
  * threads, blocks or steps.
  *
@@ -156,9 +156,25 @@ static void keep(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t 
                        (size_t)s->z1 * sizeof(real));
 }
 
-/* Velocity or stress of rows y0 to y1 of plane x. */
-static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, int64_t y1) {
+/* Planes from the first stage of a sweep to the foremost one of each array that its next position reads. */
+static const int8_t reach[ARRAYS] = {1, 1, 1, 1 + R, 1, 1, 1 + R, 1 + R, 1, 2, 1 - R, 1 - R, 1 - R, 2 - R, 2 - R};
+
+/* What stage s fetches for that position with row y of plane x: its share of the arrays. */
+static void look_ahead(const elastic3d_grid *g, const elastic3d_part *p, int64_t s, int64_t x, int64_t y,
+                       line *l) {
+    l->fetches = 0;
+    for (int64_t k = s; SPREAD && k < ARRAYS; k += 2 * p->steps) {
+        const int64_t far = s * R + reach[k], plane = p->backward ? x - far : x + far;
+        if (plane >= 0 && plane < g->nx)
+            l->next[l->fetches++] = (const real *)g->fields + g->origin + k * g->array + plane * g->plane +
+                                    (y + s * R + R) * g->row;
+    }
+}
+
+/* Stage s of a sweep in rows y0 to y1 of plane x: velocity, or stress. */
+static void update(const run *r, const elastic3d_part *p, int64_t s, int64_t x, int64_t y0, int64_t y1) {
     const elastic3d_grid *g = r->g;
+    const int stress = s % 2, fetch = s < 2;
     const int64_t slabs = 2 * g->cells + 1, all = slab(x + g->first, g->total, g->cells);
     const int64_t px = all < 0 ? -1 : all - g->slab0;
     const real *ax = g->pml_x, *ay = g->pml_y, *az = g->pml_z;
@@ -183,18 +199,20 @@ static void update(const run *r, int stress, int fetch, int64_t x, int64_t y0, i
             l.relax = relax + (y & 1) * 2 * ELASTIC3D_ALIGN, l.other = relax + (~y & 1) * 2 * ELASTIC3D_ALIGN;
         } else
             l.q = l.f, l.relax = l.other = 0;
+        look_ahead(g, p, s, x, y, &l);
         rows[kind][px >= 0][py >= 0][fetch](l, next - y);
     }
 }
 
-/* The share of thread t of rows y0 to y1 of plane x in one stage of step n, the step-th of its sweep:
- * velocity and forces, or stress and moments, and what is recorded and stored of them. */
-static void stage(const run *r, int stress, int64_t x, int64_t y0, int64_t y1, int64_t n, int64_t step) {
+/* Stage s of a sweep in rows y0 to y1 of plane x: velocity and forces, or stress and moments, and what is
+ * recorded and stored of them. */
+static void stage(const run *r, const elastic3d_part *p, int64_t s, int64_t x, int64_t y0, int64_t y1) {
     const elastic3d_grid *g = r->g;
-    update(r, stress, step == 0, x, y0, y1);
-    const int64_t from = x * g->ny + y0, to = x * g->ny + y1;
+    const int stress = s % 2;
+    const int64_t from = x * g->ny + y0, to = x * g->ny + y1, n = p->n + s / 2;
+    update(r, p, s, x, y0, y1);
     inject(g, stress ? r->moments : r->forces, from, to, n);
-    hold(g, r->receivers, stress, from, to, step);
+    hold(g, r->receivers, stress, from, to, s / 2);
     if (!stress && r->snapshots->every && n % r->snapshots->every == r->snapshots->phase)
         keep(g, r->snapshots, x, y0, y1, n);
 }
@@ -235,7 +253,7 @@ static void sweep(const run *r, const elastic3d_part *p, int64_t t, int64_t thre
                 const int64_t y0 = most(y - s * lag, 0), y1 = least(end - s * lag, g->ny);
                 extent(g, 2 * steps - 1 - s, &x0, &x1);
                 if (plane >= x0 && plane < x1 && y1 > y0)
-                    stage(r, s % 2, plane, y0, y1, p->n + s / 2, s / 2);
+                    stage(r, p, s, plane, y0, y1);
             }
             if (threads > 1)
                 tell(r, t, turn * many + x - p->from + 1);

@@ -132,6 +132,7 @@ INLINE vec AT(absorb)(vec d, real *psi, vec a, vec b, const int fetch, int64_t f
              : d
 #define CLOSE(d, field, which) d = c.top ? AT(close)(d, field, i, &l->top->which) : d
 #define FETCH(p) (c.fetch ? AT(prefetch)(p, i) : (void)0)
+#define FETCH_FIELD(p) (SPREAD ? (void)0 : FETCH(p))
 #define SHEAR(s, r, a, b, count, compliance, strain)                                                         \
     t = (real)((count) * (ELASTIC3D_C1)) / (compliance);                                                     \
     if (c.loss) {                                                                                            \
@@ -146,13 +147,13 @@ INLINE void AT(velocity)(const line *l, int64_t i, const cases c, AT(window) * w
     real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     const real *xx = vz + sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf,
                *r = yz + sf;
-    FETCH(vx + i + sx);
-    FETCH(vy + i + sx);
-    FETCH(vz + i + sx);
-    FETCH(r + i + 2 * sx);
-    FETCH(yy + i + sx);
-    FETCH(yz + i + sx);
-    FETCH(zz + i + sx);
+    FETCH_FIELD(vx + i + sx);
+    FETCH_FIELD(vy + i + sx);
+    FETCH_FIELD(vz + i + sx);
+    FETCH_FIELD(r + i + 2 * sx);
+    FETCH_FIELD(yy + i + sx);
+    FETCH_FIELD(yz + i + sx);
+    FETCH_FIELD(zz + i + sx);
     vec r0 = AT(load)(r + i), dx = AT(derivative)(xx + i, sx, 1), dy = AT(derivative)(xy + i, row, 0),
         dz = AT(along)(xz + i, 0, w, 0);
     CLOSE(dz, xz, stress_node);
@@ -191,14 +192,14 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     real *xx = l->f + 3 * sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf;
     const real *ratio = yz + 2 * sf, *c33 = ratio + sf, *mu2 = c33 + sf, *ixy = mu2 + sf, *ixz = ixy + sf;
-    FETCH(ratio + i + sx);
-    FETCH(c33 + i + sx);
-    FETCH(mu2 + i + sx);
-    FETCH(ixy + i + 2 * sx);
-    FETCH(ixz + i + 2 * sx);
-    FETCH(xx + i + ahead);
-    FETCH(xy + i + ahead - sx);
-    FETCH(xz + i + ahead - sx);
+    FETCH_FIELD(ratio + i + sx);
+    FETCH_FIELD(c33 + i + sx);
+    FETCH_FIELD(mu2 + i + sx);
+    FETCH_FIELD(ixy + i + 2 * sx);
+    FETCH_FIELD(ixz + i + 2 * sx);
+    FETCH_FIELD(xx + i + ahead);
+    FETCH_FIELD(xy + i + ahead - sx);
+    FETCH_FIELD(xz + i + ahead - sx);
     vec dx = AT(derivative)(vx + i, sx, 0), dy = AT(derivative)(vy + i, row, 0),
         dz = AT(along)(vz + i, 0, w, 2);
     CLOSE(dz, vz, velocity_node);
@@ -251,6 +252,7 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
 #undef ABSORB_Y
 #undef ABSORB_Z
 #undef FETCH
+#undef FETCH_FIELD
 #undef ADD
 #undef CLOSE
 #undef SHEAR

@@ -42,6 +42,12 @@ typedef struct {
     closure stress_node, stress_half;     /* d/dz of sxz, syz at integer levels; of szz at half levels */
 } surface;
 
+/* What the first step of a sweep reads comes from memory and has to be fetched: at order 4, where that is a large
+ * part of the time, by all stages, a few arrays each and a row at a time, so that memory is never idle; at order 8 by
+ * the first step itself, a vector at a time. */
+#define SPREAD (ELASTIC3D_ORDER == 4)
+#define FETCHES ((ARRAYS + 1) / 2)
+
 /* What one row needs beside its fields. */
 typedef struct {
     int64_t plane, row, array, nz, bottom, depth; /* of the grid */
@@ -54,6 +60,8 @@ typedef struct {
     int64_t ny, far_x, far_y, far_z;   /* rows of a plane; memory variables from one plane to the next */
     const real *azn, *bzn, *azh, *bzh; /* along z, by level */
     const real *relax, *other;         /* decay and gain by level of this row, and of the next one */
+    const real *next[FETCHES];         /* rows to fetch, one more of each with every row */
+    int fetches;
 } line;
 
 /* Which parts of the arithmetic a piece of a row needs; known when it is compiled. */
@@ -123,13 +131,16 @@ typedef struct {
                 PIECE(body, NARROW, 0, odd, a, b, c, x, y, 1, fetch, loss)                                   \
             PIECE(body, WIDE, 0, l.nz, a, b, c, x, y, 1, fetch, loss)                                        \
             *top = kept; /* szz is zero at the surface */                                                    \
+            for (int k = 0; k < l.fetches; k++, l.next[k - 1] += l.row)                                      \
+                for (int64_t j = 0; j < l.nz; j += LINE)                                                     \
+                    __builtin_prefetch(l.next[k] + j, 0, 3);                                                 \
             const real *relax = l.other;                                                                     \
             l.other = l.relax, l.relax = relax;                                                              \
             l.f += l.row, l.q += l.row, l.ay++;                                                              \
             l.qx += x ? 6 * l.row : 0, l.qy += y ? 6 * l.row : 0, l.qz += 6 * l.depth;                       \
         }                                                                                                    \
     }
-/* In the layer along x, in the layer along y, fetch the next plane. */
+/* In the layer along x, in the layer along y, first step of a sweep: fetch the next plane. */
 #define ROWS(name, body, a, b, c, loss)                                                                      \
     ROW(name##_000, body, a, b, c, 0, 0, 0, loss)                                                            \
     ROW(name##_010, body, a, b, c, 0, 1, 0, loss)                                                            \
