@@ -3,7 +3,7 @@
     python benchmarks/gpu.py              on a machine with a GPU; NumPy, SciPy, h5py and CuPy are enough
     python benchmarks/gpu.py --rehearse   anywhere: tiny sizes, the CPU in place of the GPU; its times mean nothing
 
-Shares: of the measured copy bandwidth for the waves (132 bytes a point and step at order 4) and for filter and features
+Shares: of the measured copy bandwidth for the waves (128 bytes a point and step at order 4) and for filter and features
 (bytes that they must move), of the measured rate of multiply-adds for the matched filter, of one load of 32 lanes a
 clock and multiprocessor for the beam. Times of kernels are by CUDA events: around each kernel, or, for waves, around
 all of a run, whose steps are graphs; whole calls include uploads, downloads and what the processor does.
@@ -205,7 +205,7 @@ def time_waves(device, sizes, row, copy):
             kernels,
             whole,
             speed,
-            points * 132 / kernels / copy,
+            points * 128 / kernels / copy,
             "60 %" if order == 4 and events == 1 else "",
         )
 
@@ -243,7 +243,7 @@ def time_gradient(device, sizes, row, copy):
         taken, points = forward + back, np.prod(shape) * steps
         name = f"gradient, {size}, {steps} steps, velocity in {where}"
         runs = taken / (plain * steps / sizes["gradient"][1])
-        row(name, taken, first + second, f"{runs:.2f} forward runs", 2 * points * 132 / taken / copy,
+        row(name, taken, first + second, f"{runs:.2f} forward runs", 2 * points * 128 / taken / copy,
             "2.6 runs, 3 s" if part == 1 else "")  # fmt: skip
 
 

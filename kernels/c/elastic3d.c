@@ -2,7 +2,7 @@
  *
  * What makes it fast: several time steps in one sweep over x (each stage, velocity and stress by turns,
  * follows the one before a few planes behind, in y the blocks are skewed by a few rows, so the update stays
- * in place), prefetch of the next plane (fifteen streams are too many for the hardware), averages of the
+ * in place), prefetch of the next plane (fourteen streams are too many for the hardware), averages of the
  * material on the fly, explicit vectors. Threads share the rows of each plane. The bits do not depend on
  * threads, blocks or steps.
  *
@@ -157,7 +157,7 @@ static void keep(const elastic3d_grid *g, const elastic3d_snapshots *s, int64_t 
 }
 
 /* Planes from the first stage of a sweep to the foremost one of each array that its next position reads. */
-static const int8_t reach[ARRAYS] = {1, 1, 1, 1 + R, 1, 1, 1 + R, 1 + R, 1, 2, 1 - R, 1 - R, 1 - R, 2 - R, 2 - R};
+static const int8_t reach[ARRAYS] = {1, 1, 1, 1 + R, 1, 1, 1 + R, 1 + R, 1, 2, 1 - R, 1 - R, 2 - R, 2 - R};
 
 /* What stage s fetches for that position with row y of plane x: its share of the arrays. */
 static void look_ahead(const elastic3d_grid *g, const elastic3d_part *p, int64_t s, int64_t x, int64_t y,

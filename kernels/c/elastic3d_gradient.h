@@ -56,8 +56,8 @@ INLINE void stress_pair(const pair *c, int64_t k, const real hi, const real hh, 
     const real gxy = d_point(vy, sx, 1) + d_point(vx, sy, 1);
     const real gxz = d_point(vz, sx, 1) + dz_point(c->v[0], k, &c->top->velocity_half, 1, near);
     const real gyz = d_point(vz, sy, 1) + dz_point(c->v[1], k, &c->top->velocity_half, 1, near);
-    const real ratio = f[RATIO * sf], c33 = f[C33 * sf], mu2 = f[MU2 * sf];
-    const real *ixy = f + IXY * sf, *ixz = f + IXZ * sf;
+    const real ratio = f[RATIO * sf], c33 = f[C33 * sf];
+    const real *ixy = f + IXY * sf, *ixz = f + IXZ * sf, mu2 = 2 / *ixy;
     const real zz = f[ZZ * sf], more = exx + eyy, down = ezz + ratio * more;
     const real flat = (f[XX * sf] + f[YY * sf] - 2 * ratio * zz) / (mu2 * (1 + 2 * ratio));
     const real apart = (f[XX * sf] - f[YY * sf]) / mu2;

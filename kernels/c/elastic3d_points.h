@@ -191,10 +191,9 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     const int64_t sx = l->plane, row = l->row, sf = l->array, ahead = (2 * R + 2) * sx + R * row;
     const real *vx = l->f, *vy = vx + sf, *vz = vy + sf;
     real *xx = l->f + 3 * sf, *yy = xx + sf, *zz = yy + sf, *xy = zz + sf, *xz = xy + sf, *yz = xz + sf;
-    const real *ratio = yz + 2 * sf, *c33 = ratio + sf, *mu2 = c33 + sf, *ixy = mu2 + sf, *ixz = ixy + sf;
+    const real *ratio = yz + 2 * sf, *c33 = ratio + sf, *ixy = c33 + sf, *ixz = ixy + sf;
     FETCH_FIELD(ratio + i + sx);
     FETCH_FIELD(c33 + i + sx);
-    FETCH_FIELD(mu2 + i + sx);
     FETCH_FIELD(ixy + i + 2 * sx);
     FETCH_FIELD(ixz + i + 2 * sx);
     FETCH_FIELD(xx + i + ahead);
@@ -211,7 +210,7 @@ INLINE void AT(stress)(const line *l, int64_t i, const cases c, AT(window) * w) 
     vec decay = {0}, gain = {0}, q = {0};
     dx = SPLAT((real)ELASTIC3D_C1) * dx, dy = SPLAT((real)ELASTIC3D_C1) * dy,
     dz = SPLAT((real)ELASTIC3D_C1) * dz;
-    const vec flat = dx + dy, share = AT(load)(ratio + i), m = AT(load)(mu2 + i);
+    const vec flat = dx + dy, share = AT(load)(ratio + i), m = (real)2 / AT(load)(ixy + i);
     const vec z = AT(load)(c33 + i) * AT(fma)(share, flat, dz), both = share * AT(fma)(m, flat, z);
     const vec x = AT(fma)(m, dx, both), y = AT(fma)(m, dy, both);
     vec t = {0};

@@ -42,9 +42,9 @@ typedef struct {
     closure stress_node, stress_half;     /* d/dz of sxz, syz at integer levels; of szz at half levels */
 } surface;
 
-/* What the first step of a sweep reads comes from memory and has to be fetched: at order 4, where that is a large
- * part of the time, by all stages, a few arrays each and a row at a time, so that memory is never idle; at order 8 by
- * the first step itself, a vector at a time. */
+/* What the first step of a sweep reads comes from memory and has to be fetched: at order 4, where that is a
+ * large part of the time, by all stages, a few arrays each and a row at a time, so that memory is never idle;
+ * at order 8 by the first step itself, a vector at a time. */
 #define SPREAD (ELASTIC3D_ORDER == 4)
 #define FETCHES ((ARRAYS + 1) / 2)
 

@@ -213,7 +213,8 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
     real dx = ABSORB_X(derivative(vx, sx, 0), 3, 0);
     real dy = ABSORB_Y(derivative(vy, sy, 0), 3, 0);
     real dz = ABSORB_Z(down(vz, a.k, surface.velocity_node, 0), 3, 0);
-    const real ratio = a.m[(RATIO - RHO) * n], mu2 = a.m[(MU2 - RHO) * n];
+    const real *ixy = a.m + (IXY - RHO) * n, *ixz = a.m + (IXZ - RHO) * n;
+    const real ratio = a.m[(RATIO - RHO) * n], mu2 = 2 / *ixy;
     const real change_z = a.m[(C33 - RHO) * n] * (dz + ratio * (dx + dy));
     relaxing w = {};
 #if LOSS
@@ -231,7 +232,6 @@ KERNEL __launch_bounds__(256) elastic_stress(const elastic_work p) {
     const real change_x = both + mu2 * dx, change_y = both + mu2 * dy;
     add(a.f + XX * n, w, 0, change_x, loss + q * change_x);
     add(a.f + YY * n, w, n, change_y, loss + q * change_y);
-    const real *ixy = a.m + (IXY - RHO) * n, *ixz = a.m + (IXZ - RHO) * n;
     w.gain *= (real)0.25;
     dx = ABSORB_X(derivative(vy, sx, 1), 4, 2);
     dy = ABSORB_Y(derivative(vx, sy, 1), 4, 2);
@@ -336,8 +336,8 @@ KERNEL __launch_bounds__(256) elastic_correlate(const elastic_work p) {
     const real gxy = derivative(v, sx, 1) + derivative(u, sy, 1);
     const real gxz = derivative(w, sx, 1) + down(u, k, surface.velocity_half, 1);
     const real gyz = derivative(w, sy, 1) + down(v, k, surface.velocity_half, 1);
-    const real ratio = m[(RATIO - RHO) * n], c33 = m[(C33 - RHO) * n], mu2 = m[(MU2 - RHO) * n];
-    const real *ixy = m + (IXY - RHO) * n, *ixz = m + (IXZ - RHO) * n;
+    const real ratio = m[(RATIO - RHO) * n], c33 = m[(C33 - RHO) * n];
+    const real *ixy = m + (IXY - RHO) * n, *ixz = m + (IXZ - RHO) * n, mu2 = 2 / *ixy;
     const real xx = f[XX * n], yy = f[YY * n], zz = f[ZZ * n], apart = (xx - yy) / mu2;
     const real more = exx + eyy, deep = ezz + ratio * more;
     const real flat = (xx + yy - 2 * ratio * zz) / (mu2 * (1 + 2 * ratio));

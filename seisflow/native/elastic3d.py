@@ -208,7 +208,6 @@ class Elastic3DGrid:
         self.view("ratio")[...] = material.ratio
         self.view("c33")[...] = ratio * material.c33
         self.view("c33")[:, :, 0] = 0
-        self.view("mu2")[...] = 2 * ratio * material.c66
         self.view("ixy")[...] = 1 / (ratio * material.c66)
         self.view("ixz")[...] = material.across / ratio
         self.view("ixz")[:, :, -1] = np.inf
@@ -228,7 +227,7 @@ class Elastic3DGrid:
         self._relax = relaxation.table(self.dtype)
         self._grid.losses, self._grid.relax = self._losses.ctypes.data, self._relax.ctypes.data
         self.view("phi_mu")[...] = shear
-        self.view("phi_lam")[...] = (bulk - shear) * (self.view("c33") - 2 / 3 * self.view("mu2"))
+        self.view("phi_lam")[...] = (bulk - shear) * (self.view("c33") - 4 / 3 / self.view("ixy"))
         self.view("phi_lam")[:, :, 0] = 0
 
     @property

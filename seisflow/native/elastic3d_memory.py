@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 FIELDS = ("vx", "vy", "vz", "sxx", "syy", "szz", "sxy", "sxz", "syz")
-ARRAYS = (*FIELDS, "rho", "ratio", "c33", "mu2", "ixy", "ixz")
+ARRAYS = (*FIELDS, "rho", "ratio", "c33", "ixy", "ixz")
 LOSSES = ("phi_lam", "phi_mu", "rxx", "ryy", "rzz", "rxy", "rxz", "ryz")
 """Arrays that attenuation adds: two of the material, and the memory variables."""
 ALIGN = 16
