@@ -17,8 +17,8 @@ from layered_truth import CORNER, GENERAL, simulated, truth
 from seisflow.solvers.calibration import updates_a_second
 
 POINTS = {
-    "full space": {4: (5.0, 6.5, 8.0), 8: (4.5, 5.0, 5.5)},
-    "half-space": {4: (6.5, 8.0, 9.5, 11.0), 8: (4.5, 5.0, 5.5, 6.0, 6.5)},
+    "full space": {4: (5.0, 6.5, 8.0), 8: (5.25, 5.75, 6.25)},
+    "half-space": {4: (6.5, 8.0, 9.5, 11.0), 8: (5.25, 5.75, 6.25, 6.75)},
     "layer": {4: (8.0, 9.5, 11.0), 8: (5.5, 6.5, 8.0)},
 }
 
