@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from httpx import HTTPError
 from prefect import flow, tags, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -21,7 +22,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun as FlowRun_
 from prefect.client.schemas.objects import StateType
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
 from seisflow.workflows.exhibits import Exhibit
@@ -36,7 +37,10 @@ from seisflow.workflows.running import (
     Work,
     gather,
     sent,
+    without_secrets,
 )
+
+from seisflow.errors import WorkError
 
 __all__ = ["PrefectRunner", "bury_dead_runs", "crash", "run_as_flow", "unfinished_runs"]
 
@@ -160,7 +164,13 @@ class _Progress:
 def run_as_flow(
     run: FlowRun, body: Callable[[Runner], Result], monitor: Monitor, place: Place | None = None
 ) -> Result:
-    """Run a body as a Prefect flow; see ``running.run_flow``."""
+    """Run a body as a Prefect flow; see ``running.run_flow``.
+
+    Raises
+    ------
+    WorkError
+        If the server answers no more, after all repeats.
+    """
     mark = f"{socket.gethostname()}:{run.root.resolve()}"
 
     @flow(
@@ -172,9 +182,16 @@ def run_as_flow(
     def whole() -> Result:
         return body(PrefectRunner(monitor, place))
 
-    with tags(mark):
-        bury_dead_runs(mark)
-        return whole()
+    try:
+        with tags(mark):
+            bury_dead_runs(mark)
+            return whole()
+    except HTTPError as error:
+        raise WorkError(
+            f"the Prefect server at {without_secrets(PREFECT_API_URL.value() or '')} answers no more "
+            f"({type(error).__name__}); what was finished is kept: start the server again, or unset PREFECT_API_URL, "
+            "and run the same command"
+        ) from error
 
 
 def bury_dead_runs(mark: str) -> None:

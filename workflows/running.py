@@ -305,6 +305,8 @@ PREFECT_DEFAULTS = {
     # its log belongs to its pages; what failed, and why, is said by seisflow itself
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # a server that restarts, is busy or cut off holds work up for minutes, it does not end it; waits double each time
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
 }
 """Settings of Prefect unless the user has others; they must be there before Prefect is imported."""
 

@@ -13,6 +13,7 @@ import layers
 import numpy as np
 from common import TARGET, Case, new_figure, resampled
 from layered_truth import CORNER, GENERAL, simulated, truth
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from seisflow.solvers.calibration import updates_a_second
 
@@ -85,6 +86,9 @@ def run(quick: bool = False) -> Case:
         panel.axhline(TARGET, color="black", linewidth=0.6)
         panel.set_title(medium, fontsize=9)
         panel.set_xlabel("s on one core")
+        panel.xaxis.set_major_formatter(ScalarFormatter())
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("relative L2 error (%)")
     axes[0].legend(fontsize=8)
     said = []

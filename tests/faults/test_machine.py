@@ -169,6 +169,15 @@ def trouble():
     time.sleep(seconds)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 """
+GONE = """
+env["PREFECT_CLIENT_MAX_RETRIES"] = "1"
+def trouble():
+    server.kill()
+    server.wait()
+    _, error = driver.communicate(timeout=300)
+    print(json.dumps({"code": driver.returncode, "error": error}))
+    sys.exit()
+"""
 
 
 def with_trouble(code: str, root: Path, home: Path, seconds: float, *before: str) -> dict:
@@ -184,7 +193,7 @@ def with_trouble(code: str, root: Path, home: Path, seconds: float, *before: str
 
 def test_a_database_that_is_busy_for_a_minute_holds_up_no_result(project, after_one, tmp_path):  # noqa: F811
     """Case 17."""
-    found = with_trouble(BUSY, project, tmp_path / "home", 60)
+    found = with_trouble(BUSY, project, tmp_path / "home", 100)
     assert found["code"] == 0 and "Traceback" not in found["error"], found["error"]
     assert models(project) == after_one
     assert set(found["states"]) == {"COMPLETED"}, found["states"]
@@ -198,6 +207,18 @@ def test_a_network_that_is_cut_holds_up_no_result(project, after_one, tmp_path):
     found = with_trouble(CUT, project, tmp_path / "home", 120, *words)
     assert found["code"] == 0 and "Traceback" not in found["error"], found["error"]
     assert models(project) == after_one
+
+
+def test_a_server_that_is_gone_ends_the_run_with_a_sentence_and_it_goes_on_without(
+    project,
+    after_one,
+    tmp_path,  # noqa: F811
+):
+    """Case 18, for good."""
+    found = with_trouble(GONE, project, tmp_path / "home", 0)
+    assert found["code"] == 1 and "Traceback" not in found["error"], found["error"]
+    assert "answers no more" in found["error"] and "run the same command" in found["error"], found["error"]
+    check_resumed(project, after_one)
 
 
 HANDSHAKE = """
