@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,11 +47,12 @@ def multiply(root: Path, events: int, stations: int) -> int:
     held = list(project.held_out)
     times = max(1, events // len(old))
     names = {name: [f"{name}x{number:04d}" for number in range(times)] for name in old}
-    if held:
-        text = config.read_text()
-        for name in held:
-            text = text.replace(f"[{name}]", f"[{', '.join(names[name])}]")
-        config.write_text(text)
+    text = (
+        re.sub(r"(?m)^pictures:.*\n", "", config.read_text()) + "\npictures: false\n"
+    )  # of events that are not there
+    for name in held:
+        text = text.replace(f"[{name}]", f"[{', '.join(names[name])}]")
+    config.write_text(text)
     for number in range(stations - len(project.station_files())):
         code = f"Q{number:03d}"
         station = Station("QQ", code, project.config.region.latitude, project.config.region.longitude)
