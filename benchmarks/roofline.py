@@ -20,7 +20,7 @@ from elastic3d import problem
 
 DERIVATIVES, REST = 18, 52
 PER_DERIVATIVE = {4: 4, 8: 10}
-READ, WRITTEN = 13, 9
+READ, WRITTEN = 14, 9
 TRIALS = 96  # steps in which the grid finds out about blocks of rows
 
 
