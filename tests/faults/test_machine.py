@@ -211,8 +211,8 @@ def test_a_network_that_is_cut_holds_up_no_result(project, after_one, tmp_path):
 
 def test_a_server_that_is_gone_ends_the_run_with_a_sentence_and_it_goes_on_without(
     project,
-    after_one,
-    tmp_path,  # noqa: F811
+    after_one,  # noqa: F811
+    tmp_path,
 ):
     """Case 18, for good."""
     found = with_trouble(GONE, project, tmp_path / "home", 0)
