@@ -59,7 +59,11 @@ def test_small_case(case, name, limit):
 @pytest.mark.slow
 def test_small_long_run(case):
     found = case("long_run").run(quick=True)
-    assert column(found, "last tenth over peak").max() < 1e-2
+    last = column(found, "last tenth over peak")
+    rough = np.array(
+        [row[0] == "random, to 3" for row in found.rows]
+    )  # not stable for ever, see docs/solver.md
+    assert rough.sum() == 2 and last[~rough].max() < 1e-3 and last[rough].max() < 0.1
 
 
 def test_the_lossy_reference_without_loss_is_the_elastic_one():
