@@ -47,9 +47,8 @@ def multiply(root: Path, events: int, stations: int) -> int:
     held = list(project.held_out)
     times = max(1, events // len(old))
     names = {name: [f"{name}x{number:04d}" for number in range(times)] for name in old}
-    text = (
-        re.sub(r"(?m)^pictures:.*\n", "", config.read_text()) + "\npictures: false\n"
-    )  # of events that are not there
+    text = re.sub(r"(?m)^pictures:.*\n", "", config.read_text())
+    text += "\npictures: false\n"  # those of the new events are not there
     for name in held:
         text = text.replace(f"[{name}]", f"[{', '.join(names[name])}]")
     config.write_text(text)
