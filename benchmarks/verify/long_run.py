@@ -1,14 +1,14 @@
-"""Fifty thousand steps: nothing grows, in layers, and in random media with contrasts up to 1.5 between neighbours.
+"""Fifty thousand steps: nothing grows, in layers, low-speed layers and random media with contrasts up to 3 of neighbours.
 
 A small box, a source a cell below the surface, absorbing layers; single precision. Layers: S speeds of 300, 600, 1500
-and 3464 m/s with vp / vs of 5, 3, 2 and 1.73, the upper ones one and two cells thick. Random media: each node of the
-model, a cell apart, has speeds, vp / vs and density of its own, and so they go on through the absorbing layers. After
-the waves have left, what is left must not grow; it does not fall below the rounding of single precision.
+and 3464 m/s with vp / vs of 5, 3, 2 and 1.73, the upper ones one and two cells thick. Low-speed layers: 1000, 2000,
+1400, 3000, 2200 and 3400 m/s, one to three cells thick. Random media: each node of the model, a cell apart, has speeds,
+vp / vs and density of its own. After the waves have left, what is left must not grow; it does not fall below the
+rounding of single precision.
 
-Contrasts of 2 to 3 from cell to cell are beyond what absorbing layers bear: laminae of such contrast are strongly
-anisotropic, and perfectly matched layers are not stable in media whose slowness and group velocity may point to
-opposite sides of a layer (Becache et al. 2003). That is so at any time step; the run is stopped where the wave field
-is no longer finite.
+Absorbing layers as they are usually set (Komatitsch & Martin 2007) grow in the last two, as perfectly matched layers do
+where phase and energy of a wave may travel opposite ways (Becache et al. 2003): among layers of low speed, and where
+neighbours differ much. `docs/solver.md` says what is done about it, and how far that reaches.
 """
 
 from __future__ import annotations
@@ -23,19 +23,25 @@ from seisflow.solvers import Elastic3D, Elastic3DConfig, Simulation
 
 STEPS, SPACING = 50_000, 100.0
 GRID = Grid((-700.0, -700.0, 0.0), (SPACING,) * 3, (15, 15, 19))
-LAYERS = (("vs", (300.0, 600.0, 1500.0, 3464.0)), ("ratio", (5.0, 3.0, 2.0, 1.73)))
-MEDIA = {"layers": None, "random, to 1.5": (1.5, 1.7, 2.2), "random, to 3": (3.0, 1.5, 3.5)}
+LAYERS = {
+    "layers": ((1, 2, 4, 12), (300.0, 600.0, 1500.0, 3464.0), (5.0, 3.0, 2.0, 1.73)),
+    "low-speed layers": (
+        (1, 2, 3, 3, 3, 7), (1000.0, 2000.0, 1400.0, 3000.0, 2200.0, 3400.0), (2.5, 2.0, 2.0, 1.8, 1.8, 1.73),
+    ),
+}  # fmt: skip
+RANDOM = {"random, to 1.5": (1.5, 1.7, 2.2), "random, to 3": (3.0, 1.5, 3.5)}
+MEDIA = (*LAYERS, *RANDOM)
 
 
 def medium(name: str) -> tuple[Model, float]:
     """A model, and the shortest period that it is sampled for."""
     rng = np.random.default_rng(7)
-    if MEDIA[name] is None:
-        layer = np.repeat([0, 1, 2, 3], [1, 2, 4, 12])
-        vs, ratio = (np.array(values)[layer] * np.ones(GRID.shape) for _, values in LAYERS)
+    if name in LAYERS:
+        thickness, *values = LAYERS[name]
+        vs, ratio = (np.repeat(each, thickness) * np.ones(GRID.shape) for each in values)
         rho = np.full(GRID.shape, 2000.0)
     else:
-        contrast, low, high = MEDIA[name]
+        contrast, low, high = RANDOM[name]
         vs = 1000 * rng.uniform(1.0, contrast, GRID.shape)
         ratio, rho = rng.uniform(low, high, GRID.shape), rng.uniform(1800, 3000, GRID.shape)
     return Model(GRID, EQUATOR, vs * ratio, vs, rho), 6 * SPACING / vs.min()
@@ -50,7 +56,7 @@ def run(quick: bool = False) -> Case:
     case = Case("", ("medium", "order", "steps", "last tenth over peak", "last tenth over the tenth before"))
     figure = new_figure(7, 3.2)
     axes = figure.subplots()
-    good, ended = True, []
+    good = True
     for name in MEDIA:
         model, period = medium(name)
         for order in (4, 8):
@@ -59,15 +65,14 @@ def run(quick: bool = False) -> Case:
             try:
                 gather = solver.forward(Simulation(model, event, (station,), steps * step, period)).gather
             except PhysicsError:
-                ended.append(f"order {order}")
+                good = False
                 case.rows.append((name, order, f"fewer than {steps}", "not finite", ""))
                 continue
             size = np.abs(gather.data[0]).max(axis=0)
             parts = [part.max() for part in np.array_split(size, 10)]
             last, growth = parts[-1] / max(parts), parts[-1] / parts[-2]
             case.rows.append((name, order, gather.samples, f"{last:.1e}", growth))
-            if name != "random, to 3":
-                good &= last < 1e-4 and growth < 1.5
+            good &= last < 1e-4 and growth < 1.5
             blocks = size[: size.size // 100 * 100].reshape(-1, 100).max(axis=1)
             label = f"{name}, order {order}"
             axes.semilogy(100 * np.arange(blocks.size), blocks / size.max(), linewidth=0.8, label=label)
@@ -75,8 +80,5 @@ def run(quick: bool = False) -> Case:
     axes.set_ylabel("ground motion over its peak")
     axes.legend(fontsize=8)
     case.figure = figure
-    bounded = (
-        "Stable at both orders in layers and to contrasts of 1.5" if good else "NOT stable: see the table"
-    )
-    case.headline = bounded + ("; at 3 not finite: " + ", ".join(ended) if ended else "") + "."
+    case.headline = "Stable at both orders in all media." if good else "NOT stable: see the table."
     return case

@@ -6,6 +6,10 @@ layers within a cell act on stress across them as they should: c33 = 1/<1/M>, c1
 (Backus 1962). For shear along them c66 is the mean of mu along z; such columns, side by side, are averaged by 1/c66
 (Moczo et al. 2002). c12 follows (``Material``) as if mu and lambda/M of the layers had nothing to do with each other.
 The exact transpose, with the chain rule at the nodes, takes gradients back.
+
+Within the absorbing layers moduli and density stay within a tenth of their mean over the neighbouring cells of the
+same level, about a wavelength wide: in media that are rougher than that, perfectly matched layers are not stable. What
+is layered, or smooth over a wavelength, is not changed by it; gradients leave derivatives through the layers out.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ from seisflow.native.elastic3d_material import Material
 from seisflow.native.elastic3d_slab import Slab
 from seisflow.ranks import Ranks
 from seisflow.solvers.attenuation import Attenuation
+
+_ROUGHEST, _AROUND = 1.1, 3
+"""What in the absorbing layers may differ from its mean by, a factor; and cells on either side of that mean."""
 
 if TYPE_CHECKING:  # imported late, see ``seisflow.fourier``
     from scipy.sparse import csr_array
@@ -165,6 +172,17 @@ class Regrid:
         return result[0], result[1], result[2]
 
     @cached_property
+    def _around(self) -> tuple[csr_array, csr_array]:
+        """Averages along x and y over the neighbouring cells; beyond the model over the outermost ones in it."""
+        result = []
+        for axis in (0, 1):
+            nodes, reach = self.grid.axis(axis), (_AROUND + 0.5) * self.layout.spacing
+            edge = min(reach, (nodes[-1] - nodes[0]) / 2)
+            centre = np.clip(self.layout.axis(axis), nodes[0] + edge, nodes[-1] - edge)
+            result.append(averages(nodes, centre - reach, centre + reach))
+        return result[0], result[1]
+
+    @cached_property
     def half(self) -> csr_array:
         """Averages along z between levels."""
         levels = self.layout.axis(2)
@@ -177,8 +195,9 @@ class Regrid:
 
     def nodes(self, slab: Slab) -> slice:
         """Planes of the model that planes of the simulation grid are averaged from."""
-        used = self.matrices[0][slab.first : slab.first + slab.count, :].indices
-        return slice(int(used.min()), int(used.max()) + 1)
+        planes = slice(slab.first, slab.first + slab.count)
+        used = [matrix[planes, :].indices for matrix in (self.matrices[0], self._around[0])]
+        return slice(int(min(each.min() for each in used)), int(max(each.max() for each in used)) + 1)
 
     @property
     def _here(self) -> tuple[slice, tuple[csr_array, csr_array, csr_array]]:
@@ -202,14 +221,38 @@ class Regrid:
         m = lam + 2 * mu
 
         def level(values: FloatArray) -> FloatArray:
-            return np.ascontiguousarray(_along(along_x, _along(along_y, values, 1), 0))
+            found = np.ascontiguousarray(_along(along_x, _along(along_y, values, 1), 0))
+            self._limit(found, values, nodes)
+            return found
 
-        dense, ratio, soft = (level(_along(along_z, each, 2)) for each in (rho, lam / m, 1 / m))
+        dense, stiff, soft = (level(_along(along_z, each, 2)) for each in (rho, 2 * mu / m, 1 / m))
+        ratio = 1 - stiff
         c66, across = 1 / level(1 / _along(along_z, mu, 2)), level(_along(self.half, 1 / mu, 2))
         c33, isotropic = 1 / soft, self._isotropic(model)
         if isotropic is not None:
             c33 = np.where(isotropic, 2 * c66 / (1 - ratio), c33)
         return Material(dense, ratio, c33, c66, across)
+
+    def _limit(self, averaged: FloatArray, values: FloatArray, nodes: slice) -> None:
+        """Limit how rough averages are within the absorbing layers, from values on columns of the model."""
+        slab, cells, (_, ny, nz) = (
+            self.slab or Slab.whole(self.layout.shape[0]),
+            self.layout.cells,
+            averaged.shape,
+        )
+        first, last = (int(np.clip(x - slab.first, 0, slab.count)) for x in (cells, slab.total - cells))
+        every, inside = slice(None), slice(cells, ny - cells)
+        along_x, along_y = self._around[0][slab.first : slab.first + slab.count, nodes], self._around[1]
+        for x, y, z in (
+            (slice(0, first), every, every),
+            (slice(last, slab.count), every, every),
+            (slice(first, last), slice(0, cells), every),
+            (slice(first, last), slice(ny - cells, ny), every),
+            (slice(first, last), inside, slice(nz - cells, nz)),
+        ):
+            if averaged[x, y, z].size:
+                mean = _along(along_x[x, :], _along(along_y[y, :], values[:, :, z], 1), 0)
+                averaged[x, y, z] = np.clip(averaged[x, y, z], mean / _ROUGHEST, mean * _ROUGHEST)
 
     def _isotropic(self, model: Model) -> npt.NDArray[np.bool_] | None:
         """Where bulk and shear modulus relax differently; all ranks call it."""

@@ -19,6 +19,7 @@ EXACT = {
     "cpml_cells": 8,
     "spacing": 1500.0,
     "time_step": 0.105,
+    "absorbed_speed": 7000.0,
 }
 
 
