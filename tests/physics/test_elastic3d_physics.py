@@ -153,6 +153,22 @@ def test_absorbing_layers_reflect_little():
     assert error(traces[0], traces[1]) < 0.005
 
 
+@pytest.mark.parametrize("order", [4, 8])
+def test_between_layers_of_low_speed_nothing_grows_in_the_absorbing_ones(order):
+    """Phase and energy of waves that such layers guide may travel opposite ways; matched layers amplify them."""
+    grid = Grid((-700.0, -700.0, 0.0), (100.0,) * 3, (15, 15, 19))
+    layers = ((1, 2, 3, 3, 3, 7), (1e3, 2e3, 1.4e3, 3e3, 2.2e3, 3.4e3), (2.5, 2.0, 2.0, 1.8, 1.8, 1.73))
+    vs, ratio = (np.repeat(values, layers[0]) * np.ones(grid.shape) for values in layers[1:])
+    m = Model(grid, EQUATOR, ratio * vs, vs, np.full(grid.shape, 2000.0))
+    source = event(0.0, 0.0, 120.0, GENERAL, SourceTimeFunction(half_duration=0.5))
+    sim = Simulation(m, source, (station(410.0, -330.0),), 30.0, 0.6)
+    motion = np.abs(Elastic3D(Elastic3DConfig(spacing=100.0, order=order)).forward(sim).gather.data[0]).max(0)
+    tenths = [part.max() for part in np.array_split(motion, 10)]
+    assert motion.size > 4000
+    assert tenths[-1] < 2e-3 * tenths[0]
+    assert tenths[-1] < 1.5 * tenths[5]
+
+
 def test_a_source_at_the_surface_continues_that_below_it():
     grid = Grid((-7000.0, -7000.0, 0.0), (1000.0,) * 3, (15, 15, 10))
     function = SourceTimeFunction(half_duration=1.3)

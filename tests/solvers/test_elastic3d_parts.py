@@ -10,6 +10,7 @@ from simulations import lossy, model
 from seisflow.domain import SourceTimeFunction
 from seisflow.errors import InputError
 from seisflow.native.elastic3d import Material
+from seisflow.native.elastic3d_slab import Slab
 from seisflow.native.elastic3d_stencils import level_weights
 from seisflow.solvers.attenuation import Attenuation
 from seisflow.solvers.points import Place, entries, strain_entries
@@ -82,6 +83,70 @@ def test_a_uniform_model_stays_uniform_and_means_keep_constants():
     assert np.allclose(found.c33, 2700.0 * 1.75**2 * 3000.0**2)
     assert np.allclose(found.ratio, 1 - 2 / 1.75**2)
     assert np.allclose(regrid.mean(np.full((20, 19, 13), 7.0)), 7.0)
+
+
+def columns(m):
+    """A model of the columns of the first one's corner everywhere."""
+    return m.with_fields(**{n: np.broadcast_to(v[:1, :1], v.shape).copy() for n, v in m.fields().items()})
+
+
+def parts(material):
+    """What is limited in the absorbing layers."""
+    return material.rho, 1 - material.ratio, material.c33, 1 / material.c66, material.across
+
+
+def unlimited(regrid, m, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Regrid, "_limit", lambda *_: None)
+        return regrid.material(m)
+
+
+def test_layers_continue_into_the_absorbing_ones_as_they_are(monkeypatch):
+    m = columns(model(rough=0.8))
+    regrid = Regrid(m.grid, layout(m))
+    for with_limit, without in zip(
+        parts(regrid.material(m)), parts(unlimited(regrid, m, monkeypatch)), strict=True
+    ):
+        assert np.array_equal(with_limit, without)
+        assert np.allclose(with_limit, with_limit[:1, :1], rtol=1e-12)
+
+
+def test_what_is_smooth_over_a_wavelength_is_left_alone(monkeypatch):
+    m = model(rough=0.0)
+    x = m.grid.axis(0)[:, None, None] / 40_000.0
+    m = m.with_fields(**{name: values * (1 + 0.04 * np.sin(x)) for name, values in m.fields().items()})
+    regrid = Regrid(m.grid, layout(m))
+    for with_limit, without in zip(
+        parts(regrid.material(m)), parts(unlimited(regrid, m, monkeypatch)), strict=True
+    ):
+        assert np.array_equal(with_limit, without)
+
+
+def test_a_rough_model_is_smoother_in_the_absorbing_layers_and_itself_inside(monkeypatch):
+    m = model(rough=0.8)
+    regrid = Regrid(m.grid, layout(m))
+    inside = regrid.layout.inside
+    outside = np.ones(regrid.layout.shape, bool)
+    outside[inside] = False
+    changed = 0
+    for with_limit, without in zip(
+        parts(regrid.material(m)), parts(unlimited(regrid, m, monkeypatch)), strict=True
+    ):
+        assert np.array_equal(with_limit[inside], without[inside])
+        spread = [np.ptp(np.log(each[outside].reshape(-1))) for each in (with_limit, without)]
+        changed += spread[0] < 0.8 * spread[1]
+        assert spread[0] <= spread[1]
+    assert changed >= 4
+
+
+@pytest.mark.parametrize("first", [0, 1, 7, 19])
+def test_planes_of_one_rank_have_the_material_of_all(first):
+    m = model(rough=0.8)
+    every = Regrid(m.grid, layout(m))
+    slab = Slab(every.layout.shape[0], first, 7)
+    found = Regrid(m.grid, every.layout, slab).material(m)
+    for name in ("rho", "ratio", "c33", "c66", "across"):
+        assert np.array_equal(getattr(found, name), getattr(every.material(m), name)[first : first + 7])
 
 
 def test_a_gaussian_has_unit_area_and_the_width_of_its_half_duration():
