@@ -17,8 +17,9 @@ from seisflow.inversion import Fail, Next
 from seisflow.project import Project, iteration_name, step_name
 from seisflow.schedulers.order import Order
 from seisflow.steps.direction import find_direction
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import run_on_ranks
+from seisflow.steps.event_run import run_event
 from seisflow.steps.frozen_windows import check_windows
 from seisflow.steps.inputs import check_project, stations_of
 from seisflow.steps.objective import total_misfit, unsafe_share

@@ -21,7 +21,8 @@ from seisflow import errors
 from seisflow.errors import SeisflowError, WorkError
 from seisflow.project import Project
 from seisflow.ranks import Ranks
-from seisflow.steps.event import EventStep, Stage, run_event
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import Stage, run_event
 
 __all__ = ["run_for_flow", "run_on_ranks"]
 

@@ -26,7 +26,8 @@ from seisflow.records import Task
 from seisflow.report.source import draw_source
 from seisflow.report.style import write_png
 from seisflow.signal import Pipeline, TimeAxis
-from seisflow.steps.event import EventStep, Stage, _call
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import Stage, at_once
 from seisflow.steps.inputs import event_of, model_of, simulation_of
 from seisflow.steps.source_change import change_of
 
@@ -373,7 +374,7 @@ class SourceStep:
         errors = jackknife(np.array(rows)).tolist()
         return dict(zip([*_TENSOR, *moves, "magnitude"], errors, strict=True))
 
-    def run(self, stage: Stage = _call) -> dict[str, Any]:
+    def run(self, stage: Stage = at_once) -> dict[str, Any]:
         """Invert, unless the record holds; the results are in ``sources/EVENT/``.
 
         Returns

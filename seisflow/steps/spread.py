@@ -17,7 +17,8 @@ from seisflow.io.models import read_kernel, write_kernel, write_model
 from seisflow.project import Project, iteration_name
 from seisflow.records import Task
 from seisflow.steps.direction import direction_task
-from seisflow.steps.event import EventStep, Stage
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import Stage
 from seisflow.steps.inputs import model_of
 from seisflow.steps.objective import total_misfit
 from seisflow.steps.patterns import gaussian, local_place, node_limit

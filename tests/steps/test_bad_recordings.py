@@ -19,7 +19,8 @@ from seisflow.io.provenance import Provenance
 from seisflow.io.stations import read_inventory, read_stationxml, write_stationxml
 from seisflow.project import Project
 from seisflow.steps.datastatus import data_status, left_out_lines
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import run_event
 from seisflow.steps.query import ask
 from seisflow.steps.station_quality import faults_of
 

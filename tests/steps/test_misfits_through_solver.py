@@ -12,7 +12,8 @@ from seisflow.io.event_file import read_event
 from seisflow.misfits import MisfitConfig, create, measure_gather
 from seisflow.project import Project
 from seisflow.steps import gradient_check
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import run_event
 from seisflow.steps.gradient_check import check_gradient
 from seisflow.steps.inputs import model_of
 

@@ -11,7 +11,8 @@ from seisflow.errors import ConfigError
 from seisflow.io.event_file import read_event
 from seisflow.io.models import read_kernel
 from seisflow.project import Project
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import run_event
 from seisflow.steps.gradient_check import check_gradient
 from seisflow.steps.measured import band_names, measured
 from seisflow.steps.query import ask

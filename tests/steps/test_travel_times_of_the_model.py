@@ -11,7 +11,8 @@ from seisflow.io.event_candidates import read_candidates
 from seisflow.io.event_file import read_event
 from seisflow.project import Project
 from seisflow.steps.arrival_times import phase_times
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import run_event
 from seisflow.steps.inputs import event_of, stations_of
 
 BEFORE = (

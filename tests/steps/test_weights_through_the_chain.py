@@ -10,7 +10,8 @@ from seisflow.workflows.iterate import iterate
 
 from seisflow.io.event_file import read_event
 from seisflow.project import Project
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
+from seisflow.steps.event_run import run_event
 from seisflow.steps.frozen_windows import check_windows
 from seisflow.steps.gradient_check import check_gradient
 from seisflow.steps.query import ask

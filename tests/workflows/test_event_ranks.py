@@ -19,8 +19,9 @@ from seisflow.errors import InputError, WorkError
 from seisflow.io.event_file import read_event
 from seisflow.io.models import read_kernel
 from seisflow.project import Project
-from seisflow.steps.event import EventStep, run_event
+from seisflow.steps.event import EventStep
 from seisflow.steps.event_ranks import run_on_ranks
+from seisflow.steps.event_run import run_event
 from seisflow.steps.inputs import check_project
 
 pytestmark = [pytest.mark.mpi, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
