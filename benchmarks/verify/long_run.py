@@ -117,7 +117,7 @@ def run(quick: bool = False) -> Case:
         case.rows.append((name, 4, 10_000, f"{last:.1e}", growth))
     axes.set_xlabel("step")
     axes.set_ylabel("ground motion over its peak")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=7, ncols=2, loc="upper right")
     case.figure = figure
     case.headline = "Stable at both orders in all media named" if good else "NOT stable: see the table"
     if growing:
