@@ -29,13 +29,13 @@ from seisflow.native.elastic3d_slab import Slab
 from seisflow.ranks import Ranks
 from seisflow.solvers.attenuation import Attenuation
 
-_ROUGHEST, _AROUND = 1.1, 3
-"""What in the absorbing layers may differ from its mean by, a factor; and cells on either side of that mean."""
-
 if TYPE_CHECKING:  # imported late, see ``seisflow.fourier``
     from scipy.sparse import csr_array
 
 __all__ = ["Layout", "Regrid", "averages"]
+
+_ROUGHEST, _AROUND = 1.1, 3
+"""The factor by which material in the absorbing layers may differ from its mean; cells on either side of that mean."""
 
 
 @dataclass(frozen=True)
@@ -235,11 +235,8 @@ class Regrid:
 
     def _limit(self, averaged: FloatArray, values: FloatArray, nodes: slice) -> None:
         """Limit how rough averages are within the absorbing layers, from values on columns of the model."""
-        slab, cells, (_, ny, nz) = (
-            self.slab or Slab.whole(self.layout.shape[0]),
-            self.layout.cells,
-            averaged.shape,
-        )
+        slab, cells = self.slab or Slab.whole(self.layout.shape[0]), self.layout.cells
+        ny, nz = averaged.shape[1:]
         first, last = (int(np.clip(x - slab.first, 0, slab.count)) for x in (cells, slab.total - cells))
         every, inside = slice(None), slice(cells, ny - cells)
         along_x, along_y = self._around[0][slab.first : slab.first + slab.count, nodes], self._around[1]
